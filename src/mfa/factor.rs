@@ -1,0 +1,556 @@
+//! The factors that exist, the ids of authenticators, and which factors an operator has switched on.
+
+use serde_json::{Map, Value};
+
+/// What an authenticator is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An app with time-based one-time passwords.
+    Totp,
+    /// Codes by SMS.
+    Sms,
+    /// Codes by phone call.
+    Voice,
+    /// Codes by e-mail.
+    Email,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Totp, Self::Sms, Self::Voice, Self::Email];
+
+    /// The word that ids begin with and the database holds.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Sms => "sms",
+            Self::Voice => "voice",
+            Self::Email => "email",
+        }
+    }
+
+    /// Reads [`Kind::as_str`] back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The kind that an `oob_channels` value asks for.
+    #[must_use]
+    pub fn of_oob_channel(channel: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.oob_channel() == Some(channel))
+    }
+
+    /// `authenticator_type` on the wire.
+    #[must_use]
+    pub const fn authenticator_type(self) -> &'static str {
+        match self {
+            Self::Totp => "otp",
+            Self::Sms | Self::Voice | Self::Email => "oob",
+        }
+    }
+
+    /// `oob_channel` on the wire, of the kinds that have one.
+    #[must_use]
+    pub const fn oob_channel(self) -> Option<&'static str> {
+        match self {
+            Self::Totp => None,
+            Self::Sms | Self::Voice | Self::Email => Some(self.as_str()),
+        }
+    }
+
+    /// What stands for it in a token's `amr`: RFC 8176 where that has a word, `email` of our own.
+    #[must_use]
+    pub const fn amr(self) -> &'static str {
+        match self {
+            Self::Totp => "otp",
+            Self::Sms => "sms",
+            Self::Voice => "tel",
+            Self::Email => "email",
+        }
+    }
+
+    /// Whether it makes a user enrolled and satisfies a demand for MFA. E-mail does neither alone: whoever reads a
+    /// person's mail can often reset the password too, so the second factor would not be a second one.
+    #[must_use]
+    pub const fn is_independent(self) -> bool {
+        !matches!(self, Self::Email)
+    }
+}
+
+/// An authenticator's id, `{kind}|dev_` and 16 characters of `[A-Za-z0-9]`. An enrollment has it from the start and
+/// keeps it when confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AuthenticatorId {
+    kind: Kind,
+    written: String,
+}
+
+impl AuthenticatorId {
+    /// A new id of `kind`.
+    #[must_use]
+    pub fn generate(kind: Kind, random: [u8; 32]) -> Self {
+        Self { kind, written: format!("{}|{}", kind.as_str(), device(random)) }
+    }
+
+    /// Reads an id as clients and the database write it.
+    #[must_use]
+    pub fn parse(written: &str) -> Option<Self> {
+        let (kind, rest) = written.split_once('|')?;
+        let kind = Kind::parse(kind)?;
+        is_device(rest).then(|| Self { kind, written: written.to_owned() })
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+
+    /// What it is the id of.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// A recovery code's id, `recovery-code|dev_` and 16 characters of `[A-Za-z0-9]`: lists show the code as an
+/// authenticator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RecoveryCodeId(String);
+
+impl RecoveryCodeId {
+    /// A new id.
+    #[must_use]
+    pub fn generate(random: [u8; 32]) -> Self {
+        Self(format!("recovery-code|{}", device(random)))
+    }
+
+    /// Reads an id as clients and the database write it.
+    #[must_use]
+    pub fn parse(written: &str) -> Option<Self> {
+        written
+            .strip_prefix("recovery-code|")
+            .filter(|rest| is_device(rest))
+            .map(|_| Self(written.to_owned()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Characters after `dev_`.
+const DEVICE_CHARACTERS: usize = 16;
+
+/// `dev_` and 16 characters, eight from each half of `random`.
+///
+/// Each half is a 128-bit number, its characters the lowest eight digits to base 62. 62^8 does not divide 2^128, so
+/// the probability of an id differs from the uniform one by less than one part in 2^80.
+fn device(random: [u8; 32]) -> String {
+    let (halves, _) = random.as_chunks::<16>();
+    let mut device = String::from("dev_");
+    for half in halves {
+        let mut number = u128::from_be_bytes(*half);
+        for _ in 0..8 {
+            device.push(base_62_digit((number % 62) as u8));
+            number /= 62;
+        }
+    }
+    device
+}
+
+fn base_62_digit(value: u8) -> char {
+    char::from(match value {
+        0..=25 => b'A'.wrapping_add(value),
+        26..=51 => b'a'.wrapping_add(value.wrapping_sub(26)),
+        _ => b'0'.wrapping_add(value.wrapping_sub(52)),
+    })
+}
+
+fn is_device(text: &str) -> bool {
+    text.strip_prefix("dev_").is_some_and(|characters| {
+        characters.len() == DEVICE_CHARACTERS && characters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// How many messages one user, and one number or address, may be sent: a token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageLimit {
+    /// How many at once, when none has been sent for long.
+    pub burst: i64,
+    /// How many more for each hour that passes.
+    pub per_hour: i64,
+}
+
+/// `FACTORS`: which factors are switched on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factors {
+    /// Authenticator apps.
+    pub otp: bool,
+    /// SMS, and what may be sent. SMS and voice draw on one budget, because both cost money at the same number.
+    pub sms: Option<MessageLimit>,
+    /// Phone calls, and what may be sent.
+    pub voice: Option<MessageLimit>,
+    /// E-mail, and what may be sent.
+    pub email: Option<MessageLimit>,
+    /// Whether enrolling gives a recovery code.
+    pub recovery_code: bool,
+}
+
+/// The default for SMS and voice.
+const PHONE_LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
+
+/// The default for e-mail.
+const EMAIL_LIMIT: MessageLimit = MessageLimit { burst: 20, per_hour: 60 };
+
+/// Most messages at once, so that sums of times stay far from their type's end.
+const MAXIMUM_BURST: i64 = 1_000_000;
+
+/// Most messages an hour: one a second, the resolution of time here.
+const MAXIMUM_PER_HOUR: i64 = 3600;
+
+impl Default for Factors {
+    /// Everything on.
+    fn default() -> Self {
+        Self {
+            otp: true,
+            sms: Some(PHONE_LIMIT),
+            voice: Some(PHONE_LIMIT),
+            email: Some(EMAIL_LIMIT),
+            recovery_code: true,
+        }
+    }
+}
+
+impl Factors {
+    /// Reads the variable: a JSON object with a member for each factor that is on, whose value is an object of its
+    /// limits. A limit left out has its default, a factor left out is off. Without the variable everything is on.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right, as a sentence whose subject is the variable.
+    pub fn parse(json: Option<&str>) -> Result<Self, String> {
+        let Some(json) = json else { return Ok(Self::default()) };
+        let written: Map<String, Value> = serde_json::from_str(json)
+            .map_err(|_| r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#.to_owned())?;
+        let mut factors = Self { otp: false, sms: None, voice: None, email: None, recovery_code: false };
+        for (name, settings) in &written {
+            match name.as_str() {
+                "otp" => factors.otp = without_settings(name, settings)?,
+                "sms" => factors.sms = Some(message_limit(name, settings, PHONE_LIMIT)?),
+                "voice" => factors.voice = Some(message_limit(name, settings, PHONE_LIMIT)?),
+                "email" => factors.email = Some(message_limit(name, settings, EMAIL_LIMIT)?),
+                "recovery-code" => factors.recovery_code = without_settings(name, settings)?,
+                _ => {
+                    return Err(format!(
+                        "has the unknown factor {name:?}; known are otp, sms, voice, email and recovery-code."
+                    ));
+                }
+            }
+        }
+        if !Kind::ALL.into_iter().any(|kind| factors.is_on(kind)) {
+            return Err(
+                "switches no factor on; at least one of otp, sms, voice and email is needed.".to_owned()
+            );
+        }
+        Ok(factors)
+    }
+
+    /// Whether authenticators of `kind` may be enrolled and used.
+    #[must_use]
+    pub const fn is_on(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Totp => self.otp,
+            Kind::Sms | Kind::Voice | Kind::Email => self.message_limit(kind).is_some(),
+        }
+    }
+
+    /// What may be sent for `kind`, if it is on and sends messages.
+    #[must_use]
+    pub const fn message_limit(&self, kind: Kind) -> Option<MessageLimit> {
+        match kind {
+            Kind::Totp => None,
+            Kind::Sms => self.sms,
+            Kind::Voice => self.voice,
+            Kind::Email => self.email,
+        }
+    }
+}
+
+/// A factor that is switched on by an empty object.
+fn without_settings(name: &str, settings: &Value) -> Result<bool, String> {
+    match object(name, settings)?.keys().next() {
+        None => Ok(true),
+        Some(setting) => {
+            Err(format!("gives {name} the unknown setting {setting:?}; it has none, write {{}}."))
+        }
+    }
+}
+
+fn message_limit(name: &str, settings: &Value, default: MessageLimit) -> Result<MessageLimit, String> {
+    let mut limit = default;
+    for (setting, value) in object(name, settings)? {
+        match setting.as_str() {
+            "burst" => limit.burst = whole_number(name, setting, value, MAXIMUM_BURST)?,
+            "per_hour" => limit.per_hour = whole_number(name, setting, value, MAXIMUM_PER_HOUR)?,
+            _ => {
+                return Err(format!(
+                    "gives {name} the unknown limit {setting:?}; known are burst and per_hour."
+                ));
+            }
+        }
+    }
+    Ok(limit)
+}
+
+fn object<'a>(name: &str, settings: &'a Value) -> Result<&'a Map<String, Value>, String> {
+    settings.as_object().ok_or_else(|| {
+        format!(
+            "gives {name} something else than an object; write {{}}, or leave {name} out to switch it off."
+        )
+    })
+}
+
+fn whole_number(name: &str, setting: &str, value: &Value, maximum: i64) -> Result<i64, String> {
+    value
+        .as_i64()
+        .filter(|number| (1..=maximum).contains(number))
+        .ok_or_else(|| format!("gives {name} a {setting} that is not a whole number from 1 to {maximum}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_words_on_the_wire() {
+        let words = Kind::ALL.map(|kind| {
+            (kind.as_str(), kind.authenticator_type(), kind.oob_channel(), kind.amr(), kind.is_independent())
+        });
+        assert_eq!(
+            words,
+            [
+                ("totp", "otp", None, "otp", true),
+                ("sms", "oob", Some("sms"), "sms", true),
+                ("voice", "oob", Some("voice"), "tel", true),
+                ("email", "oob", Some("email"), "email", false),
+            ]
+        );
+    }
+
+    #[test]
+    fn words_read_back_to_their_kind_and_other_words_to_none() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        }
+        for word in ["", "otp", "oob", "auth0", "TOTP", "sms ", "tel", "push", "recovery-code"] {
+            assert_eq!(Kind::parse(word), None, "{word}");
+        }
+        for (channel, kind) in [
+            ("sms", Some(Kind::Sms)),
+            ("voice", Some(Kind::Voice)),
+            ("email", Some(Kind::Email)),
+            ("totp", None),
+            ("otp", None),
+            ("auth0", None),
+            ("", None),
+        ] {
+            assert_eq!(Kind::of_oob_channel(channel), kind, "{channel}");
+        }
+    }
+
+    fn seeded(seed: u64) -> [u8; 32] {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+        std::array::from_fn(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_be_bytes()[0]
+        })
+    }
+
+    #[test]
+    fn generated_ids_have_the_form_and_read_back() {
+        let mut seen = HashSet::new();
+        for seed in 0..2000 {
+            for kind in Kind::ALL {
+                let id = AuthenticatorId::generate(kind, seeded(seed));
+                let characters =
+                    id.as_str().strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix("|dev_"));
+                let characters = characters.expect("prefix");
+                assert!(
+                    characters.len() == 16 && characters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                );
+                assert_eq!(AuthenticatorId::parse(id.as_str()), Some(id.clone()));
+                assert_eq!(id.kind(), kind);
+                assert!(seen.insert(id.as_str().to_owned()));
+            }
+            let id = RecoveryCodeId::generate(seeded(seed));
+            assert_eq!(RecoveryCodeId::parse(id.as_str()), Some(id.clone()));
+            assert!(seen.insert(id.as_str().to_owned()));
+        }
+    }
+
+    #[test]
+    fn known_bytes_give_a_known_id() {
+        assert_eq!(AuthenticatorId::generate(Kind::Totp, [0; 32]).as_str(), "totp|dev_AAAAAAAAAAAAAAAA");
+        let mut random = [0; 32];
+        // 61 + 62 * 52 in the first half, 26 in the second.
+        random[14..16].copy_from_slice(&3285_u16.to_be_bytes());
+        random[31] = 26;
+        assert_eq!(AuthenticatorId::generate(Kind::Sms, random).as_str(), "sms|dev_90AAAAAAaAAAAAAA");
+        assert_eq!(RecoveryCodeId::generate(random).as_str(), "recovery-code|dev_90AAAAAAaAAAAAAA");
+    }
+
+    #[test]
+    fn every_character_occurs_at_every_place_about_equally_often() {
+        let mut counts = [[0_u32; 128]; 16];
+        let rounds = 62_000;
+        for seed in 0..rounds {
+            for (place, byte) in device(seeded(seed)).bytes().skip(4).enumerate() {
+                counts[place][usize::from(byte)] += 1;
+            }
+        }
+        for place in counts {
+            let occurring: Vec<_> = place.into_iter().filter(|count| *count > 0).collect();
+            assert_eq!(occurring.len(), 62);
+            // A thousand each on average; five standard deviations to either side.
+            assert!(occurring.iter().all(|count| (840..1160).contains(count)), "{occurring:?}");
+        }
+    }
+
+    #[test]
+    fn the_digits_are_62_different_characters() {
+        let digits: HashSet<_> = (0..62).map(base_62_digit).collect();
+        assert_eq!(digits.len(), 62);
+        assert!(digits.iter().all(char::is_ascii_alphanumeric));
+    }
+
+    #[test]
+    fn other_texts_are_no_ids() {
+        for written in [
+            "",
+            "|",
+            "totp",
+            "totp|",
+            "totp|dev_",
+            "totp|dev_AAAAAAAAAAAAAAA",
+            "totp|dev_AAAAAAAAAAAAAAAAA",
+            "totp|dev_AAAAAAAAAAAAAAA-",
+            "totp|dev_AAAAAAAAAAAAAAA\u{e9}",
+            "totp|dev_AAAAAAAAAAAAAA\u{e9}",
+            "totp|dev-AAAAAAAAAAAAAAAA",
+            "totp|AAAAAAAAAAAAAAAA",
+            "totp%7Cdev_AAAAAAAAAAAAAAAA",
+            "TOTP|dev_AAAAAAAAAAAAAAAA",
+            "push|dev_AAAAAAAAAAAAAAAA",
+            "recovery-code|dev_AAAAAAAAAAAAAAAA",
+            " totp|dev_AAAAAAAAAAAAAAAA",
+            "totp|dev_AAAAAAAAAAAAAAAA ",
+            "totp||dev_AAAAAAAAAAAAAAAA",
+        ] {
+            assert_eq!(AuthenticatorId::parse(written), None, "{written:?}");
+        }
+        for written in
+            ["", "recovery-code|", "totp|dev_AAAAAAAAAAAAAAAA", "recovery-code|dev_A", "recovery-code"]
+        {
+            assert_eq!(RecoveryCodeId::parse(written), None, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn without_the_variable_everything_is_on() {
+        let written = r#"{"otp":{}, "sms":{"burst":10,"per_hour":1}, "voice":{"burst":10,"per_hour":1},
+            "email":{"burst":20,"per_hour":60}, "recovery-code":{}}"#;
+        assert_eq!(Factors::parse(None), Ok(Factors::default()));
+        assert_eq!(Factors::parse(Some(written)), Ok(Factors::default()));
+        assert!(Kind::ALL.into_iter().all(|kind| Factors::default().is_on(kind)));
+    }
+
+    #[test]
+    fn a_factor_left_out_is_off_and_a_limit_left_out_has_its_default() {
+        let factors = Factors::parse(Some(r#"{"sms":{},"email":{"burst":3}}"#)).expect("valid");
+        assert_eq!(
+            factors,
+            Factors {
+                otp: false,
+                sms: Some(MessageLimit { burst: 10, per_hour: 1 }),
+                voice: None,
+                email: Some(MessageLimit { burst: 3, per_hour: 60 }),
+                recovery_code: false,
+            }
+        );
+        assert_eq!(Kind::ALL.map(|kind| factors.is_on(kind)), [false, true, false, true]);
+        assert_eq!(factors.message_limit(Kind::Totp), None);
+        assert_eq!(factors.message_limit(Kind::Sms), Some(MessageLimit { burst: 10, per_hour: 1 }));
+    }
+
+    #[test]
+    fn each_factor_can_be_alone_except_the_recovery_code() {
+        for (name, kind) in
+            [("otp", Kind::Totp), ("sms", Kind::Sms), ("voice", Kind::Voice), ("email", Kind::Email)]
+        {
+            let factors = Factors::parse(Some(&format!(r#"{{"{name}":{{}}}}"#))).expect("valid");
+            assert_eq!(Kind::ALL.map(|other| factors.is_on(other)), Kind::ALL.map(|other| other == kind));
+            assert!(!factors.recovery_code);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_sentence() {
+        for (json, problem) in [
+            ("", r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#),
+            ("[]", r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#),
+            (r#"{"otp":{}"#, r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#),
+            ("{}", "switches no factor on; at least one of otp, sms, voice and email is needed."),
+            (
+                r#"{"recovery-code":{}}"#,
+                "switches no factor on; at least one of otp, sms, voice and email is needed.",
+            ),
+            (
+                r#"{"otp":{},"push":{}}"#,
+                r#"has the unknown factor "push"; known are otp, sms, voice, email and recovery-code."#,
+            ),
+            (
+                r#"{"totp":{}}"#,
+                r#"has the unknown factor "totp"; known are otp, sms, voice, email and recovery-code."#,
+            ),
+            (r#"{"otp":{"digits":8}}"#, r#"gives otp the unknown setting "digits"; it has none, write {}."#),
+            (
+                r#"{"otp":true}"#,
+                "gives otp something else than an object; write {}, or leave otp out to switch it off.",
+            ),
+            (
+                r#"{"sms":null}"#,
+                "gives sms something else than an object; write {}, or leave sms out to switch it off.",
+            ),
+            (
+                r#"{"sms":{"per_minute":1}}"#,
+                r#"gives sms the unknown limit "per_minute"; known are burst and per_hour."#,
+            ),
+            (r#"{"sms":{"burst":0}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),
+            (r#"{"sms":{"burst":-1}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),
+            (r#"{"sms":{"burst":1.5}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),
+            (r#"{"sms":{"burst":"9"}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),
+            (
+                r#"{"voice":{"burst":1000001}}"#,
+                "gives voice a burst that is not a whole number from 1 to 1000000.",
+            ),
+            (
+                r#"{"email":{"per_hour":3601}}"#,
+                "gives email a per_hour that is not a whole number from 1 to 3600.",
+            ),
+            (
+                r#"{"email":{"per_hour":99999999999999999999}}"#,
+                "gives email a per_hour that is not a whole number from 1 to 3600.",
+            ),
+        ] {
+            assert_eq!(Factors::parse(Some(json)), Err(problem.to_owned()), "{json}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The rules of multi-factor authentication, pure: no I/O, no clock, no random source. Time and random bytes are
+//! arguments, so that a test can stand at any instant and choose any throw of the dice.
+//!
+//! Nothing here depends on another room but `types`. Endpoints read, ask these modules, and write what they answer.
+
+pub mod barcode;
+pub mod binding_code;
+pub mod budget;
+pub mod email_address;
+pub mod enrollment;
+pub mod factor;
+pub mod one_time_password;
+pub mod phone_number;
+pub mod recovery_code;
