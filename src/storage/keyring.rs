@@ -1,0 +1,814 @@
+//! Sealing and keyed hashing of what is stored, with the operator's master keys (`ENCRYPTION_KEYS`).
+//!
+//! Sealed text and hashes begin with the id of their key, so that keys can change: a new key is first made known
+//! everywhere, then used; an old one stays known until nothing needs it any more.
+//!
+//! ```text
+//! seal key  ─HKDF-SHA-256(purpose, row)─►  key of one row   ─AES-256-GCM(purpose, row, user)─►  s1.{nonce, text, tag}
+//! seal key  ─HKDF-SHA-256(purpose)──────►  key of a purpose ─AES-256-GCM(purpose)────────────►  s1.{nonce, text, tag}
+//! hash key  ─HKDF-SHA-256───────────────►  key for hashes   ─HMAC-SHA-256(purpose, parts)────►  h1.{mac}
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aes_gcm::Aes256Gcm;
+use aes_gcm::aead::{Aead, Payload};
+use data_encoding::BASE64URL_NOPAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// Length of a master key, and of every key derived from one.
+const KEY_BYTES: usize = 32;
+
+/// Length of an AES-GCM nonce (NIST SP 800-38D, section 8.2).
+const NONCE_BYTES: usize = 12;
+
+/// SHA-256's block, to which HMAC fills a shorter key with zeros (RFC 2104, section 2).
+const BLOCK_BYTES: usize = 64;
+
+/// Longest key id.
+const MAXIMUM_ID: usize = 16;
+
+// What a derived key is for (HKDF's info begins with it), so that no derivation ever gives another one's key.
+const SEAL_ROW: &[u8] = b"countersign seal v1";
+const SEAL_TOKEN: &[u8] = b"countersign token v1";
+const HASH: &[u8] = b"countersign hash v1";
+
+/// The master keys. Debug prints nothing of them.
+pub struct Keyring {
+    /// Each master key after HKDF's extraction (RFC 5869, section 2.2).
+    seal: Ring<Hkdf<Sha256>>,
+    /// HMAC under the key derived for hashes, ready to take a message.
+    hash: Ring<Hmac<Sha256>>,
+}
+
+/// What a sealed text belongs to. It opens only at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// What the text is, such as `"totp secret"`.
+    pub purpose: &'static str,
+    /// The row's id.
+    pub row: &'a str,
+    /// The user whose row it is.
+    pub user: &'a str,
+}
+
+/// The text is too long to be sealed (64 GiB, NIST SP 800-38D, section 5.2.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealError;
+
+/// Why a sealed text does not open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpenError {
+    /// It names a key that the keyring does not have.
+    UnknownKey(String),
+    /// It does not have the form of a sealed text.
+    Malformed,
+    /// It was not sealed with this key for this place, or was changed since.
+    Forged,
+}
+
+/// Why a stored hash cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashError {
+    /// It names a key that the keyring does not have.
+    UnknownKey(String),
+    /// It does not have the form of a hash.
+    Malformed,
+}
+
+impl Keyring {
+    /// Reads `ENCRYPTION_KEYS`:
+    /// `{"seal":{"use":"s1","keys":{"s1":"<32 bytes in base64url>"}},"hash":{"use":"h1","keys":{"h1":"<the same>"}}}`.
+    ///
+    /// # Errors
+    /// What is wrong and what would be right, as a sentence whose subject is the variable. Never shows anything of a
+    /// key, nor an id that could be a misplaced one.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        let written: WrittenKeyring = serde_json::from_str(json).map_err(|error| {
+            // serde_json's own words may quote the value.
+            format!("does not have the form {FORM} (line {}, column {}).", error.line(), error.column())
+        })?;
+        Ok(Self {
+            seal: Ring::read("seal", written.seal, |key| Some(Hkdf::new(None, key)))?,
+            hash: Ring::read("hash", written.hash, |key| {
+                let hash_key = derived(&Hkdf::new(None, key), &[HASH])?;
+                Some(keyed_hmac(&hash_key))
+            })?,
+        })
+    }
+
+    /// Seals `plaintext` for `place` with the present key, as `{key id}.{base64url(nonce, ciphertext, tag)}`.
+    ///
+    /// `nonce` is random for every call. As each row has a key of its own, the number of texts under one key stays far
+    /// below what a random nonce allows (2^32, NIST SP 800-38D, section 8.3).
+    ///
+    /// # Errors
+    /// [`SealError`] for an absurdly long text.
+    pub fn seal(&self, place: &Place<'_>, plaintext: &[u8], nonce: [u8; 12]) -> Result<String, SealError> {
+        let present = &self.seal.present;
+        let cipher = row_cipher(&present.key, place).ok_or(SealError)?;
+        sealed(&present.id, &cipher, nonce, Payload { msg: plaintext, aad: &place.associated_data() })
+    }
+
+    /// Opens what [`Keyring::seal`] gave for the same place, with whichever known key it names.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what does not fit.
+    pub fn open(&self, place: &Place<'_>, sealed: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (key, bytes) = self.seal.find(sealed)?;
+        let cipher = row_cipher(key, place).ok_or(OpenError::Forged)?;
+        opened(&cipher, &bytes, &place.associated_data())
+    }
+
+    /// Whether `sealed` is under the present key. If not, its reader seals it anew.
+    #[must_use]
+    pub fn is_current(&self, sealed: &str) -> bool {
+        sealed.split_once('.').is_some_and(|(id, _)| id == self.seal.present.id)
+    }
+
+    /// Seals what a client carries for us: no row, so it opens wherever its purpose is expected. The result has
+    /// characters of `[A-Za-z0-9_.-]` only.
+    ///
+    /// `nonce` is random for every call. All tokens of one purpose share a key, so a seal key is due for replacement
+    /// before four thousand million tokens (2^32, NIST SP 800-38D, section 8.3).
+    ///
+    /// # Errors
+    /// [`SealError`] for an absurdly long text.
+    pub fn seal_token(
+        &self,
+        purpose: &'static str,
+        plaintext: &[u8],
+        nonce: [u8; 12],
+    ) -> Result<String, SealError> {
+        let present = &self.seal.present;
+        let cipher = token_cipher(&present.key, purpose).ok_or(SealError)?;
+        sealed(&present.id, &cipher, nonce, Payload { msg: plaintext, aad: purpose.as_bytes() })
+    }
+
+    /// Opens what [`Keyring::seal_token`] gave for the same purpose.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what does not fit.
+    pub fn open_token(&self, purpose: &'static str, token: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let (key, bytes) = self.seal.find(token)?;
+        let cipher = token_cipher(key, purpose).ok_or(OpenError::Forged)?;
+        opened(&cipher, &bytes, purpose.as_bytes())
+    }
+
+    /// The keyed hash of `parts` under the present key, as `{key id}.{base64url(mac)}`.
+    ///
+    /// Deterministic, so that it can be looked up. Neither another purpose nor other boundaries between the parts
+    /// give the same hash.
+    #[must_use]
+    pub fn hash(&self, purpose: &'static str, parts: &[&str]) -> String {
+        written_hash(&self.hash.present, purpose, parts)
+    }
+
+    /// Whether `stored` is the hash of `parts`, under whichever known key it names. Compares in constant time.
+    ///
+    /// # Errors
+    /// [`HashError`] when `stored` is nothing to compare with.
+    pub fn hash_matches(
+        &self,
+        purpose: &'static str,
+        parts: &[&str],
+        stored: &str,
+    ) -> Result<bool, HashError> {
+        let (key, stored_mac) = self.hash.find(stored)?;
+        if stored_mac.len() != KEY_BYTES {
+            return Err(HashError::Malformed);
+        }
+        Ok(mac(key, purpose, parts).verify_slice(&stored_mac).is_ok())
+    }
+
+    /// The hash of `parts` under every known key, the present one's first: what to look for in a column where older
+    /// rows have older keys' hashes.
+    #[must_use]
+    pub fn hashes(&self, purpose: &'static str, parts: &[&str]) -> Vec<String> {
+        self.hash.all().map(|named| written_hash(named, purpose, parts)).collect()
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Keyring(…)")
+    }
+}
+
+impl Place<'_> {
+    fn associated_data(&self) -> Vec<u8> {
+        [self.purpose, self.row, self.user].into_iter().flat_map(framed).collect()
+    }
+}
+
+impl From<FindError> for OpenError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::UnknownKey(id) => Self::UnknownKey(id),
+            FindError::Malformed => Self::Malformed,
+        }
+    }
+}
+
+impl From<FindError> for HashError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::UnknownKey(id) => Self::UnknownKey(id),
+            FindError::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// `ENCRYPTION_KEYS` as it is shown to an operator who got it wrong.
+const FORM: &str = r#"{"seal":{"use":"s1","keys":{"s1":"<key>"}},"hash":{"use":"h1","keys":{"h1":"<key>"}}}"#;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenKeyring {
+    seal: WrittenRing,
+    hash: WrittenRing,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRing {
+    #[serde(rename = "use")]
+    present: String,
+    keys: BTreeMap<String, String>,
+}
+
+/// The known keys of one sort.
+struct Ring<K> {
+    /// The one that is used for what is new.
+    present: Named<K>,
+    /// The ones that are known besides: older ones, and one about to be used.
+    others: Vec<Named<K>>,
+}
+
+struct Named<K> {
+    id: String,
+    key: K,
+}
+
+/// Why no key was found for a stored text.
+enum FindError {
+    UnknownKey(String),
+    Malformed,
+}
+
+impl<K> Ring<K> {
+    /// Checks the keys written under `name` and makes each ready with `prepare`.
+    fn read(name: &str, written: WrittenRing, prepare: impl Fn(&[u8]) -> Option<K>) -> Result<Self, String> {
+        let mut present = None;
+        let mut others = Vec::new();
+        let mut known: Vec<(String, Zeroizing<Vec<u8>>)> = Vec::new();
+        for (id, key) in written.keys {
+            if !is_key_id(&id) {
+                return Err(format!(
+                    "has a key id in {name}.keys that is not 1 to {MAXIMUM_ID} lower-case letters and digits."
+                ));
+            }
+            let key = Zeroizing::new(BASE64URL_NOPAD.decode(key.as_bytes()).unwrap_or_default());
+            if key.len() != KEY_BYTES {
+                return Err(format!(
+                    "has a key {name}.keys.{id} that is not {KEY_BYTES} bytes in base64url without padding, \
+                     which are 43 characters."
+                ));
+            }
+            if let Some((other, _)) = known.iter().find(|(_, bytes)| *bytes == key) {
+                return Err(format!(
+                    "has the same key as {name}.keys.{other} and {name}.keys.{id}; use a new one."
+                ));
+            }
+            let prepared = prepare(&key).ok_or_else(|| format!("has an unusable key {name}.keys.{id}."))?;
+            known.push((id.clone(), key));
+            let named = Named { id, key: prepared };
+            if named.id == written.present {
+                present = Some(named);
+            } else {
+                others.push(named);
+            }
+        }
+        let present = present
+            .ok_or_else(|| format!("has no key in {name}.keys under the id that {name}.use names."))?;
+        Ok(Self { present, others })
+    }
+
+    /// The present key, then the others.
+    fn all(&self) -> impl Iterator<Item = &Named<K>> {
+        std::iter::once(&self.present).chain(&self.others)
+    }
+
+    /// Takes `{key id}.{base64url}` apart: the key it names, and the bytes.
+    fn find(&self, stored: &str) -> Result<(&K, Vec<u8>), FindError> {
+        // What is no key id is not repeated in an error: it may be anything a client sent.
+        let (id, encoded) =
+            stored.split_once('.').filter(|(id, _)| is_key_id(id)).ok_or(FindError::Malformed)?;
+        let bytes = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| FindError::Malformed)?;
+        let named =
+            self.all().find(|named| named.id == id).ok_or_else(|| FindError::UnknownKey(id.to_owned()))?;
+        Ok((&named.key, bytes))
+    }
+}
+
+fn is_key_id(id: &str) -> bool {
+    (1..=MAXIMUM_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+/// AES-256-GCM under the key of one row.
+fn row_cipher(master: &Hkdf<Sha256>, place: &Place<'_>) -> Option<Aes256Gcm> {
+    derived(master, &[SEAL_ROW, &framed(place.purpose), &framed(place.row)])
+        .map(|key| Aes256Gcm::new((&*key).into()))
+}
+
+/// AES-256-GCM under the key of all tokens of a purpose.
+fn token_cipher(master: &Hkdf<Sha256>, purpose: &str) -> Option<Aes256Gcm> {
+    derived(master, &[SEAL_TOKEN, &framed(purpose)]).map(|key| Aes256Gcm::new((&*key).into()))
+}
+
+/// HKDF's expansion (RFC 5869, section 2.3) to one key. Always `Some`: it fails beyond 255 blocks of output only.
+fn derived(master: &Hkdf<Sha256>, info: &[&[u8]]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
+    let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
+    master.expand_multi_info(info, key.as_mut_slice()).ok()?;
+    Some(key)
+}
+
+fn sealed(
+    id: &str,
+    cipher: &Aes256Gcm,
+    nonce: [u8; NONCE_BYTES],
+    payload: Payload<'_, '_>,
+) -> Result<String, SealError> {
+    let ciphertext = cipher.encrypt((&nonce).into(), payload).map_err(|_| SealError)?;
+    let bytes = [nonce.as_slice(), &ciphertext].concat();
+    Ok(format!("{id}.{}", BASE64URL_NOPAD.encode(&bytes)))
+}
+
+fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let (nonce, ciphertext) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Malformed)?;
+    let payload = Payload { msg: ciphertext, aad: associated_data };
+    cipher.decrypt(nonce.into(), payload).map(Zeroizing::new).map_err(|_| OpenError::Forged)
+}
+
+fn written_hash(named: &Named<Hmac<Sha256>>, purpose: &str, parts: &[&str]) -> String {
+    let output = mac(&named.key, purpose, parts).finalize().into_bytes();
+    format!("{}.{}", named.id, BASE64URL_NOPAD.encode(&output))
+}
+
+/// HMAC over the purpose and the parts, each with its length before it.
+fn mac(key: &Hmac<Sha256>, purpose: &str, parts: &[&str]) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    mac.update(&framed(purpose));
+    for part in parts {
+        mac.update(&framed(part));
+    }
+    mac
+}
+
+fn keyed_hmac(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
+    let mut block = Zeroizing::new([0_u8; BLOCK_BYTES]);
+    for (target, byte) in block.iter_mut().zip(key) {
+        *target = *byte;
+    }
+    Hmac::new((&*block).into())
+}
+
+/// `text` with its length before it, so that no two lists of texts run together to the same bytes.
+fn framed(text: &str) -> Vec<u8> {
+    let length = text.len() as u64;
+    [length.to_be_bytes().as_slice(), text.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    /// 32 bytes that count up from 0, and from 32.
+    const S1: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    const H1: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+    /// `S1` without its first and last characters.
+    const S1_PART: &str = "AECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh";
+    /// Two others.
+    const S2: &str = "__________________________________________8";
+    const H2: &str = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8";
+
+    const NONCE: [u8; 12] = [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab];
+    const PLACE: Place<'_> = Place { purpose: "totp secret", row: "totp|dev_1", user: "idp|ann" };
+
+    fn written(seal: (&str, &[(&str, &str)]), hash: (&str, &[(&str, &str)])) -> String {
+        let ring = |(present, keys): (&str, &[(&str, &str)])| {
+            let keys: BTreeMap<_, _> = keys.iter().copied().collect();
+            serde_json::json!({"use": present, "keys": keys})
+        };
+        serde_json::json!({"seal": ring(seal), "hash": ring(hash)}).to_string()
+    }
+
+    fn keyring(seal: (&str, &[(&str, &str)]), hash: (&str, &[(&str, &str)])) -> Keyring {
+        Keyring::parse(&written(seal, hash)).expect("a valid keyring")
+    }
+
+    fn first() -> Keyring {
+        keyring(("s1", &[("s1", S1)]), ("h1", &[("h1", H1)]))
+    }
+
+    /// Both keys known, the first still used: the first step of a rotation.
+    fn second_known() -> Keyring {
+        keyring(("s1", &[("s1", S1), ("s2", S2)]), ("h1", &[("h1", H1), ("h2", H2)]))
+    }
+
+    /// Both keys known, the second used: the second step.
+    fn second_used() -> Keyring {
+        keyring(("s2", &[("s1", S1), ("s2", S2)]), ("h2", &[("h1", H1), ("h2", H2)]))
+    }
+
+    /// The first key gone: the end of a rotation.
+    fn second() -> Keyring {
+        keyring(("s2", &[("s2", S2)]), ("h2", &[("h2", H2)]))
+    }
+
+    /// Sealed texts and hashes that another implementation (node:crypto) computed from the scheme's description, so
+    /// that a change of the scheme, which would make every stored row unreadable, does not go unnoticed.
+    #[test]
+    fn known_inputs_give_known_outputs() {
+        let sealed = "s1.oKGio6SlpqeoqaqrugSpzxlS6Tl0phfVeMY5vg2t8RvoyK-9EQ";
+        assert_eq!(first().seal(&PLACE, b"plaintext", NONCE).as_deref(), Ok(sealed));
+        let token = "s1.oKGio6Slpqeoqaqr-MTW_uWXKW8cqiTzgGFPwnZUZk6CWrVxrQ";
+        assert_eq!(first().seal_token("mfa_token", b"plaintext", NONCE).as_deref(), Ok(token));
+        assert_eq!(
+            first().hash("binding code", &["totp|dev_1", "123456"]),
+            "h1.IKK1y0hh4jZE1joKhBGfNswPJbA2aW67QtVQbB9Pqu0"
+        );
+    }
+
+    /// RFC 5869, appendix A.1, as far as one key reaches: the keys are HKDF's, not some other derivation's.
+    #[test]
+    fn derived_keys_are_those_of_rfc_5869() {
+        let salt: Vec<u8> = (0..=0x0c).collect();
+        let master = Hkdf::<Sha256>::new(Some(&salt), &[0x0b; 22]);
+        let key = derived(&master, &[&[0xf0, 0xf1, 0xf2, 0xf3], &[0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9]])
+            .expect("a key");
+        assert_eq!(
+            *key,
+            [
+                0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a, 0x90, 0x43, 0x4f, 0x64, 0xd0, 0x36, 0x2f,
+                0x2a, 0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a, 0x5a, 0x4c, 0x5d, 0xb0, 0x2d, 0x56, 0xec, 0xc4,
+                0xc5, 0xbf,
+            ]
+        );
+    }
+
+    /// RFC 4231, test case 2: filling the key up is what HMAC does with it anyway.
+    #[test]
+    fn hashes_are_hmac_sha_256() {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let mut mac = keyed_hmac(&key);
+        mac.update(b"what do ya want for nothing?");
+        assert_eq!(
+            mac.finalize().into_bytes()[..],
+            [
+                0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75,
+                0xc7, 0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec,
+                0x38, 0x43
+            ]
+        );
+    }
+
+    #[test]
+    fn a_sealed_text_opens_at_its_place() {
+        for length in [0, 1, 15, 16, 17, 20, 1000] {
+            let plaintext = vec![0x5a; length];
+            let sealed = first().seal(&PLACE, &plaintext, NONCE).expect("short");
+            assert_eq!(first().open(&PLACE, &sealed).expect("own place").as_slice(), plaintext);
+            let token = first().seal_token("mfa_token", &plaintext, NONCE).expect("short");
+            assert_eq!(first().open_token("mfa_token", &token).expect("own purpose").as_slice(), plaintext);
+        }
+    }
+
+    #[test]
+    fn a_sealed_text_opens_at_no_other_place() {
+        let keyring = first();
+        let sealed = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
+        for place in [
+            Place { purpose: "address", ..PLACE },
+            Place { purpose: "", ..PLACE },
+            Place { row: "totp|dev_2", ..PLACE },
+            Place { row: "", ..PLACE },
+            Place { user: "idp|bob", ..PLACE },
+            Place { user: "other|ann", ..PLACE },
+            Place { user: "", ..PLACE },
+            Place { row: PLACE.user, user: PLACE.row, ..PLACE },
+            // The same characters, cut elsewhere.
+            Place { purpose: "totp secrett", row: "otp|dev_1", ..PLACE },
+            Place { row: "totp|dev_1i", user: "dp|ann", ..PLACE },
+        ] {
+            assert_eq!(keyring.open(&place, &sealed), Err(OpenError::Forged), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn rows_and_tokens_do_not_open_as_each_other() {
+        let keyring = first();
+        let row = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
+        assert_eq!(keyring.open_token(PLACE.purpose, &row), Err(OpenError::Forged));
+        let token = keyring.seal_token("mfa_token", b"secret", NONCE).expect("short");
+        assert_eq!(keyring.open_token("oob_code", &token), Err(OpenError::Forged));
+        assert_eq!(keyring.open(&Place { purpose: "mfa_token", ..PLACE }, &token), Err(OpenError::Forged));
+        let bare = Place { purpose: "mfa_token", row: "", user: "" };
+        assert_eq!(keyring.open(&bare, &token), Err(OpenError::Forged));
+    }
+
+    #[test]
+    fn another_key_under_the_same_id_opens_nothing() {
+        let other = keyring(("s1", &[("s1", S2)]), ("h1", &[("h1", H2)]));
+        let sealed = first().seal(&PLACE, b"secret", NONCE).expect("short");
+        assert_eq!(other.open(&PLACE, &sealed), Err(OpenError::Forged));
+        let token = first().seal_token("mfa_token", b"secret", NONCE).expect("short");
+        assert_eq!(other.open_token("mfa_token", &token), Err(OpenError::Forged));
+        let hash = first().hash("code", &["1"]);
+        assert_eq!(other.hash_matches("code", &["1"], &hash), Ok(false));
+    }
+
+    /// `text` with each of its bits flipped, as far as that is text.
+    fn with_a_bit_flipped(text: &str) -> impl Iterator<Item = String> {
+        (0..text.len().saturating_mul(8)).filter_map(|bit| {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            String::from_utf8(bytes).ok()
+        })
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let keyring = first();
+        let sealed = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
+        let token = keyring.seal_token("mfa_token", b"secret", NONCE).expect("short");
+        let hash = keyring.hash("code", &["123456"]);
+        let mut changes = 0;
+        for changed in with_a_bit_flipped(&sealed) {
+            assert!(keyring.open(&PLACE, &changed).is_err(), "{changed}");
+            changes += 1;
+        }
+        for changed in with_a_bit_flipped(&token) {
+            assert!(keyring.open_token("mfa_token", &changed).is_err(), "{changed}");
+            changes += 1;
+        }
+        for changed in with_a_bit_flipped(&hash) {
+            assert_ne!(keyring.hash_matches("code", &["123456"], &changed), Ok(true), "{changed}");
+            changes += 1;
+        }
+        // Seven bits of each character; the eighth makes it no text.
+        assert_eq!(changes, (sealed.len() + token.len() + hash.len()) * 7);
+    }
+
+    #[test]
+    fn every_flipped_bit_of_nonce_text_and_tag_is_a_forgery() {
+        let keyring = first();
+        let sealed = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
+        let bytes = BASE64URL_NOPAD.decode(&sealed.as_bytes()[3..]).expect("base64url");
+        assert_eq!(bytes.len(), 12 + 6 + 16);
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let changed = format!("s1.{}", BASE64URL_NOPAD.encode(&changed));
+            assert_eq!(keyring.open(&PLACE, &changed), Err(OpenError::Forged), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_shorter_or_longer_text_is_refused() {
+        let keyring = first();
+        let sealed = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
+        for (length, _) in sealed.char_indices() {
+            let shorter: String = sealed.chars().take(length).collect();
+            assert!(keyring.open(&PLACE, &shorter).is_err(), "{length}");
+        }
+        for addition in ["A", "AA", "AAA", "AAAA", "=", "==", ".", " ", "\n"] {
+            assert!(keyring.open(&PLACE, &format!("{sealed}{addition}")).is_err(), "{addition:?}");
+        }
+    }
+
+    #[test]
+    fn equal_texts_look_different_sealed_and_lengths_are_all_they_share() {
+        let keyring = first();
+        let mut seen = HashSet::new();
+        for (row, user) in [("1", "a"), ("2", "a"), ("1", "b")] {
+            let place = Place { purpose: "totp secret", row, user };
+            for last in 0..4 {
+                let mut nonce = NONCE;
+                nonce[11] = last;
+                assert!(seen.insert(keyring.seal(&place, b"same", nonce).expect("short")));
+            }
+        }
+        // Even with one nonce, what follows it differs from row to row: each row has its own key.
+        let text = |row| {
+            let sealed = keyring.seal(&Place { row, ..PLACE }, b"same text, same nonce", NONCE);
+            sealed.expect("short").into_bytes()
+        };
+        let (one, two) = (text("1"), text("2"));
+        let nonce_end = "s1.".len() + 16;
+        assert_eq!(one[..nonce_end], two[..nonce_end]);
+        assert_ne!(one[nonce_end..nonce_end + 28], two[nonce_end..nonce_end + 28]);
+    }
+
+    #[test]
+    fn malformed_texts_are_called_so() {
+        let keyring = first();
+        for text in [
+            "",
+            ".",
+            "s1",
+            "s1.",
+            "s1.A",
+            "s1.AAAA",
+            "s1.oKGio6Slpqeoqaq",
+            "s1.oKGio6Slpqeoqaqr=",
+            "s1.oKGio6Slpqeoqaqr+/==",
+            "s1.!",
+            "s1..oKGio6Slpqeoqaqr",
+            " s1.oKGio6Slpqeoqaqr",
+            ".oKGio6Slpqeoqaqr",
+            "S1.oKGio6Slpqeoqaqr",
+            "s-1.oKGio6Slpqeoqaqr",
+            "abcdefghijklmnopq.oKGio6Slpqeoqaqr",
+            "\u{e9}.oKGio6Slpqeoqaqr",
+            "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        ] {
+            assert_eq!(keyring.open(&PLACE, text), Err(OpenError::Malformed), "{text:?}");
+            assert_eq!(keyring.open_token("mfa_token", text), Err(OpenError::Malformed), "{text:?}");
+            let hash = text.replace("s1.", "h1.");
+            assert_eq!(keyring.hash_matches("code", &[], &hash), Err(HashError::Malformed), "{hash:?}");
+        }
+        // Long enough for a nonce, too short for a tag.
+        assert_eq!(keyring.open(&PLACE, "s1.oKGio6Slpqeoqaqr"), Err(OpenError::Forged));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let sealed = second().seal(&PLACE, b"secret", NONCE).expect("short");
+        assert_eq!(first().open(&PLACE, &sealed), Err(OpenError::UnknownKey("s2".to_owned())));
+        let token = second().seal_token("mfa_token", b"secret", NONCE).expect("short");
+        assert_eq!(first().open_token("mfa_token", &token), Err(OpenError::UnknownKey("s2".to_owned())));
+        let hash = second().hash("code", &["1"]);
+        assert_eq!(first().hash_matches("code", &["1"], &hash), Err(HashError::UnknownKey("h2".to_owned())));
+        // Seal keys are no hash keys, nor the reverse.
+        let swapped = hash.replacen("h2", "s1", 1);
+        assert_eq!(
+            first().hash_matches("code", &["1"], &swapped),
+            Err(HashError::UnknownKey("s1".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_seal_key_is_replaced_in_steps_without_losing_a_row() {
+        let old = first().seal(&PLACE, b"old", NONCE).expect("short");
+        let old_token = first().seal_token("mfa_token", b"old", NONCE).expect("short");
+        for keyring in [first(), second_known(), second_used()] {
+            assert_eq!(keyring.open(&PLACE, &old).expect("readable").as_slice(), b"old");
+            assert_eq!(keyring.open_token("mfa_token", &old_token).expect("readable").as_slice(), b"old");
+        }
+        assert!(second_known().seal(&PLACE, b"", NONCE).expect("short").starts_with("s1."));
+        let new = second_used().seal(&PLACE, b"new", NONCE).expect("short");
+        assert!(new.starts_with("s2."));
+        // An isolate that has not heard of the second step yet can read what others write already.
+        assert_eq!(second_known().open(&PLACE, &new).expect("readable").as_slice(), b"new");
+        assert_eq!(second().open(&PLACE, &new).expect("readable").as_slice(), b"new");
+        assert_eq!(second().open(&PLACE, &old), Err(OpenError::UnknownKey("s1".to_owned())));
+        assert_eq!([second_used().is_current(&old), second_used().is_current(&new)], [false, true]);
+        assert_eq!([second_known().is_current(&old), second_known().is_current(&new)], [true, false]);
+        assert!(!first().is_current("s1") && !first().is_current("") && !first().is_current("s11.AAAA"));
+    }
+
+    #[test]
+    fn a_hash_key_is_replaced_in_steps_without_losing_a_row() {
+        let old = first().hash("code", &["1"]);
+        let new = second_used().hash("code", &["1"]);
+        assert!(old.starts_with("h1.") && new.starts_with("h2."));
+        for keyring in [second_known(), second_used()] {
+            assert_eq!(keyring.hash_matches("code", &["1"], &old), Ok(true));
+            assert_eq!(keyring.hash_matches("code", &["1"], &new), Ok(true));
+            assert_eq!(keyring.hash_matches("code", &["2"], &old), Ok(false));
+        }
+        assert_eq!(second_known().hash("code", &["1"]), old);
+        assert_eq!(second_known().hashes("code", &["1"]), [old.clone(), new.clone()]);
+        assert_eq!(second_used().hashes("code", &["1"]), [new.clone(), old.clone()]);
+        assert_eq!(first().hashes("code", &["1"]), [old]);
+        assert_eq!(second().hashes("code", &["1"]), [new]);
+    }
+
+    #[test]
+    fn no_other_purpose_parts_or_boundaries_give_the_same_hash() {
+        let keyring = first();
+        let inputs: [(&'static str, &[&str]); 13] = [
+            ("code", &["ab", "c"]),
+            ("code", &["a", "bc"]),
+            ("code", &["abc"]),
+            ("code", &["abc", ""]),
+            ("code", &["", "abc"]),
+            ("code", &["c", "ab"]),
+            ("code", &[]),
+            ("code", &[""]),
+            ("code", &["", ""]),
+            ("codea", &["b", "c"]),
+            ("", &["code", "ab", "c"]),
+            ("address", &["ab", "c"]),
+            ("code", &["\0\0\0\0\0\0\0\u{1}a"]),
+        ];
+        let hashes: HashSet<_> = inputs.iter().map(|(purpose, parts)| keyring.hash(purpose, parts)).collect();
+        assert_eq!(hashes.len(), inputs.len());
+        for (purpose, parts) in inputs {
+            let stored = keyring.hash(purpose, parts);
+            assert_eq!(stored, keyring.hash(purpose, parts));
+            for (other_purpose, other_parts) in inputs {
+                let same = (purpose, parts) == (other_purpose, other_parts);
+                assert_eq!(keyring.hash_matches(other_purpose, other_parts, &stored), Ok(same));
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_of_another_length_is_malformed() {
+        let stored = first().hash("code", &["1"]);
+        let mac = BASE64URL_NOPAD.decode(&stored.as_bytes()[3..]).expect("base64url");
+        for length in (0..32).chain(33..64) {
+            let bytes: Vec<u8> = mac.iter().copied().cycle().take(length).collect();
+            let changed = format!("h1.{}", BASE64URL_NOPAD.encode(&bytes));
+            assert_eq!(first().hash_matches("code", &["1"], &changed), Err(HashError::Malformed), "{length}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_safe_in_urls_and_headers() {
+        for length in 0..64 {
+            let token = second().seal_token("mfa_token", &vec![0xff; length], [0xff; 12]).expect("short");
+            assert!(
+                token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)),
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_keyring_that_is_not_right_is_explained_without_showing_a_key() {
+        let one =
+            |present: &str, id: &str, key: &str| written((present, &[(id, key)]), ("h1", &[("h1", H1)]));
+        let form = format!("does not have the form {FORM} (line 1, column ");
+        let id_rule = "has a key id in seal.keys that is not 1 to 16 lower-case letters and digits.";
+        let length_rule = "has a key seal.keys.s1 that is not 32 bytes in base64url without padding, which are 43 characters.";
+        for (json, problem) in [
+            (String::new(), form.as_str()),
+            ("[]".to_owned(), &form),
+            ("{}".to_owned(), &form),
+            (format!("\"{S1}\""), &form),
+            (S1.to_owned(), &form),
+            (format!(r#"{{"seal":"{S1}","hash":"{H1}"}}"#), &form),
+            (format!(r#"{{"seal":{{"use":"s1","keys":["{S1}"]}}}}"#), &form),
+            (format!(r#"{{"{S1}":1}}"#), &form),
+            (one("s1", "s1", S1).replacen('{', r#"{"sign":{},"#, 1), &form),
+            (one("s1", S1, "s1"), id_rule),
+            (one("", "", S1), id_rule),
+            (one("S1", "S1", S1), id_rule),
+            (one("s.1", "s.1", S1), id_rule),
+            (one("abcdefghijklmnopq", "abcdefghijklmnopq", S1), id_rule),
+            (one("s1", "s1", ""), length_rule),
+            (one("s1", "s1", S1_PART), length_rule),
+            (one("s1", "s1", &format!("{S1}A")), length_rule),
+            (one("s1", "s1", &format!("{S1}=")), length_rule),
+            (one("s1", "s1", &S2.replace('_', "/")), length_rule),
+            (one("s1", "s1", &format!(" {S1_PART}8")), length_rule),
+            (one("s2", "s1", S1), "has no key in seal.keys under the id that seal.use names."),
+            (one(S1, "s1", S1), "has no key in seal.keys under the id that seal.use names."),
+            (
+                written(("s1", &[("s1", S1)]), ("h1", &[])),
+                "has no key in hash.keys under the id that hash.use names.",
+            ),
+            (
+                written(("s1", &[("s1", S1)]), ("h1", &[("h1", "AAAA")])),
+                "has a key hash.keys.h1 that is not 32 bytes in base64url without padding, which are 43 characters.",
+            ),
+            (
+                written(("s1", &[("s1", S1), ("s2", S1)]), ("h1", &[("h1", H1)])),
+                "has the same key as seal.keys.s1 and seal.keys.s2; use a new one.",
+            ),
+        ] {
+            let error = Keyring::parse(&json).expect_err(&json);
+            assert!(error.starts_with(problem) && error.ends_with('.'), "{json}: {error}");
+            for key in [S1, S2, H1, S1_PART] {
+                assert!(!error.contains(key), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn debug_prints_nothing_of_the_keys() {
+        assert_eq!(format!("{:?}", second_known()), "Keyring(…)");
+    }
+}
