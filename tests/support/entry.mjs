@@ -1,0 +1,203 @@
+/**
+ * The entry module of a Worker under test. It stands around the built Worker, which it imports unchanged, and adds what
+ * a test needs and a deployed Worker must not have: a clock that can be moved, faults in the bindings, and counts of
+ * what a request cost. It is driven by requests to CONTROL_PATH, which the built Worker never sees.
+ */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import Built from "./built/index.js";
+
+const CONTROL_PATH = "/__test/control";
+
+// --- The clock -----------------------------------------------------------------------------------------------------
+
+const RealDate = Date;
+const clock = { offset: 0, frozenAt: null };
+
+function now() {
+  return clock.frozenAt ?? RealDate.now() + clock.offset;
+}
+
+globalThis.Date = class extends RealDate {
+  constructor(...parts) {
+    if (parts.length === 0) super(now());
+    else super(...parts);
+  }
+
+  static now() {
+    return now();
+  }
+};
+
+// --- What happened -------------------------------------------------------------------------------------------------
+
+const nothing = () => ({ roundTrips: [], statements: 0, kvReads: [], kvWrites: [], fetches: [], sent: [] });
+let counts = nothing();
+let pending = 0;
+const lines = [];
+
+for (const level of ["debug", "log", "info", "warn", "error"]) {
+  const write = console[level].bind(console);
+  console[level] = (...parts) => {
+    lines.push({ level, text: parts.map(asText).join(" ") });
+    write(...parts);
+  };
+}
+
+function asText(part) {
+  if (typeof part === "string") return part;
+  if (part instanceof Error) return `${part.stack}`;
+  return JSON.stringify(part) ?? String(part);
+}
+
+// --- Faults --------------------------------------------------------------------------------------------------------
+
+/** Each: { on: "DB" | "JWKS" | "OOB_QUEUE" | "fetch", matching?, mode: "before" | "after" | "hang", times, message }. */
+let faults = [];
+
+function takeFault(on, subject) {
+  const fault = faults.find((each) => each.on === on && each.times > 0 && new RegExp(each.matching ?? "", "i").test(subject));
+  if (fault) fault.times -= 1;
+  return fault;
+}
+
+async function withFaults(on, subject, run) {
+  const fault = takeFault(on, subject);
+  if (fault?.mode === "before") throw new Error(fault.message);
+  if (fault?.mode === "hang") {
+    fault.held = (fault.held ?? 0) + 1;
+    // A request may not wait on another request's promise, so it looks again instead.
+    while (faults.includes(fault)) await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  const result = await run();
+  if (fault?.mode === "after") throw new Error(fault.message);
+  return result;
+}
+
+// --- Bindings ------------------------------------------------------------------------------------------------------
+
+/** The binding itself, but for the named methods. Everything else, its constructor's name included, is the real one's. */
+function instead(target, methods) {
+  return new Proxy(target, {
+    get(real, name) {
+      if (Object.hasOwn(methods, name)) return methods[name];
+      const value = Reflect.get(real, name, real);
+      return typeof value === "function" && name !== "constructor" ? value.bind(real) : value;
+    },
+  });
+}
+
+const statements = new WeakMap();
+
+function roundTrip(sqls, run) {
+  counts.roundTrips.push(sqls);
+  counts.statements += sqls.length;
+  return withFaults("DB", sqls.join("\n"), run);
+}
+
+function statement(sql, real) {
+  const proxy = instead(real, {
+    bind: (...values) => statement(sql, real.bind(...values)),
+    first: (...args) => roundTrip([sql], () => real.first(...args)),
+    run: (...args) => roundTrip([sql], () => real.run(...args)),
+    all: (...args) => roundTrip([sql], () => real.all(...args)),
+    raw: (...args) => roundTrip([sql], () => real.raw(...args)),
+  });
+  statements.set(proxy, { sql, real });
+  return proxy;
+}
+
+function database(real) {
+  return instead(real, {
+    prepare: (sql) => statement(sql, real.prepare(sql)),
+    batch: (list) => {
+      const known = Array.from(list, (each) => statements.get(each));
+      return roundTrip(
+        known.map((each) => each.sql),
+        () => real.batch(known.map((each) => each.real)),
+      );
+    },
+    exec: (sql) => roundTrip([sql], () => real.exec(sql)),
+  });
+}
+
+function namespace(real) {
+  const read = (name) => (key, ...rest) => {
+    counts.kvReads.push(key);
+    return withFaults("JWKS", `${name} ${key}`, () => real[name](key, ...rest));
+  };
+  return instead(real, {
+    get: read("get"),
+    getWithMetadata: read("getWithMetadata"),
+    list: read("list"),
+    put: (key, ...rest) => {
+      counts.kvWrites.push(key);
+      return withFaults("JWKS", `put ${key}`, () => real.put(key, ...rest));
+    },
+  });
+}
+
+function queue(real) {
+  return instead(real, {
+    send: (body, ...rest) => {
+      counts.sent.push(body);
+      return withFaults("OOB_QUEUE", JSON.stringify(body) ?? "", () => real.send(body, ...rest));
+    },
+    sendBatch: (messages, ...rest) => {
+      const list = Array.from(messages);
+      counts.sent.push(...list.map((each) => each.body));
+      return withFaults("OOB_QUEUE", JSON.stringify(list) ?? "", () => real.sendBatch(list, ...rest));
+    },
+  });
+}
+
+const realFetch = globalThis.fetch;
+globalThis.fetch = (input, init) => {
+  const url = typeof input === "string" ? input : (input.url ?? String(input));
+  counts.fetches.push(url);
+  return withFaults("fetch", url, () => realFetch(input, init));
+};
+
+function wrapped(env) {
+  return { ...env, DB: database(env.DB), JWKS: namespace(env.JWKS), OOB_QUEUE: queue(env.OOB_QUEUE) };
+}
+
+// --- The Worker ----------------------------------------------------------------------------------------------------
+
+async function whilePending(work) {
+  pending += 1;
+  try {
+    return await work();
+  } finally {
+    pending -= 1;
+  }
+}
+
+async function control(request) {
+  const command = await request.json();
+  if (command.clock) Object.assign(clock, command.clock);
+  if (command.faults) faults = command.faults;
+  if (command.reset) counts = nothing();
+  return Response.json({ now: now(), counts, pending, lines, held: faults.reduce((sum, each) => sum + (each.held ?? 0), 0) });
+}
+
+export default class extends WorkerEntrypoint {
+  #built() {
+    const context = this.ctx;
+    const waitUntil = context.waitUntil.bind(context);
+    context.waitUntil = (work) => waitUntil(whilePending(() => work));
+    return new Built(context, wrapped(this.env));
+  }
+
+  fetch(request) {
+    if (new URL(request.url).pathname === CONTROL_PATH) return control(request);
+    return whilePending(() => this.#built().fetch(request));
+  }
+
+  queue(batch) {
+    return whilePending(() => this.#built().queue(batch));
+  }
+
+  scheduled(event) {
+    return whilePending(() => this.#built().scheduled(event));
+  }
+}

@@ -1,0 +1,106 @@
+/** A person at a trusted issuer who uses a client: holds tokens, adds authenticators and proves a second factor. */
+import { randomBytes, randomInt } from "node:crypto";
+import { accepted } from "./answers.mjs";
+import { totp } from "./totp.mjs";
+import { MFA_AUDIENCE } from "./worker.mjs";
+
+export const GRANT = {
+  otp: "http://auth0.com/oauth/grant-type/mfa-otp",
+  oob: "http://auth0.com/oauth/grant-type/mfa-oob",
+  recovery: "http://auth0.com/oauth/grant-type/mfa-recovery-code",
+};
+
+export const random = (bytes = 8) => randomBytes(bytes).toString("hex");
+
+/** A phone number nobody else in the run has. */
+export const freshNumber = () => `+49151${String(randomInt(10 ** 8)).padStart(8, "0")}`;
+
+export class Person {
+  /**
+   * @param {import("./worker.mjs").World} world
+   * @param {import("./issuer.mjs").Issuer} issuer
+   * @param {{ client?: { id: string, secret?: string }, sub?: string, claims?: object, webhook?: object, isolate?: number }} [options]
+   */
+  constructor(world, issuer, { client, sub = `user-${random()}`, claims = {}, webhook } = {}) {
+    Object.assign(this, { world, issuer, client, sub, claims, webhook });
+    this.number = freshNumber();
+    this.email = `${sub}@mail.example.com`;
+  }
+
+  #claims(claims) {
+    const now = this.world.now();
+    const all = {
+      iss: this.issuer.url,
+      sub: this.sub,
+      aud: MFA_AUDIENCE,
+      iat: now,
+      exp: now + 300,
+      jti: random(),
+      azp: this.client?.id,
+      ...this.claims,
+      ...claims,
+    };
+    return JSON.parse(JSON.stringify(all));
+  }
+
+  /** An mfa_token of the issuer: the first factor was accepted. A claim that is undefined is left out. */
+  mfaToken(claims = {}, header = {}) {
+    return this.issuer.sign(this.#claims({ amr: ["pwd"], ...claims }), { typ: "mfa+jwt", ...header });
+  }
+
+  /** An access token of the issuer for the MFA audience. */
+  accessToken(claims = {}, header = {}) {
+    return this.issuer.sign(this.#claims({ scope: "enroll", ...claims }), { typ: "at+jwt", ...header });
+  }
+
+  /** An access token of the issuer that proves a second factor. */
+  provenToken(claims = {}) {
+    return this.accessToken({ amr: ["pwd", "mfa"], ...claims });
+  }
+
+  associate(body, { token = this.mfaToken(), headers, ...init } = {}) {
+    return this.world.post("/mfa/associate", body, { headers: { authorization: `Bearer ${token}`, ...headers }, ...init });
+  }
+
+  associateOtp(options) {
+    return this.associate({ authenticator_types: ["otp"] }, options);
+  }
+
+  associateSms(options) {
+    return this.associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: this.number }, options);
+  }
+
+  associateEmail(options) {
+    return this.associate({ authenticator_types: ["oob"], oob_channels: ["email"], email: this.email }, options);
+  }
+
+  /** `POST /oauth/token` as this person's client. A parameter that is undefined is left out. */
+  exchange(grant, parameters, { form = true, headers, ...init } = {}) {
+    const all = { grant_type: GRANT[grant] ?? grant, client_id: this.client?.id, client_secret: this.client?.secret, ...parameters };
+    const known = Object.entries(all).filter(([, value]) => value !== undefined);
+    const body = form ? String(new URLSearchParams(known)) : JSON.stringify(Object.fromEntries(known));
+    const type = form ? "application/x-www-form-urlencoded" : "application/json";
+    return this.world.fetch("/oauth/token", { method: "POST", body, headers: { "content-type": type, ...headers }, ...init });
+  }
+
+  /** Adds an authenticator app and confirms it. Leaves the clock where the code it used is no longer needed. */
+  async enrollOtp({ token } = {}) {
+    const mfaToken = token ?? this.mfaToken();
+    const enrollment = await accepted(await this.associateOtp({ token: mfaToken }));
+    const otp = totp(enrollment.secret, this.world.now());
+    const tokens = await accepted(await this.exchange("otp", { mfa_token: mfaToken, otp }));
+    return { id: enrollment.id, secret: enrollment.secret, recoveryCode: enrollment.recovery_codes?.[0], enrollment, tokens, otp };
+  }
+
+  /** Adds a phone by SMS and confirms it with the code that the webhook received. */
+  async enrollSms({ token } = {}) {
+    const mfaToken = token ?? this.mfaToken();
+    const before = this.webhook.messagesTo(this.number).length;
+    const enrollment = await accepted(await this.associateSms({ token: mfaToken }));
+    const bindingCode = await this.webhook.codeFor(this.number, { count: before + 1 });
+    const tokens = await accepted(
+      await this.exchange("oob", { mfa_token: mfaToken, oob_code: enrollment.oob_code, binding_code: bindingCode }),
+    );
+    return { id: enrollment.id, recoveryCode: enrollment.recovery_codes?.[0], enrollment, tokens, bindingCode };
+  }
+}

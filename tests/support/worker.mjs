@@ -1,0 +1,296 @@
+/**
+ * The built Worker in real workerd, by Miniflare's own API, with real D1, KV and queues: one Miniflare per test file.
+ *
+ * `isolates` Workers answer requests, and one more, the consumer, takes the queue's batches and the cron event; all of
+ * them run the same modules on the same database, namespace and queue, as the isolates of one deployed Worker do.
+ */
+import { readFile } from "node:fs/promises";
+import { Miniflare, NoOpLog } from "miniflare";
+import { encryptionKeys, signingKey, webhookSecret } from "./keys.mjs";
+import { dump, rows } from "./database.mjs";
+import { migrate } from "./migrations.mjs";
+import { until } from "./poll.mjs";
+import { REPOSITORY, compatibility } from "./repository.mjs";
+
+export const PUBLIC_URL = "https://mfa.example.com";
+export const MFA_AUDIENCE = `${PUBLIC_URL}/mfa/`;
+export const ISSUER = `${PUBLIC_URL}/`;
+export const TENANT_NAME = "Example & Söhne";
+export const QUEUE = "countersign-oob";
+export const DEAD_LETTERS = "countersign-oob-dead";
+
+const CONSUMER = "consumer";
+const ROUTE = "MF-Route-Override";
+
+/** Where scripts/build.mjs puts a build; the variable lets the harness be tried on a Worker from elsewhere. */
+function builtFolder(build) {
+  const elsewhere = process.env.COUNTERSIGN_WORKER_UNDER_TEST;
+  return elsewhere ? new URL(`file://${elsewhere}/`) : new URL(`target/worker/${build}/`, REPOSITORY);
+}
+
+/**
+ * @param {object} options
+ * @param {"deploy" | "development"} [options.build]
+ * @param {number} [options.isolates] how many isolates answer requests
+ * @param {{ trusted(): object }[]} [options.issuers] what TRUSTED_ISSUERS lists
+ * @param {{ url: string }} [options.webhook] the provider of the out-of-band channels
+ * @param {Record<string, string | undefined>} [options.vars] variables and secrets to add, replace or (undefined) leave out
+ * @param {boolean} [options.consume] whether the queue has its consumer; without, what was sent is only counted
+ * @param {string} [options.persist] a folder that outlives this Miniflare
+ */
+export async function startWorkers(options = {}) {
+  const world = new World(options);
+  await world.start();
+  return world;
+}
+
+export class World {
+  constructor({ build = "deploy", isolates = 1, issuers = [], webhook, vars = {}, consume = true, persist } = {}) {
+    this.options = { build, consume, persist };
+    this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
+    this.logged = [];
+    this.secrets = { encryption: encryptionKeys(), signing: signingKey("main-1"), webhook: webhook?.secret ?? webhookSecret() };
+    this.vars = {
+      PUBLIC_URL,
+      TENANT_NAME,
+      TRUSTED_ISSUERS: JSON.stringify(issuers.map((issuer) => issuer.trusted())),
+      ENCRYPTION_KEYS: JSON.stringify(this.secrets.encryption),
+      SIGNING_KEY_MAIN: JSON.stringify(this.secrets.signing),
+      ...(webhook && { WEBHOOK_URL: webhook.url, WEBHOOK_SECRET: this.secrets.webhook }),
+      ...vars,
+    };
+  }
+
+  async start() {
+    const { build, consume, persist } = this.options;
+    const folder = builtFolder(build);
+    const [entry, driver, script, wasm] = await Promise.all([
+      readFile(new URL("entry.mjs", import.meta.url), "utf8"),
+      readFile(new URL("driver.mjs", import.meta.url), "utf8"),
+      readFile(new URL("index.js", folder), "utf8"),
+      readFile(new URL("index_bg.wasm", folder)),
+    ]);
+    const modules = {
+      "entry.mjs": { type: "esm", contents: entry },
+      "built/index.js": { type: "esm", contents: script },
+      "built/index_bg.wasm": { type: "wasm", contents: new Uint8Array(wasm) },
+    };
+    const worker = (name, triggers = []) => ({
+      config: {
+        name,
+        ...compatibility(),
+        triggers,
+        manifest: { mainModule: "entry.mjs", modulesRoot: "/", modules },
+        env: {
+          ...variables(this.vars),
+          DB: { type: "d1", id: "countersign" },
+          JWKS: { type: "kv", id: "jwks" },
+          OOB_QUEUE: { type: "queue", name: QUEUE },
+        },
+      },
+    });
+    const names = [...this.isolates, CONSUMER];
+    const consumer = {
+      type: "queue",
+      name: QUEUE,
+      deadLetterQueue: DEAD_LETTERS,
+      maxBatchSize: 10,
+      maxBatchTimeout: 0,
+      maxRetries: 10,
+    };
+    this.miniflare = new Miniflare({
+      log: new NoOpLog(),
+      handleStructuredLogs: ({ level, message }) => this.logged.push({ level, text: message }),
+      cf: false,
+      logRequests: false,
+      enableDevRegistry: false,
+      telemetry: { enabled: false },
+      ...(persist && { resourcePersistencePath: persist }),
+      workers: [
+        ...this.isolates.map((name) => worker(name)),
+        worker(CONSUMER, consume ? [consumer] : []),
+        {
+          config: {
+            name: "driver",
+            compatibilityDate: compatibility().compatibilityDate,
+            compatibilityFlags: ["service_binding_extra_handlers"],
+            manifest: { mainModule: "driver.mjs", modulesRoot: "/", modules: { "driver.mjs": { type: "esm", contents: driver } } },
+            env: Object.fromEntries(names.map((name) => [name, { type: "worker", worker: name }])),
+          },
+        },
+      ],
+    });
+    await this.miniflare.ready;
+    this.db = await this.miniflare.getD1Database("DB", this.isolates[0]);
+    this.kv = await this.miniflare.getKVNamespace("JWKS", this.isolates[0]);
+    const { results } = await this.db.prepare("SELECT name FROM sqlite_master WHERE name = 'clients'").all();
+    if (results.length === 0) await migrate(this.db);
+  }
+
+  /** A request as it arrives from outside. `path` may be a whole URL; `isolate` says which isolate answers. */
+  fetch(path, { isolate = 0, headers, ...init } = {}) {
+    const all = new Headers(headers);
+    all.set(ROUTE, this.isolates[isolate]);
+    return this.miniflare.dispatchFetch(new URL(path, PUBLIC_URL), { redirect: "manual", ...init, headers: [...all] });
+  }
+
+  post(path, body, { headers, ...init } = {}) {
+    return this.fetch(path, {
+      method: "POST",
+      body: typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+      headers: { "content-type": "application/json", ...headers },
+      ...init,
+    });
+  }
+
+  async #control(name, command = {}) {
+    const response = await this.miniflare.dispatchFetch(new URL("/__test/control", PUBLIC_URL), {
+      method: "POST",
+      headers: { [ROUTE]: name },
+      body: JSON.stringify(command),
+    });
+    return response.json();
+  }
+
+  #everywhere(command) {
+    return Promise.all([...this.isolates, CONSUMER].map((name) => this.#control(name, command)));
+  }
+
+  // --- The clock: Unix seconds, the same in every isolate ---
+
+  #clock = { offset: 0, frozenAt: null };
+
+  /** The Worker's time in whole seconds. */
+  now() {
+    return Math.floor((this.#clock.frozenAt ?? Date.now() + this.#clock.offset) / 1000);
+  }
+
+  async #setClock(clock) {
+    this.#clock = clock;
+    await this.#everywhere({ clock });
+  }
+
+  /** Moves the clock on, whether it runs or stands. */
+  advance(seconds) {
+    const { offset, frozenAt } = this.#clock;
+    return this.#setClock({ offset: offset + seconds * 1000, frozenAt: frozenAt === null ? null : frozenAt + seconds * 1000 });
+  }
+
+  /** Stops the clock, by default where it is, at a whole second. */
+  freeze(at = this.now()) {
+    return this.#setClock({ offset: at * 1000 - Date.now(), frozenAt: at * 1000 });
+  }
+
+  /** Lets the clock run on from where it stands. */
+  async thaw() {
+    if (this.#clock.frozenAt === null) return;
+    await this.#setClock({ offset: this.#clock.frozenAt - Date.now(), frozenAt: null });
+  }
+
+  // --- Costs, faults, logs ---
+
+  /** Waits until no isolate has work left that a request put off. */
+  async settle() {
+    await until("every isolate is idle", async () => (await this.#everywhere()).every(({ pending }) => pending === 0));
+  }
+
+  /**
+   * Runs `act` and says what it cost the isolates that answer requests, work put off by `waitUntil` included and the
+   * queue's consumer excluded: { roundTrips, statements, kvReads, kvWrites, fetches, sent, result }.
+   */
+  async cost(act) {
+    await this.settle();
+    await this.#everywhere({ reset: true });
+    const result = await act();
+    await this.settle();
+    const all = await Promise.all(this.isolates.map((name) => this.#control(name)));
+    const join = (key) => all.flatMap(({ counts }) => counts[key]);
+    return {
+      result,
+      roundTrips: join("roundTrips"),
+      statements: join("roundTrips").flat().length,
+      kvReads: join("kvReads"),
+      kvWrites: join("kvWrites"),
+      fetches: join("fetches"),
+      sent: join("sent"),
+    };
+  }
+
+  /**
+   * Sets the faults of every isolate, replacing earlier ones. `on` is DB, JWKS, OOB_QUEUE or fetch; `matching` a pattern
+   * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, or lets it "hang".
+   */
+  async fail(...faults) {
+    const whole = faults.map((fault) => ({ mode: "before", times: 1, message: "D1_ERROR: the test broke this", ...fault }));
+    await this.#everywhere({ faults: whole });
+  }
+
+  async heal() {
+    await this.#everywhere({ faults: [] });
+  }
+
+  /** How many operations a fault of mode "hang" holds now. */
+  async held() {
+    return (await this.#everywhere()).reduce((sum, { held }) => sum + held, 0);
+  }
+
+  /** Every line that any isolate logged, as text: by its console and, panics included, by the runtime. */
+  async logLines() {
+    const consoles = (await this.#everywhere()).flatMap(({ lines }) => lines.map(({ text }) => text));
+    return [...consoles, ...this.logged.map(({ text }) => text)];
+  }
+
+  // --- What is stored ---
+
+  /** Every row of every table, or of the tables named. */
+  dump(tables) {
+    return dump(this.db, tables);
+  }
+
+  rows(sql, ...values) {
+    return rows(this.db, sql, ...values);
+  }
+
+  /** Waits until nothing is left to be sent. */
+  async delivered() {
+    const left = "SELECT 1 FROM deliveries WHERE state IN ('waiting', 'claimed') LIMIT 1";
+    await until("every delivery is done", async () => (await this.rows(left)).length === 0);
+    await this.settle();
+  }
+
+  // --- Cloudflare's part ---
+
+  async #drive(command) {
+    const response = await this.miniflare.dispatchFetch("http://driver/", {
+      method: "POST",
+      headers: { [ROUTE]: "driver" },
+      body: JSON.stringify(command),
+    });
+    if (!response.ok) throw new Error(`the driver answered ${response.status}: ${await response.text()}`);
+    return response.json();
+  }
+
+  /** The cron event, now. */
+  async sweep() {
+    const result = await this.#drive({ isolate: CONSUMER, cron: "* * * * *", scheduledTime: this.now() * 1000 });
+    await this.settle();
+    return result;
+  }
+
+  /** Hands the consumer one batch. Returns which messages it acknowledged and which it wants again, and when. */
+  async deliver(bodies, { attempts = 1, queue = QUEUE } = {}) {
+    const messages = bodies.map((body, index) => ({ id: `message-${index}`, body, attempts }));
+    const result = await this.#drive({ isolate: CONSUMER, queue, messages });
+    await this.settle();
+    return result;
+  }
+
+  async dispose() {
+    await this.miniflare?.dispose();
+  }
+}
+
+function variables(vars) {
+  const known = Object.entries(vars).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(known.map(([name, value]) => [name, { type: "text", value: String(value) }]));
+}
