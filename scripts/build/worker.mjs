@@ -1,0 +1,67 @@
+// The Worker, compiled to wasm32 and bundled by worker-build.
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { packageProgram, ROOT } from "../setup/repository.mjs";
+import { WASM_TARGET } from "../setup/rust-toolchain.mjs";
+import { runOrFail } from "../terminal/command.mjs";
+import { skipped, step } from "../terminal/step.mjs";
+import { alone } from "./lock.mjs";
+import { inputsUnchanged, writeInputs } from "./inputs.mjs";
+
+/** What can be built: the Worker as it is deployed, and the one with the pages of local development. */
+export const VARIANTS = { deploy: [], development: ["development"] };
+
+/** The folder of a build, relative to the repository. Each variant has its own, so that they cannot be taken for each other. */
+export const buildFolder = (variant) => join("target", "worker", variant);
+
+/**
+ * Builds a variant, unless it is there and made from just these sources.
+ *
+ * @param {keyof typeof VARIANTS} variant
+ * @param {import("../setup/rust-toolchain.mjs").Toolchain} toolchain
+ * @param {Record<string, string>} tools paths of worker-build and wasm-bindgen
+ */
+export async function buildWorker(variant, toolchain, tools) {
+  const title = `Build the Worker (${variant})`;
+  const folder = join(ROOT, buildFolder(variant));
+  const record = join(folder, ".inputs.json");
+  const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
+  const flags = withoutMachinePaths();
+  const settings = { toolchain: toolchain.version, tools: Object.values(tools).join(" "), flags: flags.join(" ") };
+  if (existsSync(join(folder, "index.js")) && existsSync(join(folder, "index_bg.wasm")) && inputsUnchanged(record, settings)) {
+    skipped(title, "unchanged");
+    return;
+  }
+  await step(title, "one to three minutes, seconds when little changed", () =>
+    alone(join(target, "worker-build.lock"), async () => {
+      rmSync(record, { force: true });
+      mkdirSync(folder, { recursive: true });
+      const env = {
+        ...toolchain.env,
+        CARGO_TARGET_DIR: target,
+        CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f"),
+        WASM_BINDGEN_BIN: tools["wasm-bindgen"],
+        WASM_OPT_BIN: packageProgram("wasm-opt"),
+        ESBUILD_BIN: packageProgram("esbuild"),
+      };
+      // cargo gives a cdylib the same file name whatever its features are, and would take one variant's for the other's.
+      const forget = ["clean", "--release", "--target", WASM_TARGET, "--package", "countersign"];
+      await runOrFail(toolchain.cargo, forget, { cwd: ROOT, env }, "cargo could not delete the last build.");
+      const features = VARIANTS[variant].flatMap((name) => ["--features", name]);
+      const args = ["--release", "--out-dir", buildFolder(variant), "--locked", ...features];
+      await runOrFail(tools["worker-build"], args, { cwd: ROOT, env }, "The Worker does not build: the compiler's message stands above.");
+      writeInputs(record, settings, join(target, WASM_TARGET, "release", "countersign.d"));
+    }),
+  );
+}
+
+// Panic messages carry the paths of sources. Those of this machine are nobody's business, and would make the same
+// sources build differently elsewhere.
+function withoutMachinePaths() {
+  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
+  return [
+    [join(cargoHome, "registry", "src"), "/crates"],
+    [ROOT, "/countersign"],
+  ].map(([path, name]) => `--remap-path-prefix=${path}=${name}`);
+}

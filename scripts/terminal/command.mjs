@@ -1,0 +1,49 @@
+// Running other programs: quietly, with what they say kept for the case that they fail.
+import { spawn } from "node:child_process";
+import { Failure } from "./failure.mjs";
+
+/**
+ * Runs a program to its end and resolves with its exit code and output, whatever the code is.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {object} [options]
+ * @param {string} [options.cwd]
+ * @param {NodeJS.ProcessEnv} [options.env] the whole environment
+ * @param {string} [options.input] written to its standard input
+ * @param {boolean} [options.echo] also show the output while it comes
+ * @param {number} [options.timeout] milliseconds after which it is ended
+ * @returns {Promise<{ code: number, stdout: string, stderr: string, output: string, missing: boolean }>}
+ *   `missing` tells that there is no such program
+ */
+export function run(program, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const { cwd, env, input, echo, timeout } = options;
+    const child = spawn(program, args, { cwd, env, timeout, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+    const said = { stdout: "", stderr: "", output: "" };
+    for (const name of ["stdout", "stderr"]) {
+      child[name].setEncoding("utf8");
+      child[name].on("data", (text) => {
+        said[name] += text;
+        said.output += text;
+        if (echo) process[name].write(text);
+      });
+    }
+    child.on("error", (error) => {
+      if (error.code === "ENOENT" || error.code === "EACCES") resolve({ ...said, code: 127, missing: true });
+      else reject(error);
+    });
+    child.on("close", (code) => resolve({ ...said, code: code ?? 1, missing: false }));
+    if (input !== undefined) {
+      child.stdin.on("error", () => {}); // a program that ends early says so by its exit code
+      child.stdin.end(input);
+    }
+  });
+}
+
+/** Like `run`, but a code other than 0 is a failure with the given sentence. */
+export async function runOrFail(program, args, options, sentence) {
+  const result = await run(program, args, options);
+  if (result.code !== 0) throw new Failure(result.missing ? `${sentence} (${program} was not found)` : sentence, result.output);
+  return result;
+}
