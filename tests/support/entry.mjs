@@ -33,6 +33,7 @@ globalThis.Date = class extends RealDate {
 const nothing = () => ({ roundTrips: [], statements: 0, kvReads: [], kvWrites: [], fetches: [], sent: [] });
 let counts = nothing();
 let pending = 0;
+const queued = [];
 const lines = [];
 
 for (const level of ["debug", "log", "info", "warn", "error"]) {
@@ -140,11 +141,13 @@ function queue(real) {
   return instead(real, {
     send: (body, ...rest) => {
       counts.sent.push(body);
+      queued.push(body);
       return withFaults("OOB_QUEUE", JSON.stringify(body) ?? "", () => real.send(body, ...rest));
     },
     sendBatch: (messages, ...rest) => {
       const list = Array.from(messages);
       counts.sent.push(...list.map((each) => each.body));
+      queued.push(...list.map((each) => each.body));
       return withFaults("OOB_QUEUE", JSON.stringify(list) ?? "", () => real.sendBatch(list, ...rest));
     },
   });
@@ -177,7 +180,7 @@ async function control(request) {
   if (command.clock) Object.assign(clock, command.clock);
   if (command.faults) faults = command.faults;
   if (command.reset) counts = nothing();
-  return Response.json({ now: now(), counts, pending, lines, held: faults.reduce((sum, each) => sum + (each.held ?? 0), 0) });
+  return Response.json({ counts, pending, queued, lines, held: faults.reduce((sum, each) => sum + (each.held ?? 0), 0) });
 }
 
 export default class extends WorkerEntrypoint {

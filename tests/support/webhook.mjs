@@ -30,7 +30,10 @@ export class Webhook {
   #answers = [];
   #waiting = [];
 
-  /** The statuses of the next answers; "hang" answers only at `release`. Afterwards it accepts again. */
+  /**
+   * The next answers: a status, { status, headers }, or "hang", which answers only at `release`. Afterwards it accepts
+   * again.
+   */
   next(...answers) {
     this.#answers.push(...answers);
   }
@@ -53,10 +56,10 @@ export class Webhook {
     if (problem) this.problems.push(problem);
     const wanted = problem ? 400 : (this.#answers.shift() ?? 202);
     const answer = () => {
-      const status = wanted === "hang" ? 202 : wanted;
+      const { status, headers } = typeof wanted === "object" ? wanted : { status: wanted === "hang" ? 202 : wanted };
       this.calls.push({ id, status });
       if (status >= 200 && status < 300) this.accepted.push({ id, ...JSON.parse(body) });
-      response.writeHead(status).end();
+      response.writeHead(status, headers).end();
     };
     if (wanted === "hang") this.#waiting.push(answer);
     else answer();

@@ -36,6 +36,7 @@ function builtFolder(build) {
  * @param {{ url: string }} [options.webhook] the provider of the out-of-band channels
  * @param {Record<string, string | undefined>} [options.vars] variables and secrets to add, replace or (undefined) leave out
  * @param {boolean} [options.consume] whether the queue has its consumer; without, what was sent is only counted
+ * @param {(index: number) => Record<string, string | undefined>} [options.varsOf] the same for one isolate alone
  * @param {string} [options.persist] a folder that outlives this Miniflare
  */
 export async function startWorkers(options = {}) {
@@ -45,8 +46,8 @@ export async function startWorkers(options = {}) {
 }
 
 export class World {
-  constructor({ build = "deploy", isolates = 1, issuers = [], webhook, vars = {}, consume = true, persist } = {}) {
-    this.options = { build, consume, persist };
+  constructor({ build = "deploy", isolates = 1, issuers = [], webhook, vars = {}, varsOf, consume = true, persist } = {}) {
+    this.options = { build, varsOf, consume, persist };
     this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
     this.logged = [];
     this.secrets = { encryption: encryptionKeys(), signing: signingKey("main-1"), webhook: webhook?.secret ?? webhookSecret() };
@@ -62,7 +63,7 @@ export class World {
   }
 
   async start() {
-    const { build, consume, persist } = this.options;
+    const { build, varsOf, consume, persist } = this.options;
     const folder = builtFolder(build);
     const [entry, driver, script, wasm] = await Promise.all([
       readFile(new URL("entry.mjs", import.meta.url), "utf8"),
@@ -75,14 +76,14 @@ export class World {
       "built/index.js": { type: "esm", contents: script },
       "built/index_bg.wasm": { type: "wasm", contents: new Uint8Array(wasm) },
     };
-    const worker = (name, triggers = []) => ({
+    const worker = (name, { vars = {}, triggers = [] } = {}) => ({
       config: {
         name,
         ...compatibility(),
         triggers,
         manifest: { mainModule: "entry.mjs", modulesRoot: "/", modules },
         env: {
-          ...variables(this.vars),
+          ...variables({ ...this.vars, ...vars }),
           DB: { type: "d1", id: "countersign" },
           JWKS: { type: "kv", id: "jwks" },
           OOB_QUEUE: { type: "queue", name: QUEUE },
@@ -107,13 +108,14 @@ export class World {
       telemetry: { enabled: false },
       ...(persist && { resourcePersistencePath: persist }),
       workers: [
-        ...this.isolates.map((name) => worker(name)),
-        worker(CONSUMER, consume ? [consumer] : []),
+        ...this.isolates.map((name, index) => worker(name, { vars: varsOf?.(index) })),
+        worker(CONSUMER, { triggers: consume ? [consumer] : [] }),
         {
           config: {
             name: "driver",
             compatibilityDate: compatibility().compatibilityDate,
             compatibilityFlags: ["service_binding_extra_handlers"],
+            triggers: [{ type: "queue", name: DEAD_LETTERS, maxBatchTimeout: 0 }],
             manifest: { mainModule: "driver.mjs", modulesRoot: "/", modules: { "driver.mjs": { type: "esm", contents: driver } } },
             env: Object.fromEntries(names.map((name) => [name, { type: "worker", worker: name }])),
           },
@@ -234,10 +236,20 @@ export class World {
     return (await this.#everywhere()).reduce((sum, { held }) => sum + held, 0);
   }
 
+  /** The body of every message that any isolate ever sent to the queue. */
+  async queued() {
+    return (await this.#everywhere()).flatMap(({ queued }) => queued);
+  }
+
   /** Every line that any isolate logged, as text: by its console and, panics included, by the runtime. */
   async logLines() {
     const consoles = (await this.#everywhere()).flatMap(({ lines }) => lines.map(({ text }) => text));
     return [...consoles, ...this.logged.map(({ text }) => text)];
+  }
+
+  /** What one isolate logged by its console. */
+  async logLinesOf(isolate) {
+    return (await this.#control(this.isolates[isolate])).lines.map(({ text }) => text);
   }
 
   // --- What is stored ---
@@ -285,8 +297,20 @@ export class World {
     return result;
   }
 
+  /** The messages that the queue has given up on. */
+  deadLetters() {
+    return this.#drive({});
+  }
+
   async dispose() {
     await this.miniflare?.dispose();
+  }
+
+  /** Ends every process at once and starts anew on what was persisted, with the same configuration and time. */
+  async restart() {
+    await this.dispose();
+    await this.start();
+    await this.#setClock(this.#clock);
   }
 }
 
