@@ -37,7 +37,9 @@ describe.each(["none", "post", "basic"])("an application whose client is registe
 
     await stage.world.advance(31);
     const again = person.mfaToken();
-    expect(await sdk.mfa.verify({ mfaToken: again, factorType: "otp", otp: totp(enrolled.secret, stage.world.now()) })).toHaveProperty("accessToken");
+    expect(
+      await sdk.mfa.verify({ mfaToken: again, factorType: "otp", otp: totp(enrolled.secret, stage.world.now()) }),
+    ).toHaveProperty("accessToken");
   });
 
   test("enrolls a phone by sms and confirms it with the code that was sent", async () => {
@@ -70,14 +72,18 @@ describe("what goes wrong is told in the words that applications compare", () =>
     const mfaToken = person.mfaToken();
     const { secret } = await sdk.mfa.enrollAuthenticator({ mfaToken, authenticatorTypes: ["otp"] });
     const failure = sdk.mfa.verify({ mfaToken, factorType: "otp", otp: wrongTotp(secret, stage.world.now()) });
-    await expect(failure).rejects.toMatchObject({ cause: { error: "invalid_grant", error_description: "Invalid otp_code." } });
+    await expect(failure).rejects.toMatchObject({
+      cause: { error: "invalid_grant", error_description: "Invalid otp_code." },
+    });
   });
 
   test("somebody who is enrolled already", async () => {
     const { sdk, person } = application(stage.client);
     await person.enrollOtp();
     const failure = sdk.mfa.enrollAuthenticator({ mfaToken: person.mfaToken(), authenticatorTypes: ["otp"] });
-    await expect(failure).rejects.toMatchObject({ cause: { error: "access_denied", error_description: "User is already enrolled." } });
+    await expect(failure).rejects.toMatchObject({
+      cause: { error: "access_denied", error_description: "User is already enrolled." },
+    });
   });
 
   test("an mfa_token that is none", async () => {

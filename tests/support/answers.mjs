@@ -55,5 +55,10 @@ export async function refusedFor429(response, description, { now }) {
   expect(header("x-ratelimit-limit")).toBeGreaterThan(0);
   expect(header("x-ratelimit-remaining")).toBe(0);
   expect(header("x-ratelimit-reset")).toBeGreaterThan(now);
-  return { body, retryAfter: header("retry-after"), limit: header("x-ratelimit-limit"), reset: header("x-ratelimit-reset") };
+  return {
+    body,
+    retryAfter: header("retry-after"),
+    limit: header("x-ratelimit-limit"),
+    reset: header("x-ratelimit-reset"),
+  };
 }

@@ -44,7 +44,10 @@ export async function addClient(world, options = {}) {
   };
   const columns = Object.keys(row);
   const sql = `INSERT INTO clients (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
-  await world.db.prepare(sql).bind(...Object.values(row)).run();
+  await world.db
+    .prepare(sql)
+    .bind(...Object.values(row))
+    .run();
   return { id, secret, authentication };
 }
 

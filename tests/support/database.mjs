@@ -3,16 +3,25 @@
 /** Every row of every table, or of those named, by table. */
 export async function dump(database, only) {
   const { results } = await database
-    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%'")
+    .prepare(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%'",
+    )
     .all();
   const tables = results
     .map(({ name }) => name)
     .filter((name) => !only || only.includes(name))
     .sort();
-  const rows = await Promise.all(tables.map(async (table) => (await database.prepare(`SELECT * FROM "${table}"`).all()).results));
+  const rows = await Promise.all(
+    tables.map(async (table) => (await database.prepare(`SELECT * FROM "${table}"`).all()).results),
+  );
   return Object.fromEntries(tables.map((table, index) => [table, rows[index]]));
 }
 
 export async function rows(database, sql, ...values) {
-  return (await database.prepare(sql).bind(...values).all()).results;
+  return (
+    await database
+      .prepare(sql)
+      .bind(...values)
+      .all()
+  ).results;
 }

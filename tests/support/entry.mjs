@@ -56,7 +56,9 @@ function asText(part) {
 let faults = [];
 
 function takeFault(on, subject) {
-  const fault = faults.find((each) => each.on === on && each.times > 0 && new RegExp(each.matching ?? "", "i").test(subject));
+  const fault = faults.find(
+    (each) => each.on === on && each.times > 0 && new RegExp(each.matching ?? "", "i").test(subject),
+  );
   if (fault) fault.times -= 1;
   return fault;
 }
@@ -122,10 +124,12 @@ function database(real) {
 }
 
 function namespace(real) {
-  const read = (name) => (key, ...rest) => {
-    counts.kvReads.push(key);
-    return withFaults("JWKS", `${name} ${key}`, () => real[name](key, ...rest));
-  };
+  const read =
+    (name) =>
+    (key, ...rest) => {
+      counts.kvReads.push(key);
+      return withFaults("JWKS", `${name} ${key}`, () => real[name](key, ...rest));
+    };
   return instead(real, {
     get: read("get"),
     getWithMetadata: read("getWithMetadata"),
@@ -180,7 +184,13 @@ async function control(request) {
   if (command.clock) Object.assign(clock, command.clock);
   if (command.faults) faults = command.faults;
   if (command.reset) counts = nothing();
-  return Response.json({ counts, pending, queued, lines, held: faults.reduce((sum, each) => sum + (each.held ?? 0), 0) });
+  return Response.json({
+    counts,
+    pending,
+    queued,
+    lines,
+    held: faults.reduce((sum, each) => sum + (each.held ?? 0), 0),
+  });
 }
 
 export default class extends WorkerEntrypoint {

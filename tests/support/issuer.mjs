@@ -12,7 +12,13 @@ export class Issuer {
    * @param {boolean} [options.discovery] whether TRUSTED_ISSUERS leaves the key set to be discovered
    * @param {object} [options.entry] further members of its entry in TRUSTED_ISSUERS
    */
-  static async start({ name = "idp", alg = "RS256", may = ["mfa_token", "access_token"], discovery = false, entry = {} } = {}) {
+  static async start({
+    name = "idp",
+    alg = "RS256",
+    may = ["mfa_token", "access_token"],
+    discovery = false,
+    entry = {},
+  } = {}) {
     const issuer = new Issuer();
     Object.assign(issuer, { name, alg, may, discovery, entry });
     issuer.generation = 0;
@@ -65,7 +71,10 @@ export class Issuer {
 
   #answer(request, response) {
     const path = new URL(request.url, this.origin).pathname;
-    const headers = { "content-type": "application/json", ...(this.cacheControl && { "cache-control": this.cacheControl }) };
+    const headers = {
+      "content-type": "application/json",
+      ...(this.cacheControl && { "cache-control": this.cacheControl }),
+    };
     const send = (status, body, more = {}) => {
       response.writeHead(status, { ...headers, ...more });
       response.end(typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body));

@@ -28,7 +28,12 @@ export function signingPair(alg, kid, { bits = 2048, use = "sig", ...members } =
     ? generateKeyPairSync("ec", { namedCurve: "P-256" })
     : generateKeyPairSync("rsa", { modulusLength: bits });
   const jwk = { ...publicKey.export({ format: "jwk" }), kid, alg, use, ...members };
-  return { alg, kid, privateKey, jwk: Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== undefined)) };
+  return {
+    alg,
+    kid,
+    privateKey,
+    jwk: Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== undefined)),
+  };
 }
 
 /** `header` and `claims` as they are, signed as `header.alg` says with `key` (a key object, or bytes for HS256). */

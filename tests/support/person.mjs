@@ -59,7 +59,10 @@ export class Person {
   }
 
   associate(body, { token = this.mfaToken(), headers, ...init } = {}) {
-    return this.world.post("/mfa/associate", body, { headers: { authorization: `Bearer ${token}`, ...headers }, ...init });
+    return this.world.post("/mfa/associate", body, {
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      ...init,
+    });
   }
 
   associateOtp(options) {
@@ -76,11 +79,21 @@ export class Person {
 
   /** `POST /oauth/token` as this person's client. A parameter that is undefined is left out. */
   exchange(grant, parameters, { form = true, headers, ...init } = {}) {
-    const all = { grant_type: GRANT[grant] ?? grant, client_id: this.client?.id, client_secret: this.client?.secret, ...parameters };
+    const all = {
+      grant_type: GRANT[grant] ?? grant,
+      client_id: this.client?.id,
+      client_secret: this.client?.secret,
+      ...parameters,
+    };
     const known = Object.entries(all).filter(([, value]) => value !== undefined);
     const body = form ? String(new URLSearchParams(known)) : JSON.stringify(Object.fromEntries(known));
     const type = form ? "application/x-www-form-urlencoded" : "application/json";
-    return this.world.fetch("/oauth/token", { method: "POST", body, headers: { "content-type": type, ...headers }, ...init });
+    return this.world.fetch("/oauth/token", {
+      method: "POST",
+      body,
+      headers: { "content-type": type, ...headers },
+      ...init,
+    });
   }
 
   /** Adds an authenticator app and confirms it. Leaves the clock where the code it used is no longer needed. */
@@ -89,7 +102,14 @@ export class Person {
     const enrollment = await accepted(await this.associateOtp({ token: mfaToken }));
     const otp = totp(enrollment.secret, this.world.now());
     const tokens = await accepted(await this.exchange("otp", { mfa_token: mfaToken, otp }));
-    return { id: enrollment.id, secret: enrollment.secret, recoveryCode: enrollment.recovery_codes?.[0], enrollment, tokens, otp };
+    return {
+      id: enrollment.id,
+      secret: enrollment.secret,
+      recoveryCode: enrollment.recovery_codes?.[0],
+      enrollment,
+      tokens,
+      otp,
+    };
   }
 
   /** Adds a phone by SMS and confirms it with the code that the webhook received. */

@@ -71,7 +71,8 @@ export class Webhook {
     if (!/^application\/json\b/.test(request.headers["content-type"] ?? "")) return "content type is not JSON";
     if (!id || id.includes(".")) return `webhook-id ${id}`;
     if (!/^[0-9]+$/.test(timestamp ?? "")) return `webhook-timestamp ${timestamp}`;
-    if (Math.abs(this.now() - Number(timestamp)) > TOLERANCE_SECONDS) return `webhook-timestamp ${timestamp} is too far off`;
+    if (Math.abs(this.now() - Number(timestamp)) > TOLERANCE_SECONDS)
+      return `webhook-timestamp ${timestamp} is too far off`;
     const secret = this.secret.split(" ")[0].replace(/^whsec_/, "");
     const expected = createHmac("sha256", Buffer.from(secret, "base64")).update(`${id}.${timestamp}.${body}`).digest();
     const matches = (signatures ?? "").split(" ").some((each) => {

@@ -46,11 +46,24 @@ export async function startWorkers(options = {}) {
 }
 
 export class World {
-  constructor({ build = "deploy", isolates = 1, issuers = [], webhook, vars = {}, varsOf, consume = true, persist } = {}) {
+  constructor({
+    build = "deploy",
+    isolates = 1,
+    issuers = [],
+    webhook,
+    vars = {},
+    varsOf,
+    consume = true,
+    persist,
+  } = {}) {
     this.options = { build, varsOf, consume, persist };
     this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
     this.logged = [];
-    this.secrets = { encryption: encryptionKeys(), signing: signingKey("main-1"), webhook: webhook?.secret ?? webhookSecret() };
+    this.secrets = {
+      encryption: encryptionKeys(),
+      signing: signingKey("main-1"),
+      webhook: webhook?.secret ?? webhookSecret(),
+    };
     this.vars = {
       PUBLIC_URL,
       TENANT_NAME,
@@ -116,7 +129,11 @@ export class World {
             compatibilityDate: compatibility().compatibilityDate,
             compatibilityFlags: ["service_binding_extra_handlers"],
             triggers: [{ type: "queue", name: DEAD_LETTERS, maxBatchTimeout: 0 }],
-            manifest: { mainModule: "driver.mjs", modulesRoot: "/", modules: { "driver.mjs": { type: "esm", contents: driver } } },
+            manifest: {
+              mainModule: "driver.mjs",
+              modulesRoot: "/",
+              modules: { "driver.mjs": { type: "esm", contents: driver } },
+            },
             env: Object.fromEntries(names.map((name) => [name, { type: "worker", worker: name }])),
           },
         },
@@ -175,7 +192,10 @@ export class World {
   /** Moves the clock on, whether it runs or stands. */
   advance(seconds) {
     const { offset, frozenAt } = this.#clock;
-    return this.#setClock({ offset: offset + seconds * 1000, frozenAt: frozenAt === null ? null : frozenAt + seconds * 1000 });
+    return this.#setClock({
+      offset: offset + seconds * 1000,
+      frozenAt: frozenAt === null ? null : frozenAt + seconds * 1000,
+    });
   }
 
   /** Stops the clock, by default where it is, at a whole second. */
@@ -223,7 +243,12 @@ export class World {
    * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, or lets it "hang".
    */
   async fail(...faults) {
-    const whole = faults.map((fault) => ({ mode: "before", times: 1, message: "D1_ERROR: the test broke this", ...fault }));
+    const whole = faults.map((fault) => ({
+      mode: "before",
+      times: 1,
+      message: "D1_ERROR: the test broke this",
+      ...fault,
+    }));
     await this.#everywhere({ faults: whole });
   }
 

@@ -40,7 +40,10 @@ describe("the body", () => {
     ["a control character in a string", '{"authenticator_types":["otp"],"x":"a\u0001"}'],
     ["a hundred thousand brackets", "[".repeat(60_000)],
     ["an object nested too deeply", `{"x":${"[".repeat(30_000)}${"]".repeat(30_000)}}`],
-    ["bytes that are not UTF-8", new Uint8Array([...Buffer.from('{"authenticator_types":["otp"],"x":"'), 0xff, 0xfe, 0x22, 0x7d])],
+    [
+      "bytes that are not UTF-8",
+      new Uint8Array([...Buffer.from('{"authenticator_types":["otp"],"x":"'), 0xff, 0xfe, 0x22, 0x7d]),
+    ],
     ["UTF-16", new Uint8Array(Buffer.from('{"authenticator_types":["otp"]}', "utf16le"))],
   ])("that is %s is refused", async (_, body) => {
     await refused(await raw(body), 400, "invalid_request", NOT_AN_OBJECT);
@@ -48,7 +51,11 @@ describe("the body", () => {
 
   test.each([
     ["a parameter", '{"authenticator_types":["otp"],"authenticator_types":["otp"]}', "authenticator_types"],
-    ["one spelled with escapes", '{"authenticator_types":["otp"],"\\u0061uthenticator_types":["otp"]}', "authenticator_types"],
+    [
+      "one spelled with escapes",
+      '{"authenticator_types":["otp"],"\\u0061uthenticator_types":["otp"]}',
+      "authenticator_types",
+    ],
     ["an optional one", '{"email":"a@b.example","email":"c@d.example","authenticator_types":["otp"]}', "email"],
   ])("that says %s twice is refused", async (_, body, name) => {
     await refused(await raw(body), 400, "invalid_request", `Duplicate parameter: ${name}`);
@@ -67,16 +74,22 @@ describe("the body", () => {
     const person = stage.person();
     const body = new Uint8Array(Buffer.from('{"authenticator_types":["otp"]}'));
     const headers = { authorization: `Bearer ${person.mfaToken()}` };
-    await refused(await stage.world.fetch("/mfa/associate", { method: "POST", body, headers }), 415, "unsupported_media_type");
+    await refused(
+      await stage.world.fetch("/mfa/associate", { method: "POST", body, headers }),
+      415,
+      "unsupported_media_type",
+    );
   });
 
-  test.each(["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8", 'application/json ; charset="utf-8"'])(
-    "of content type %s is read",
-    async (type) => {
-      allow = true;
-      await accepted(await raw({ authenticator_types: ["otp"] }, { "content-type": type }));
-    },
-  );
+  test.each([
+    "application/json",
+    "application/json; charset=utf-8",
+    "Application/JSON;charset=UTF-8",
+    'application/json ; charset="utf-8"',
+  ])("of content type %s is read", async (type) => {
+    allow = true;
+    await accepted(await raw({ authenticator_types: ["otp"] }, { "content-type": type }));
+  });
 
   const padded = (bytes) => {
     const empty = JSON.stringify({ authenticator_types: ["otp"], padding: "" });
@@ -128,7 +141,14 @@ describe("a parameter", () => {
     values.map((value) => [name, JSON.stringify(value), { ...body, [name]: value }, `${name} must be ${expected}`]);
   test.each([
     ...wrongTypes("an array of strings", "authenticator_types", {}, [null, "otp", 1, {}, [1], [null], [["otp"]]]),
-    ...wrongTypes("an array of strings", "oob_channels", { authenticator_types: ["oob"], ...phone }, [null, 1, {}, [1], [null], true]),
+    ...wrongTypes("an array of strings", "oob_channels", { authenticator_types: ["oob"], ...phone }, [
+      null,
+      1,
+      {},
+      [1],
+      [null],
+      true,
+    ]),
     ...wrongTypes("a string", "phone_number", sms, [null, 4915100000000, ["+4915100000000"], {}]),
     ...wrongTypes("a string", "email", mail, [null, 1, ["a@b.example"]]),
     ...wrongTypes("a string", "client_id", otp, [null, 1]),
@@ -154,7 +174,12 @@ describe("a parameter", () => {
   });
 
   test.each([[["auth0"]], ["auth0"]])("may not ask for push as %o: it is not enabled", async (oob_channels) => {
-    await refused(await raw({ authenticator_types: ["oob"], oob_channels }), 400, "invalid_request", / is not enabled\.$/);
+    await refused(
+      await raw({ authenticator_types: ["oob"], oob_channels }),
+      400,
+      "invalid_request",
+      / is not enabled\.$/,
+    );
   });
 
   test.each([
@@ -238,21 +263,29 @@ describe("the route", () => {
     expect(await response.text()).toBe("");
   });
 
-  test.each(["/mfa", "/mfa/", "/mfa/associate/", "/mfa/associate/x", "/MFA/associate", "/mfa//associate", "/nowhere", "/__proto__"])(
-    "%s is unknown",
-    async (path) => {
-      const response = await stage.world.post(path, { authenticator_types: ["otp"] });
-      const body = JSON.parse(await response.text());
-      expect({ status: response.status, error: body.error }).toEqual({ status: 404, error: "not_found" });
-      expect(response.headers.get("content-type")).toMatch(/^application\/json\b/);
-      expect(response.headers.get("cache-control")).toBe("no-store");
-      expect(response.headers.get("x-content-type-options")).toBe("nosniff");
-      expect(response.headers.get("x-request-id")).toBeTruthy();
-    },
-  );
+  test.each([
+    "/mfa",
+    "/mfa/",
+    "/mfa/associate/",
+    "/mfa/associate/x",
+    "/MFA/associate",
+    "/mfa//associate",
+    "/nowhere",
+    "/__proto__",
+  ])("%s is unknown", async (path) => {
+    const response = await stage.world.post(path, { authenticator_types: ["otp"] });
+    const body = JSON.parse(await response.text());
+    expect({ status: response.status, error: body.error }).toEqual({ status: 404, error: "not_found" });
+    expect(response.headers.get("content-type")).toMatch(/^application\/json\b/);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(response.headers.get("x-request-id")).toBeTruthy();
+  });
 
   test("gives each answer a request id of its own", async () => {
-    const ids = await Promise.all(Array.from({ length: 20 }, async () => (await stage.world.fetch("/mfa/associate")).headers.get("x-request-id")));
+    const ids = await Promise.all(
+      Array.from({ length: 20 }, async () => (await stage.world.fetch("/mfa/associate")).headers.get("x-request-id")),
+    );
     expect(new Set(ids).size).toBe(20);
   });
 });
@@ -286,14 +319,23 @@ describe("the order of the checks is", () => {
     allow = true;
     const person = stage.person({ client });
     const body = { authenticator_types: ["otp"], client_id: client.id, client_secret: "wrong" };
-    await refused(await person.associate(body, { token: person.accessToken({ scope: "" }) }), 401, "access_denied", "Unauthorized");
+    await refused(
+      await person.associate(body, { token: person.accessToken({ scope: "" }) }),
+      401,
+      "access_denied",
+      "Unauthorized",
+    );
   });
 
   test("scope before enrolled", async () => {
     allow = true;
     const person = stage.person();
     await person.enrollOtp();
-    await refused(await person.associateOtp({ token: person.accessToken({ scope: "other" }) }), 403, "insufficient_scope");
+    await refused(
+      await person.associateOtp({ token: person.accessToken({ scope: "other" }) }),
+      403,
+      "insufficient_scope",
+    );
   });
 
   test("enrolled before quota", async () => {
@@ -312,7 +354,9 @@ test("nothing that looks like a path, a name or SQL in a value is taken for one"
   const person = stage.person({ sub, claims: { name: "'\"<script>alert(1)</script>" } });
   const { barcode_uri } = await accepted(await person.associateOtp());
   expect(barcode_uri).not.toMatch(/[<>"'\s]/);
-  await accepted(await person.associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: freshNumber() }));
+  await accepted(
+    await person.associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: freshNumber() }),
+  );
   await stage.world.delivered();
   expect((await stage.world.rows("SELECT count(*) AS n FROM clients"))[0].n).toBeGreaterThan(0);
 });

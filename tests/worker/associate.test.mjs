@@ -72,7 +72,13 @@ describe("an authenticator app", () => {
   });
 
   test("parameters that it does not need, and unknown ones, are ignored", async () => {
-    const body = { phone_number: "+4915100000000", oob_channels: ["sms"], zebra: null, authenticator_types: ["otp"], nested: { a: [1] } };
+    const body = {
+      phone_number: "+4915100000000",
+      oob_channels: ["sms"],
+      zebra: null,
+      authenticator_types: ["otp"],
+      nested: { a: [1] },
+    };
     expect((await accepted(await stage.person().associate(body))).authenticator_type).toBe("otp");
   });
 });
@@ -88,34 +94,57 @@ describe("an out-of-band channel", () => {
     [channel, "a lone string", channel],
   ]);
 
-  test.each(rows)("%s, named by %s, answers with an oob_code and sends six digits", async (channel, _, oob_channels) => {
-    const person = stage.person();
-    const address = ADDRESS[channel](person);
-    const body = await accepted(await person.associate({ authenticator_types: ["oob"], oob_channels, ...address }));
-    expect(keys(body)).toEqual(
-      ["authenticator_type", "binding_method", "id", "oob_channel", "oob_channels", "oob_code", "recovery_codes"].sort(),
-    );
-    expect(body).toMatchObject({ authenticator_type: "oob", binding_method: "prompt", oob_channel: channel, oob_channels: channel });
-    expect(body.id).toMatch(new RegExp(`^${channel}\\|dev_[A-Za-z0-9]{16}$`));
-    expect(body.oob_code.length).toBeGreaterThanOrEqual(22);
-    expect(body.recovery_codes).toEqual([expect.stringMatching(RECOVERY_CODE)]);
-    const [to] = Object.values(address);
-    await stage.webhook.codeFor(to);
-    const [message] = stage.webhook.messagesTo(to);
-    expect(message).toMatchObject({ type: "mfa.code", channel, to, tenant: TENANT_NAME });
-    expect(message.code).toMatch(/^[0-9]{6}$/);
-    expect(message.expires_in).toBeGreaterThan(280);
-    expect(message.expires_in).toBeLessThanOrEqual(300);
-    expect(message.expires_at - stage.world.now()).toBeLessThanOrEqual(300);
-    expect(JSON.stringify(body)).not.toContain(message.code);
-  });
+  test.each(rows)(
+    "%s, named by %s, answers with an oob_code and sends six digits",
+    async (channel, _, oob_channels) => {
+      const person = stage.person();
+      const address = ADDRESS[channel](person);
+      const body = await accepted(await person.associate({ authenticator_types: ["oob"], oob_channels, ...address }));
+      expect(keys(body)).toEqual(
+        [
+          "authenticator_type",
+          "binding_method",
+          "id",
+          "oob_channel",
+          "oob_channels",
+          "oob_code",
+          "recovery_codes",
+        ].sort(),
+      );
+      expect(body).toMatchObject({
+        authenticator_type: "oob",
+        binding_method: "prompt",
+        oob_channel: channel,
+        oob_channels: channel,
+      });
+      expect(body.id).toMatch(new RegExp(`^${channel}\\|dev_[A-Za-z0-9]{16}$`));
+      expect(body.oob_code.length).toBeGreaterThanOrEqual(22);
+      expect(body.recovery_codes).toEqual([expect.stringMatching(RECOVERY_CODE)]);
+      const [to] = Object.values(address);
+      await stage.webhook.codeFor(to);
+      const [message] = stage.webhook.messagesTo(to);
+      expect(message).toMatchObject({ type: "mfa.code", channel, to, tenant: TENANT_NAME });
+      expect(message.code).toMatch(/^[0-9]{6}$/);
+      expect(message.expires_in).toBeGreaterThan(280);
+      expect(message.expires_in).toBeLessThanOrEqual(300);
+      expect(message.expires_at - stage.world.now()).toBeLessThanOrEqual(300);
+      expect(JSON.stringify(body)).not.toContain(message.code);
+    },
+  );
 
   test("a further one, with proof of MFA, gets no recovery code", async () => {
     const person = stage.person();
     await person.enrollOtp();
     await stage.world.advance(2);
     const body = await accepted(await person.associateSms({ token: person.provenToken() }));
-    expect(keys(body)).toEqual(["authenticator_type", "binding_method", "id", "oob_channel", "oob_channels", "oob_code"]);
+    expect(keys(body)).toEqual([
+      "authenticator_type",
+      "binding_method",
+      "id",
+      "oob_channel",
+      "oob_channels",
+      "oob_code",
+    ]);
   });
 
   test.each([
@@ -151,7 +180,9 @@ describe("an out-of-band channel", () => {
     ["one of which it is said in words", { email: "x@mail.example.com", email_verified: "true" }],
     ["none", { email_verified: true }],
   ])("e-mail without an address is refused when the token has %s", async (_, claims) => {
-    const response = await stage.person({ claims }).associate({ authenticator_types: ["oob"], oob_channels: ["email"] });
+    const response = await stage
+      .person({ claims })
+      .associate({ authenticator_types: ["oob"], oob_channels: ["email"] });
     await refused(response, 400, "invalid_request", "Missing required parameter: email");
   });
 
@@ -237,7 +268,9 @@ describe("who may enroll", () => {
     const person = stage.person({ client: await stage.addClient({ audiences }) });
     const { tokens } = await person.enrollOtp({ token: person.mfaToken({ audience: MFA_AUDIENCE, scope: "enroll" }) });
     expect(tokens.expires_in).toBe(600);
-    expect(await accepted(await person.associateSms({ token: tokens.access_token }))).not.toHaveProperty("recovery_codes");
+    expect(await accepted(await person.associateSms({ token: tokens.access_token }))).not.toHaveProperty(
+      "recovery_codes",
+    );
   });
 });
 
@@ -301,7 +334,8 @@ describe("the message quota", () => {
     const { world } = stage;
     const number = freshNumber();
     await world.freeze();
-    const ask = () => stage.person().associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: number });
+    const ask = () =>
+      stage.person().associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: number });
     for (let count = 0; count < 10; count += 1) await accepted(await ask());
     expect((await ask()).status).toBe(429);
     await world.thaw();
@@ -311,7 +345,12 @@ describe("the message quota", () => {
     const { world } = stage;
     const person = stage.person();
     await world.freeze();
-    const ask = () => person.associate({ authenticator_types: ["oob"], oob_channels: ["email"], email: `${random()}@mail.example.com` });
+    const ask = () =>
+      person.associate({
+        authenticator_types: ["oob"],
+        oob_channels: ["email"],
+        email: `${random()}@mail.example.com`,
+      });
     for (let count = 0; count < 20; count += 1) await accepted(await ask());
     const response = await ask();
     await refused(response, 429, "too_many_requests", /^Too many emails sent by the user\./);

@@ -38,7 +38,9 @@ describe.each([2, 20])("%i redemptions at once", (count) => {
     const { secret } = await person.enrollOtp();
     await stage.world.advance(2 * STEP_SECONDS);
     const otp = totp(secret, stage.world.now());
-    const outcome = await atOnce(count, (isolate) => person.exchange("otp", { mfa_token: person.mfaToken(), otp }, { isolate }));
+    const outcome = await atOnce(count, (isolate) =>
+      person.exchange("otp", { mfa_token: person.mfaToken(), otp }, { isolate }),
+    );
     expect({ winners: winners(outcome), crashes: crashes(outcome) }).toEqual({ winners: 1, crashes: 0 });
   });
 
@@ -58,7 +60,8 @@ describe.each([2, 20])("%i redemptions at once", (count) => {
     const person = stage.person();
     const { oob_code } = await accepted(await person.associateSms());
     const binding_code = await stage.webhook.codeFor(person.number);
-    const ask = (isolate) => person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { isolate });
+    const ask = (isolate) =>
+      person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { isolate });
     const outcome = await atOnce(count, ask);
     expect({ winners: winners(outcome), crashes: crashes(outcome) }).toEqual({ winners: 1, crashes: 0 });
     expect(await authenticators(person)).toHaveLength(1);
@@ -67,7 +70,8 @@ describe.each([2, 20])("%i redemptions at once", (count) => {
   test("of one recovery code succeed once, and the code it brings works", async () => {
     const person = stage.person();
     const { recoveryCode } = await person.enrollOtp();
-    const ask = (isolate) => person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }, { isolate });
+    const ask = (isolate) =>
+      person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }, { isolate });
     const outcome = await atOnce(count, ask);
     expect({ winners: winners(outcome), crashes: crashes(outcome) }).toEqual({ winners: 1, crashes: 0 });
     const { recovery_code } = await accepted(outcome.responses.find(({ status }) => status === 200));
@@ -84,7 +88,12 @@ describe("the first factor", () => {
     const enrollments = [];
     for (const response of responses) enrollments.push(await accepted(response));
     const now = stage.world.now();
-    const confirm = (index) => person.exchange("otp", { mfa_token: tokens[index], otp: totp(enrollments[index].secret, now) }, { isolate: index });
+    const confirm = (index) =>
+      person.exchange(
+        "otp",
+        { mfa_token: tokens[index], otp: totp(enrollments[index].secret, now) },
+        { isolate: index },
+      );
     const outcome = await atOnce(2, confirm);
     expect({ winners: winners(outcome), crashes: crashes(outcome) }).toEqual({ winners: 1, crashes: 0 });
     expect(await authenticators(person)).toHaveLength(1);
@@ -96,7 +105,12 @@ describe("the first factor", () => {
     const late = { mfa_token: person.mfaToken(), otp: totp(enrollments[lost].secret, stage.world.now()) };
     await refused(await person.exchange("otp", late), 403, "invalid_grant", "Invalid otp_code.");
     const recovery = (index) => ({ mfa_token: person.mfaToken(), recovery_code: enrollments[index].recovery_codes[0] });
-    await refused(await person.exchange("recovery", recovery(lost)), 403, "invalid_grant", "MFA Authorization rejected.");
+    await refused(
+      await person.exchange("recovery", recovery(lost)),
+      403,
+      "invalid_grant",
+      "MFA Authorization rejected.",
+    );
     await accepted(await person.exchange("recovery", recovery(1 - lost)));
   });
 
@@ -116,29 +130,40 @@ describe("the first factor", () => {
     expect(await authenticators(person)).toHaveLength(1);
   });
 
-  test.each(["otp", "sms"])("what a thief of the password parked (%s) is dead once the owner has confirmed another", async (kind) => {
-    const owner = stage.person();
-    const thief = stage.person({ sub: owner.sub });
-    const thiefToken = thief.mfaToken();
-    const parked = await accepted(await (kind === "otp" ? thief.associateOtp({ token: thiefToken }) : thief.associateSms({ token: thiefToken })));
-    const { secret } = await owner.enrollOtp();
+  test.each(["otp", "sms"])(
+    "what a thief of the password parked (%s) is dead once the owner has confirmed another",
+    async (kind) => {
+      const owner = stage.person();
+      const thief = stage.person({ sub: owner.sub });
+      const thiefToken = thief.mfaToken();
+      const parked = await accepted(
+        await (kind === "otp" ? thief.associateOtp({ token: thiefToken }) : thief.associateSms({ token: thiefToken })),
+      );
+      const { secret } = await owner.enrollOtp();
 
-    const confirm = async (mfa_token) =>
-      kind === "otp"
-        ? thief.exchange("otp", { mfa_token, otp: totp(parked.secret, stage.world.now()) })
-        : thief.exchange("oob", { mfa_token, oob_code: parked.oob_code, binding_code: await stage.webhook.codeFor(thief.number) });
-    for (const token of [thiefToken, thief.mfaToken(), thief.accessToken()]) {
-      expect((await confirm(token)).status).toBeGreaterThanOrEqual(400);
-    }
-    const recovery = { mfa_token: thief.mfaToken(), recovery_code: parked.recovery_codes[0] };
-    await refused(await thief.exchange("recovery", recovery), 403, "invalid_grant", "MFA Authorization rejected.");
-    await stage.world.advance(STEP_SECONDS);
-    await accepted(await owner.exchange("otp", { mfa_token: owner.mfaToken(), otp: totp(secret, stage.world.now()) }));
-    // Even an owner who later proves MFA does not bring the parked one back to life.
-    await stage.world.advance(STEP_SECONDS);
-    expect((await confirm(owner.provenToken())).status).toBeGreaterThanOrEqual(400);
-    expect(await authenticators(owner)).toHaveLength(1);
-  });
+      const confirm = async (mfa_token) =>
+        kind === "otp"
+          ? thief.exchange("otp", { mfa_token, otp: totp(parked.secret, stage.world.now()) })
+          : thief.exchange("oob", {
+              mfa_token,
+              oob_code: parked.oob_code,
+              binding_code: await stage.webhook.codeFor(thief.number),
+            });
+      for (const token of [thiefToken, thief.mfaToken(), thief.accessToken()]) {
+        expect((await confirm(token)).status).toBeGreaterThanOrEqual(400);
+      }
+      const recovery = { mfa_token: thief.mfaToken(), recovery_code: parked.recovery_codes[0] };
+      await refused(await thief.exchange("recovery", recovery), 403, "invalid_grant", "MFA Authorization rejected.");
+      await stage.world.advance(STEP_SECONDS);
+      await accepted(
+        await owner.exchange("otp", { mfa_token: owner.mfaToken(), otp: totp(secret, stage.world.now()) }),
+      );
+      // Even an owner who later proves MFA does not bring the parked one back to life.
+      await stage.world.advance(STEP_SECONDS);
+      expect((await confirm(owner.provenToken())).status).toBeGreaterThanOrEqual(400);
+      expect(await authenticators(owner)).toHaveLength(1);
+    },
+  );
 
   test("an enrollment begun while a confirmation is under way does not survive it", async () => {
     const person = stage.person();
@@ -171,13 +196,19 @@ describe("guesses", () => {
     await world.advance(5 * STEP_SECONDS);
     const mfa_token = person.mfaToken();
     const otp = wrongTotp(secret, world.now());
-    const { responses, statuses } = await atOnce(50, (isolate) => person.exchange("otp", { mfa_token, otp }, { isolate }));
+    const { responses, statuses } = await atOnce(50, (isolate) =>
+      person.exchange("otp", { mfa_token, otp }, { isolate }),
+    );
     expect(statuses).toEqual([...Array(GUESSES).fill(403), ...Array(50 - GUESSES).fill(429)]);
     for (const response of responses) {
       if (response.status === 403) await refused(response, 403, "invalid_grant", "Invalid otp_code.");
       else {
         const { retryAfter, limit, reset } = await refusedFor429(response, TOO_MANY_CODES, { now: world.now() });
-        expect({ retryAfter, limit, reset }).toEqual({ retryAfter: SECONDS_A_GUESS, limit: GUESSES, reset: world.now() + SECONDS_A_GUESS });
+        expect({ retryAfter, limit, reset }).toEqual({
+          retryAfter: SECONDS_A_GUESS,
+          limit: GUESSES,
+          reset: world.now() + SECONDS_A_GUESS,
+        });
       }
     }
     const right = () => person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, world.now()) });
@@ -196,7 +227,9 @@ describe("guesses", () => {
     await world.freeze();
     await world.advance(5 * STEP_SECONDS);
     const [right, wrong] = [totp(secret, world.now()), wrongTotp(secret, world.now())];
-    const outcome = await atOnce(50, (isolate, index) => person.exchange("otp", { mfa_token: person.mfaToken(), otp: index < 3 ? right : wrong }, { isolate }));
+    const outcome = await atOnce(50, (isolate, index) =>
+      person.exchange("otp", { mfa_token: person.mfaToken(), otp: index < 3 ? right : wrong }, { isolate }),
+    );
     expect(crashes(outcome)).toBe(0);
     expect(winners(outcome)).toBeLessThanOrEqual(1);
     // The winner's guess is out while it is under way, so one of the others may have found the bucket empty.
@@ -257,7 +290,9 @@ describe("guesses", () => {
     const { oob_code } = await accepted(await person.associateSms());
     const binding_code = await stage.webhook.codeFor(person.number);
     const wrong = String((Number(binding_code) + 1) % 1_000_000).padStart(6, "0");
-    const outcome = await atOnce(9, (isolate) => person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code: wrong }, { isolate }));
+    const outcome = await atOnce(9, (isolate) =>
+      person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code: wrong }, { isolate }),
+    );
     expect({ winners: winners(outcome), crashes: crashes(outcome) }).toEqual({ winners: 0, crashes: 0 });
     await stage.world.advance(100);
     const response = await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code });
@@ -272,7 +307,11 @@ describe("guesses", () => {
     for (let round = 0; round < 2; round += 1) {
       const { oob_code } = await accepted(await person.associateSms());
       for (let guess = 0; guess < 5; guess += 1) {
-        const response = await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code: "abcdef" });
+        const response = await person.exchange("oob", {
+          mfa_token: person.mfaToken(),
+          oob_code,
+          binding_code: "abcdef",
+        });
         expect(response.status).toBe(403);
       }
     }
@@ -285,7 +324,8 @@ describe("guesses", () => {
 
   test("of one person do not touch another's", async () => {
     const [guesser, other] = [stage.person(), stage.person()];
-    for (let guess = 0; guess <= GUESSES; guess += 1) await guesser.exchange("otp", { mfa_token: guesser.mfaToken(), otp: "abcdef" });
+    for (let guess = 0; guess <= GUESSES; guess += 1)
+      await guesser.exchange("otp", { mfa_token: guesser.mfaToken(), otp: "abcdef" });
     await other.enrollOtp();
   });
 });

@@ -55,7 +55,11 @@ describe("an mfa_token is refused", () => {
   };
   const resigned = (person, header, key) => {
     const [, claims] = person.mfaToken().split(".");
-    return signed({ alg: "RS256", typ: "mfa+jwt", kid: person.issuer.key.kid, ...header }, JSON.parse(Buffer.from(claims, "base64url")), key);
+    return signed(
+      { alg: "RS256", typ: "mfa+jwt", kid: person.issuer.key.kid, ...header },
+      JSON.parse(Buffer.from(claims, "base64url")),
+      key,
+    );
   };
   const tampered = (person, claims) => {
     const [header, payload, signature] = person.mfaToken().split(".");
@@ -73,17 +77,30 @@ describe("an mfa_token is refused", () => {
     ["with padding", (p) => `${p.mfaToken()}==`],
     ["in the alphabet of plain base64", (p) => p.mfaToken().replace(/^ey/, "+/")],
     ["whose header is no JSON", (p) => p.mfaToken().replace(/^[^.]*/, encode("header"))],
-    ["whose claims are a list", (p) => signed({ alg: "RS256", typ: "mfa+jwt", kid: p.issuer.key.kid }, [1], p.issuer.key.privateKey)],
+    [
+      "whose claims are a list",
+      (p) => signed({ alg: "RS256", typ: "mfa+jwt", kid: p.issuer.key.kid }, [1], p.issuer.key.privateKey),
+    ],
     ["of more than 8 KB", (p) => p.mfaToken({ padding: "x".repeat(8_192) })],
     // Its signature
     ["with another signature", (p) => `${p.mfaToken().replace(/[^.]*$/, "")}${p.mfaToken({ n: 1 }).split(".")[2]}`],
     ["whose claims were changed", (p) => tampered(p, { sub: "admin" })],
-    ["signed by another key of the same kid", (p) => resigned(p, {}, signingPair("RS256", p.issuer.key.kid).privateKey)],
+    [
+      "signed by another key of the same kid",
+      (p) => resigned(p, {}, signingPair("RS256", p.issuer.key.kid).privateKey),
+    ],
     ["with alg none", (p) => resigned(p, { alg: "none" })],
-    ["with alg none in capitals", (p) => resigned(p, { alg: "none" }).replace(/^[^.]*/, encode({ alg: "NONE", typ: "mfa+jwt", kid: p.issuer.key.kid }))],
+    [
+      "with alg none in capitals",
+      (p) =>
+        resigned(p, { alg: "none" }).replace(/^[^.]*/, encode({ alg: "NONE", typ: "mfa+jwt", kid: p.issuer.key.kid })),
+    ],
     ["with HS256 by the public key", (p) => resigned(p, { alg: "HS256" }, publicKeyAsSecret(p))],
     ["with HS256 by the public key's modulus", (p) => resigned(p, { alg: "HS256" }, p.issuer.key.jwk.n)],
-    ["with an algorithm the issuer does not use, by its own key", (p) => resigned(p, { alg: "RS512" }, p.issuer.key.privateKey)],
+    [
+      "with an algorithm the issuer does not use, by its own key",
+      (p) => resigned(p, { alg: "RS512" }, p.issuer.key.privateKey),
+    ],
     ["with PSS where plain RSA is agreed", (p) => resigned(p, { alg: "PS256" }, p.issuer.key.privateKey)],
     ["with ES256 by a key of one's own", (p) => resigned(p, { alg: "ES256" }, signingPair("ES256", "own").privateKey)],
     ["of an unknown kid", (p) => p.mfaToken({}, { kid: "unknown" })],
@@ -91,7 +108,10 @@ describe("an mfa_token is refused", () => {
     ["whose kid is no string", (p) => p.mfaToken({}, { kid: 1 })],
     // Its header
     ["with a critical header it understands", (p) => p.mfaToken({}, { crit: ["exp"], exp: at(60) })],
-    ["with a critical header it does not", (p) => p.mfaToken({}, { crit: ["http://example.com/x"], "http://example.com/x": true })],
+    [
+      "with a critical header it does not",
+      (p) => p.mfaToken({}, { crit: ["http://example.com/x"], "http://example.com/x": true }),
+    ],
     ["with an empty list of critical headers", (p) => p.mfaToken({}, { crit: [] })],
     // Its claims
     ["of an issuer nobody trusts", (p) => p.mfaToken({ iss: "https://idp.example.com/" })],
@@ -294,7 +314,12 @@ describe("two issuers with the same subject share nothing", () => {
     expect(other.recovery_codes).toHaveLength(1);
     await stage.world.advance(30);
     const now = stage.world.now();
-    await refused(await two.exchange("otp", { mfa_token, otp: totp(secret, now) }), 403, "invalid_grant", "Invalid otp_code.");
+    await refused(
+      await two.exchange("otp", { mfa_token, otp: totp(secret, now) }),
+      403,
+      "invalid_grant",
+      "Invalid otp_code.",
+    );
     await refused(
       await two.exchange("recovery", { mfa_token, recovery_code: recoveryCode }),
       403,
@@ -309,7 +334,11 @@ describe("two issuers with the same subject share nothing", () => {
   test("nor keys: the one's kid does not find the other's key", async () => {
     const [one, two] = [issuer("idp"), issuer("second")];
     const person = stage.person();
-    await refusedBearer(await person.associateOtp({ token: two.sign(JSON.parse(Buffer.from(person.mfaToken().split(".")[1], "base64url")), { typ: "mfa+jwt" }) }));
+    await refusedBearer(
+      await person.associateOtp({
+        token: two.sign(JSON.parse(Buffer.from(person.mfaToken().split(".")[1], "base64url")), { typ: "mfa+jwt" }),
+      }),
+    );
     await refusedBearer(await person.associateOtp({ token: person.mfaToken({ iss: two.url }) }));
     expect(one.key.kid).not.toBe(two.key.kid);
   });

@@ -20,26 +20,31 @@ async function waiting() {
 }
 
 const callsFor = (id) => stage.webhook.calls.filter((call) => call.id === id).map(({ status }) => status);
-const row = async (id) => (await stage.world.rows("SELECT state, sealed IS NULL AS cleared FROM deliveries WHERE id = ?", id))[0];
-const again = ({ retryMessages, retryBatch, outcome }) => (retryMessages?.length ?? 0) > 0 || retryBatch?.retry || outcome !== "ok";
+const row = async (id) =>
+  (await stage.world.rows("SELECT state, sealed IS NULL AS cleared FROM deliveries WHERE id = ?", id))[0];
+const again = ({ retryMessages, retryBatch, outcome }) =>
+  (retryMessages?.length ?? 0) > 0 || retryBatch?.retry || outcome !== "ok";
 
 describe("an answer of the provider", () => {
-  test.each([500, 503, 429, 408])("%i makes the consumer try again later, under the same id, until it is taken", async (status) => {
-    const { world, webhook } = stage;
-    const { message, id, received, calls } = await waiting();
-    webhook.next(status);
-    const { outcome, retryMessages } = await world.deliver([message]);
-    expect(outcome).toBe("ok");
-    expect(retryMessages).toHaveLength(1);
-    const { delaySeconds } = retryMessages[0];
-    expect(delaySeconds).toBeGreaterThan(0);
-    expect(await row(id)).toEqual({ state: "waiting", cleared: 0 });
-    await world.advance(delaySeconds);
-    expect(again(await world.deliver([message], { attempts: 2 }))).toBe(false);
-    expect(calls()).toEqual([status, 202]);
-    expect(received()).toHaveLength(1);
-    expect(await row(id)).toEqual({ state: "sent", cleared: 1 });
-  });
+  test.each([500, 503, 429, 408])(
+    "%i makes the consumer try again later, under the same id, until it is taken",
+    async (status) => {
+      const { world, webhook } = stage;
+      const { message, id, received, calls } = await waiting();
+      webhook.next(status);
+      const { outcome, retryMessages } = await world.deliver([message]);
+      expect(outcome).toBe("ok");
+      expect(retryMessages).toHaveLength(1);
+      const { delaySeconds } = retryMessages[0];
+      expect(delaySeconds).toBeGreaterThan(0);
+      expect(await row(id)).toEqual({ state: "waiting", cleared: 0 });
+      await world.advance(delaySeconds);
+      expect(again(await world.deliver([message], { attempts: 2 }))).toBe(false);
+      expect(calls()).toEqual([status, 202]);
+      expect(received()).toHaveLength(1);
+      expect(await row(id)).toEqual({ state: "sent", cleared: 1 });
+    },
+  );
 
   test("pauses grow from attempt to attempt", async () => {
     const { world, webhook } = stage;
@@ -68,17 +73,20 @@ describe("an answer of the provider", () => {
     expect(received()).toHaveLength(1);
   });
 
-  test.each([400, 401, 404, 410])("%i is final: nothing is tried again, by queue or sweep, and nothing kept", async (status) => {
-    const { world, webhook } = stage;
-    const { message, id, calls } = await waiting();
-    webhook.next(status);
-    expect(again(await world.deliver([message]))).toBe(false);
-    expect(await row(id)).toEqual({ state: "failed", cleared: 1 });
-    await world.advance(60);
-    await world.sweep();
-    await world.deliver([message], { attempts: 2 });
-    expect(calls()).toEqual([status]);
-  });
+  test.each([400, 401, 404, 410])(
+    "%i is final: nothing is tried again, by queue or sweep, and nothing kept",
+    async (status) => {
+      const { world, webhook } = stage;
+      const { message, id, calls } = await waiting();
+      webhook.next(status);
+      expect(again(await world.deliver([message]))).toBe(false);
+      expect(await row(id)).toEqual({ state: "failed", cleared: 1 });
+      await world.advance(60);
+      await world.sweep();
+      await world.deliver([message], { attempts: 2 });
+      expect(calls()).toEqual([status]);
+    },
+  );
 
   test.each([301, 302, 307, 308])("%i is not followed: no code goes where the operator did not say", async (status) => {
     const { world, webhook } = stage;
@@ -144,7 +152,17 @@ describe("a batch", () => {
     const { world } = stage;
     const one = await waiting();
     const two = await waiting();
-    const garbage = [null, 42, "", "no such delivery", { id: { id: 1 } }, [one.id], { zebra: true }, "x".repeat(10_000), true];
+    const garbage = [
+      null,
+      42,
+      "",
+      "no such delivery",
+      { id: { id: 1 } },
+      [one.id],
+      { zebra: true },
+      "x".repeat(10_000),
+      true,
+    ];
     const bodies = [garbage[0], one.message, ...garbage.slice(1), two.message];
     const logged = (await world.logLines()).length;
     expect(again(await world.deliver(bodies))).toBe(false);
@@ -213,7 +231,11 @@ describe("a batch", () => {
   test("whose consumer died is told to the queue again by the sweep, once the claim has ended", async () => {
     const { world } = stage;
     const { message, id, received } = await waiting();
-    await world.rows("UPDATE deliveries SET state = 'claimed', attempts = 1, due_at = ? WHERE id = ?", world.now() + 60, id);
+    await world.rows(
+      "UPDATE deliveries SET state = 'claimed', attempts = 1, due_at = ? WHERE id = ?",
+      world.now() + 60,
+      id,
+    );
     await world.deliver([message]);
     expect(received()).toEqual([]);
     const before = (await world.queued()).length;
@@ -230,7 +252,9 @@ test("a number is called by voice and written to by e-mail as the enrollment ask
   const { world, webhook } = stage;
   const number = freshNumber();
   const person = stage.person();
-  const voice = await world.cost(() => person.associate({ authenticator_types: ["oob"], oob_channels: ["voice"], phone_number: number }));
+  const voice = await world.cost(() =>
+    person.associate({ authenticator_types: ["oob"], oob_channels: ["voice"], phone_number: number }),
+  );
   const email = await world.cost(() => person.associateEmail());
   await world.deliver([...voice.sent, ...email.sent]);
   expect(webhook.messagesTo(number)[0].channel).toBe("voice");

@@ -29,7 +29,9 @@ const REFUSED = [
 ];
 
 const names = [
-  ..."cached layered broken-kv rotating-rs rotating-es retired down storm bystander waiting slow partial soured".split(" "),
+  ..."cached layered broken-kv rotating-rs rotating-es retired down storm bystander waiting slow partial soured".split(
+    " ",
+  ),
   ...LIFETIMES.map(([name]) => name),
   ...REFUSED.map(([name]) => name),
 ];
@@ -44,7 +46,8 @@ const stage = useStage({
 });
 
 const issuer = (name) => stage.issuers.find((each) => each.name === name);
-const ask = (from, { isolate = 0, token } = {}) => stage.person({ issuer: from }).associateOtp({ isolate, ...(token && { token }) });
+const ask = (from, { isolate = 0, token } = {}) =>
+  stage.person({ issuer: from }).associateOtp({ isolate, ...(token && { token }) });
 const unknownKid = (from, index = 0) => stage.person({ issuer: from }).mfaToken({}, { kid: `nobody-${index}` });
 
 /** Refused for want of a key: as a bad bearer, or as something that may be there later. Never accepted, never a 500. */
@@ -123,7 +126,10 @@ describe("keys that change", () => {
     };
     await refusedBearer(await ask(from, { token: byOldKey() }));
     await stage.world.advance(601);
-    await until("the other isolate has noticed", async () => (await ask(from, { isolate: 1, token: byOldKey() })).status === 401);
+    await until(
+      "the other isolate has noticed",
+      async () => (await ask(from, { isolate: 1, token: byOldKey() })).status === 401,
+    );
   });
 
   test("requests that meet a new kid during somebody else's refetch wait for it", async () => {
@@ -216,21 +222,24 @@ describe("an issuer that is not there", () => {
 });
 
 describe("how long a set is kept", () => {
-  test.each(LIFETIMES)("%s: by Cache-Control %s not asked for again after %i s, but after %i s", async (name, cacheControl, kept, over) => {
-    const from = issuer(name);
-    from.cacheControl = cacheControl;
-    await accepted(await ask(from));
-    await stage.world.advance(kept);
-    await accepted(await ask(from));
-    await stage.world.settle();
-    expect(from.fetches.keySet).toBe(1);
-    await stage.world.advance(over - kept);
-    await accepted(await ask(from));
-    await until("the set was asked for again", () => from.fetches.keySet === 2);
-    await stage.world.settle();
-    await accepted(await ask(from));
-    expect(from.fetches.keySet).toBe(2);
-  });
+  test.each(LIFETIMES)(
+    "%s: by Cache-Control %s not asked for again after %i s, but after %i s",
+    async (name, cacheControl, kept, over) => {
+      const from = issuer(name);
+      from.cacheControl = cacheControl;
+      await accepted(await ask(from));
+      await stage.world.advance(kept);
+      await accepted(await ask(from));
+      await stage.world.settle();
+      expect(from.fetches.keySet).toBe(1);
+      await stage.world.advance(over - kept);
+      await accepted(await ask(from));
+      await until("the set was asked for again", () => from.fetches.keySet === 2);
+      await stage.world.settle();
+      await accepted(await ask(from));
+      expect(from.fetches.keySet).toBe(2);
+    },
+  );
 });
 
 describe("a key set is refused", () => {
@@ -245,7 +254,13 @@ describe("a key set is refused", () => {
 
   test("key by key: one that cannot be read does not spoil the others", async () => {
     const from = issuer("partial");
-    from.published = [{ kty: "OKP" }, {}, { kty: "RSA", kid: "x", n: "!!", e: "AQAB" }, { kty: "oct", kid: "y", k: "AAAA" }, ...from.published];
+    from.published = [
+      { kty: "OKP" },
+      {},
+      { kty: "RSA", kid: "x", n: "!!", e: "AQAB" },
+      { kty: "oct", kid: "y", k: "AAAA" },
+      ...from.published,
+    ];
     await accepted(await ask(from));
   });
 

@@ -33,7 +33,9 @@ describe("the key set", () => {
 
   test("verifies what is issued", async () => {
     const { tokens } = await stage.person().enrollOtp();
-    const { payload } = await jwtVerify(tokens.access_token, createLocalJWKSet(await document(KEY_SET)), { issuer: ISSUER });
+    const { payload } = await jwtVerify(tokens.access_token, createLocalJWKSet(await document(KEY_SET)), {
+      issuer: ISSUER,
+    });
     expect(payload.azp).toBe(stage.client.id);
   });
 });
@@ -100,8 +102,13 @@ describe("a page in a browser", () => {
     expect(await response.text()).toBe("");
     expect(response.headers.get("access-control-allow-origin")).toBe(ORIGIN);
     expect(response.headers.get("access-control-allow-methods")).toMatch(/\b(POST|GET)\b/);
-    const allowed = response.headers.get("access-control-allow-headers").toLowerCase().split(/\s*,\s*/);
-    expect(allowed).toEqual(expect.arrayContaining(["authorization", "content-type", "auth0-client", "dpop", "idempotency-key"]));
+    const allowed = response.headers
+      .get("access-control-allow-headers")
+      .toLowerCase()
+      .split(/\s*,\s*/);
+    expect(allowed).toEqual(
+      expect.arrayContaining(["authorization", "content-type", "auth0-client", "dpop", "idempotency-key"]),
+    );
     expect(response.headers.get("access-control-allow-credentials")).toBeNull();
     varies(response);
   });
@@ -122,20 +129,24 @@ describe("a page in a browser", () => {
     varies(response);
   });
 
-  test.each([STRANGER, "null", "http://app.example.com", "https://app.example.com:8443", "https://APP.example.com.", "*"])(
-    "from %s may not, and the answer says that it depends on the origin",
-    async (origin) => {
-      await registered();
-      const answer = await stage.person().associate({ authenticator_types: ["otp"] }, { headers: { origin } });
-      await accepted(answer);
-      const headers = { origin, "access-control-request-method": "POST" };
-      const preflight = await stage.world.fetch("/mfa/associate", { method: "OPTIONS", headers });
-      for (const response of [answer, preflight]) {
-        expect(response.headers.get("access-control-allow-origin")).toBeNull();
-        varies(response);
-      }
-    },
-  );
+  test.each([
+    STRANGER,
+    "null",
+    "http://app.example.com",
+    "https://app.example.com:8443",
+    "https://APP.example.com.",
+    "*",
+  ])("from %s may not, and the answer says that it depends on the origin", async (origin) => {
+    await registered();
+    const answer = await stage.person().associate({ authenticator_types: ["otp"] }, { headers: { origin } });
+    await accepted(answer);
+    const headers = { origin, "access-control-request-method": "POST" };
+    const preflight = await stage.world.fetch("/mfa/associate", { method: "OPTIONS", headers });
+    for (const response of [answer, preflight]) {
+      expect(response.headers.get("access-control-allow-origin")).toBeNull();
+      varies(response);
+    }
+  });
 
   test("from an origin that another client registered may: it is the union that counts", async () => {
     await registered();
@@ -169,7 +180,11 @@ describe("a request for another host", () => {
   test("is refused though its token is good", async () => {
     const person = stage.person();
     const headers = { authorization: `Bearer ${person.mfaToken()}` };
-    await refused(await stage.world.post("https://evil.example/mfa/associate", { authenticator_types: ["otp"] }, { headers }), 421, "misdirected_request");
+    await refused(
+      await stage.world.post("https://evil.example/mfa/associate", { authenticator_types: ["otp"] }, { headers }),
+      421,
+      "misdirected_request",
+    );
     await accepted(await person.associateOtp());
   });
 });
@@ -182,7 +197,10 @@ test("the deploy build has no pages of local development", async () => {
 });
 
 test("nothing of a request's path, query or headers comes back in a refusal", async () => {
-  const response = await stage.world.fetch("/mfa/associate?<script>", { method: "POST", headers: { authorization: "Bearer <script>", "content-type": "application/json" } });
+  const response = await stage.world.fetch("/mfa/associate?<script>", {
+    method: "POST",
+    headers: { authorization: "Bearer <script>", "content-type": "application/json" },
+  });
   const text = JSON.stringify(await refusedBearer(response));
   expect(text).not.toContain("script");
 });

@@ -16,18 +16,21 @@ async function neutral(response) {
 }
 
 describe("an enrollment", () => {
-  test.each(["before", "after"])("whose write fails %s it is done is answered neutrally or well, and can be tried again", async (mode) => {
-    const { world } = stage;
-    const person = stage.person();
-    const token = person.mfaToken();
-    await world.fail({ on: "DB", mode, times: 1 });
-    const response = await person.associateOtp({ token });
-    await world.heal();
-    if (response.status === 200) await accepted(response);
-    else await neutral(response);
-    const { secret } = await accepted(await person.associateOtp({ token }));
-    await accepted(await person.exchange("otp", { mfa_token: token, otp: totp(secret, world.now()) }));
-  });
+  test.each(["before", "after"])(
+    "whose write fails %s it is done is answered neutrally or well, and can be tried again",
+    async (mode) => {
+      const { world } = stage;
+      const person = stage.person();
+      const token = person.mfaToken();
+      await world.fail({ on: "DB", mode, times: 1 });
+      const response = await person.associateOtp({ token });
+      await world.heal();
+      if (response.status === 200) await accepted(response);
+      else await neutral(response);
+      const { secret } = await accepted(await person.associateOtp({ token }));
+      await accepted(await person.exchange("otp", { mfa_token: token, otp: totp(secret, world.now()) }));
+    },
+  );
 
   test("whose connection is lost after the write is written once at most", async () => {
     const { world } = stage;
@@ -112,7 +115,9 @@ describe("a guess", () => {
       expect(await world.rows(`SELECT * FROM ${table} WHERE user_id = ?`, `idp|${person.sub}`)).toEqual([]);
     }
     await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, world.now()) }));
-    await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recovery_codes[0] }));
+    await accepted(
+      await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recovery_codes[0] }),
+    );
   });
 });
 
@@ -124,7 +129,11 @@ test("no fault at any round trip of the whole path makes anything but a neutral 
       const mfa_token = person.mfaToken();
       const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
       // Passes `trip` round trips, then fails one.
-      await world.fail(...Array.from({ length: trip }, () => ({ on: "DB", mode: "pass", times: 1 })), { on: "DB", mode, times: 1 });
+      await world.fail(...Array.from({ length: trip }, () => ({ on: "DB", mode: "pass", times: 1 })), {
+        on: "DB",
+        mode,
+        times: 1,
+      });
       const response = await person.exchange("otp", { mfa_token, otp: totp(secret, world.now()) });
       await world.heal();
       if (response.status === 200) await accepted(response);

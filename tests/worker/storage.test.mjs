@@ -32,7 +32,9 @@ function readings(text) {
 function traces(secret) {
   const hash = createHash("sha256").update(secret);
   const digest = hash.digest();
-  const spelled = [secret, secret.toLowerCase(), secret.toUpperCase(), encodeURIComponent(secret)].map((text) => Buffer.from(text));
+  const spelled = [secret, secret.toLowerCase(), secret.toUpperCase(), encodeURIComponent(secret)].map((text) =>
+    Buffer.from(text),
+  );
   const bytes = /^[A-Z2-7]{32}$/.test(secret) ? [base32Decode(secret)] : [];
   return [...spelled, ...bytes, digest, Buffer.from(digest.toString("hex")), Buffer.from(base32Encode(digest))];
 }
@@ -50,7 +52,10 @@ test("a dump after a full run holds no secret, code, recovery code, token, numbe
     for (const [index, value] of values.flat().entries()) if (value) secrets[`${what} ${index}`] = value;
   };
   const client = await stage.addClient({ authentication: "post" });
-  const person = stage.person({ client, claims: { email: `ann-${random()}@mail.example.com`, email_verified: true, name: `Ann ${random()}` } });
+  const person = stage.person({
+    client,
+    claims: { email: `ann-${random()}@mail.example.com`, email_verified: true, name: `Ann ${random()}` },
+  });
   keep("claim", person.claims.email, person.claims.name);
 
   // Every kind of enrollment, confirmed, left pending, guessed wrong and refused.
@@ -75,11 +80,19 @@ test("a dump after a full run holds no secret, code, recovery code, token, numbe
   const phone = await accepted(await pending.associateSms());
   const mail = await accepted(await pending.associateEmail());
   const other = await accepted(await pending.associateOtp());
-  keep("pending", phone.oob_code, mail.oob_code, other.secret, ...[phone, mail, other].flatMap((body) => body.recovery_codes));
+  keep(
+    "pending",
+    phone.oob_code,
+    mail.oob_code,
+    other.secret,
+    ...[phone, mail, other].flatMap((body) => body.recovery_codes),
+  );
   keep("pending address", pending.number, pending.email);
   keep("pending code", await webhook.codeFor(pending.number), await webhook.codeFor(pending.email));
   const recovery = person.mfaToken();
-  const next = await accepted(await person.exchange("recovery", { mfa_token: recovery, recovery_code: app.recoveryCode }));
+  const next = await accepted(
+    await person.exchange("recovery", { mfa_token: recovery, recovery_code: app.recoveryCode }),
+  );
   keep("recovery", recovery, next.recovery_code, next.access_token);
   keep("guess", "918273", "RECOVERYGUESSAAAAAAAAAAA");
   await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "918273" });
@@ -96,22 +109,35 @@ test("a dump after a full run holds no secret, code, recovery code, token, numbe
   await world.fail({ on: "DB", times: 3 });
   await unlucky.associateSms();
   await world.heal();
-  keep("configuration", world.secrets.signing.d, world.secrets.encryption.seal.keys.s1, world.secrets.encryption.hash.keys.h1, world.secrets.webhook, client.secret);
+  keep(
+    "configuration",
+    world.secrets.signing.d,
+    world.secrets.encryption.seal.keys.s1,
+    world.secrets.encryption.hash.keys.h1,
+    world.secrets.webhook,
+    client.secret,
+  );
 
   const stored = await world.dump();
-  expect(Object.keys(stored)).toEqual(expect.arrayContaining(["authenticators", "budgets", "deliveries", "enrollments", "recovery_codes", "redemptions"]));
+  expect(Object.keys(stored)).toEqual(
+    expect.arrayContaining(["authenticators", "budgets", "deliveries", "enrollments", "recovery_codes", "redemptions"]),
+  );
   for (const table of ["authenticators", "budgets", "deliveries", "enrollments", "recovery_codes", "redemptions"]) {
     expect(stored[table].length, table).toBeGreaterThan(0);
   }
   const places = {
-    ...Object.fromEntries(Object.entries(stored).map(([table, rows]) => [`table ${table}`, rows.flatMap(Object.values)])),
+    ...Object.fromEntries(
+      Object.entries(stored).map(([table, rows]) => [`table ${table}`, rows.flatMap(Object.values)]),
+    ),
     queue: await world.queued(),
     log: await world.logLines(),
     KV: await Promise.all((await world.kv.list()).keys.map(async ({ name }) => `${name} ${await world.kv.get(name)}`)),
   };
   const found = [];
   for (const [place, values] of Object.entries(places)) {
-    const seen = values.filter((value) => value !== null).flatMap((value) => readings(typeof value === "string" ? value : JSON.stringify(value)));
+    const seen = values
+      .filter((value) => value !== null)
+      .flatMap((value) => readings(typeof value === "string" ? value : JSON.stringify(value)));
     for (const [what, secret] of Object.entries(secrets)) {
       // A client's secret is 256 random bits, so its plain SHA-256 is what the registry keeps.
       const looked = secret === client.secret ? [Buffer.from(secret)] : traces(secret);
@@ -154,7 +180,9 @@ describe("sealed columns", () => {
     }
     await swap("authenticators", one, two);
     for (const [index, person] of [one, two].entries()) {
-      await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secrets[index], world.now()) }));
+      await accepted(
+        await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secrets[index], world.now()) }),
+      );
     }
   });
 
@@ -163,7 +191,8 @@ describe("sealed columns", () => {
     const [one, two] = [stage.person(), stage.person()];
     const tokens = [one.mfaToken(), two.mfaToken()];
     const secrets = [];
-    for (const [index, person] of [one, two].entries()) secrets.push((await accepted(await person.associateOtp({ token: tokens[index] }))).secret);
+    for (const [index, person] of [one, two].entries())
+      secrets.push((await accepted(await person.associateOtp({ token: tokens[index] }))).secret);
     await swap("enrollments", one, two);
     for (const [index, person] of [one, two].entries()) {
       for (const secret of secrets) {
@@ -171,7 +200,9 @@ describe("sealed columns", () => {
         expect(response.status).toBeGreaterThanOrEqual(400);
       }
     }
-    expect(await world.rows("SELECT id FROM authenticators WHERE user_id IN (?, ?)", userId(one), userId(two))).toEqual([]);
+    expect(await world.rows("SELECT id FROM authenticators WHERE user_id IN (?, ?)", userId(one), userId(two))).toEqual(
+      [],
+    );
   });
 
   test("swapped between two deliveries send no code to anybody else", async () => {
@@ -181,7 +212,10 @@ describe("sealed columns", () => {
     for (const person of [one, two]) await accepted(await person.associateSms());
     await world.settle();
     await world.heal();
-    const rows = await world.rows("SELECT id, sealed FROM deliveries WHERE state = 'waiting' AND expires_at > ?", world.now());
+    const rows = await world.rows(
+      "SELECT id, sealed FROM deliveries WHERE state = 'waiting' AND expires_at > ?",
+      world.now(),
+    );
     const [a, b] = rows.slice(-2);
     await world.rows("UPDATE deliveries SET sealed = ? WHERE id = ?", b.sealed, a.id);
     await world.rows("UPDATE deliveries SET sealed = ? WHERE id = ?", a.sealed, b.id);
@@ -192,7 +226,8 @@ describe("sealed columns", () => {
   });
 
   async function swap(table, one, two) {
-    const sealed = async (person) => (await stage.world.rows(`SELECT id, sealed FROM ${table} WHERE user_id = ?`, userId(person)))[0];
+    const sealed = async (person) =>
+      (await stage.world.rows(`SELECT id, sealed FROM ${table} WHERE user_id = ?`, userId(person)))[0];
     const [a, b] = [await sealed(one), await sealed(two)];
     await stage.world.rows(`UPDATE ${table} SET sealed = ? WHERE id = ?`, b.sealed, a.id);
     await stage.world.rows(`UPDATE ${table} SET sealed = ? WHERE id = ?`, a.sealed, b.id);
@@ -207,7 +242,8 @@ test("kill and restart keeps what was acknowledged", async () => {
   await world.advance(STEP_SECONDS);
   const used = totp(secret, world.now());
   await accepted(await confirmed.exchange("otp", { mfa_token: spent, otp: used }));
-  for (let guess = 0; guess < 4; guess += 1) await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
+  for (let guess = 0; guess < 4; guess += 1)
+    await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
   const token = begun.mfaToken();
   const enrollment = await accepted(await begun.associateOtp({ token }));
   await world.fail({ on: "OOB_QUEUE", times: 1 });
@@ -218,15 +254,20 @@ test("kill and restart keeps what was acknowledged", async () => {
   const invalid = await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: used });
   expect(invalid.status).toBe(403);
   expect((await confirmed.exchange("otp", { mfa_token: spent, otp: totp(secret, world.now()) })).status).toBe(403);
-  for (let guess = 0; guess < 5; guess += 1) await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
+  for (let guess = 0; guess < 5; guess += 1)
+    await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
   expect((await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" })).status).toBe(429);
-  await accepted(await confirmed.exchange("recovery", { mfa_token: confirmed.mfaToken(), recovery_code: recoveryCode }));
+  await accepted(
+    await confirmed.exchange("recovery", { mfa_token: confirmed.mfaToken(), recovery_code: recoveryCode }),
+  );
   await accepted(await begun.exchange("otp", { mfa_token: token, otp: totp(enrollment.secret, world.now()) }));
   expect(webhook.messagesTo(waiting.number)).toEqual([]);
   await world.advance(60);
   await world.sweep();
   const binding_code = await webhook.codeFor(waiting.number);
-  await accepted(await waiting.exchange("oob", { mfa_token: waiting.mfaToken(), oob_code: phone.oob_code, binding_code }));
+  await accepted(
+    await waiting.exchange("oob", { mfa_token: waiting.mfaToken(), oob_code: phone.oob_code, binding_code }),
+  );
   expect(webhook.messagesTo(waiting.number)).toHaveLength(1);
 });
 
@@ -240,7 +281,12 @@ describe("the sweep", () => {
     const claims = { iss: client.id, sub: client.id, aud: ISSUER, exp: world.now() + 120, jti: random() };
     const assertion = signed({ alg: "RS256", kid: "key-1" }, claims, pair.privateKey);
     const client_assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-    const body = { authenticator_types: ["otp"], client_id: client.id, client_assertion: assertion, client_assertion_type };
+    const body = {
+      authenticator_types: ["otp"],
+      client_id: client.id,
+      client_assertion: assertion,
+      client_assertion_type,
+    };
     await accepted(await stage.person({ client }).associate(body));
     const person = stage.person();
     const { secret } = await person.enrollOtp();

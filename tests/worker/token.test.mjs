@@ -6,12 +6,11 @@ import { API } from "../support/clients.mjs";
 import { decode } from "../support/jwt.mjs";
 import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
-import { ISSUER, MFA_AUDIENCE } from "../support/worker.mjs";
+import { ISSUER } from "../support/worker.mjs";
 
 const stage = useStage();
 
 const keys = (body) => Object.keys(body).sort();
-const scopes = (text) => (text ?? "").split(" ").filter(Boolean).sort();
 const invalidOtp = (response) => refused(response, 403, "invalid_grant", "Invalid otp_code.");
 
 /** Stops the clock one second into a time step. */
@@ -28,7 +27,9 @@ describe("the answer", () => {
     const person = stage.person();
     const mfa_token = person.mfaToken({ audience: API, scope: "read:things" });
     const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
-    const body = await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }, options));
+    const body = await accepted(
+      await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }, options),
+    );
     expect(keys(body)).toEqual(["access_token", "expires_in", "scope", "token_type"]);
     expect(body).toMatchObject({ expires_in: 3600, scope: "read:things", token_type: "Bearer" });
   });
@@ -96,7 +97,11 @@ describe("amr names", () => {
     const person = stage.person();
     const to = person[address];
     const mfa_token = person.mfaToken();
-    const body = { authenticator_types: ["oob"], oob_channels: [oob_channel], [address === "email" ? "email" : "phone_number"]: to };
+    const body = {
+      authenticator_types: ["oob"],
+      oob_channels: [oob_channel],
+      [address === "email" ? "email" : "phone_number"]: to,
+    };
     const { oob_code } = await accepted(await person.associate(body, { token: mfa_token }));
     const binding_code = await stage.webhook.codeFor(to);
     const tokens = await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }));
@@ -118,7 +123,9 @@ describe("amr names", () => {
   test("recovery, and mfa", async () => {
     const person = stage.person();
     const { recoveryCode } = await person.enrollOtp();
-    const tokens = await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
+    const tokens = await accepted(
+      await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }),
+    );
     expect(decode(tokens.access_token).claims.amr.sort()).toEqual(["mfa", "pwd", "recovery"]);
   });
 
@@ -126,61 +133,6 @@ describe("amr names", () => {
     const person = stage.person();
     const { tokens } = await person.enrollOtp({ token: person.mfaToken({ amr: ["pwd", "otp", "pwd"] }) });
     expect(decode(tokens.access_token).claims.amr.sort()).toEqual(["mfa", "otp", "pwd"]);
-  });
-});
-
-describe("audience and scope", () => {
-  const OTHER_API = "https://other-api.example.com";
-  const audiences = [
-    { audience: API, scopes: ["read:things", "write:things"] },
-    { audience: OTHER_API, scopes: ["fly"] },
-    { audience: MFA_AUDIENCE, scopes: ["enroll", "read:authenticators"] },
-  ];
-
-  async function granted(claims, registered = audiences) {
-    const client = await stage.addClient({ audiences: registered });
-    const person = stage.person({ client });
-    const { tokens } = await person.enrollOtp({ token: person.mfaToken(claims) });
-    const { aud, scope } = decode(tokens.access_token).claims;
-    expect(scopes(scope)).toEqual(scopes(tokens.scope));
-    return { aud, scope: scopes(scope), tokens };
-  }
-
-  test("are what the mfa_token asks for", async () => {
-    expect(await granted({ audience: OTHER_API, scope: "fly" })).toMatchObject({ aud: OTHER_API, scope: ["fly"] });
-  });
-
-  test("are for the client's first audience when the mfa_token names none", async () => {
-    expect(await granted({ scope: "read:things" })).toMatchObject({ aud: API, scope: ["read:things"] });
-  });
-
-  test("never hold a scope that the client did not register for that audience", async () => {
-    const { scope } = await granted({ audience: OTHER_API, scope: "fly read:things admin" });
-    expect(scope).toEqual(["fly"]);
-  });
-
-  test("never hold offline_access, and no refresh token comes", async () => {
-    const { scope, tokens } = await granted({ scope: "openid offline_access read:things" });
-    expect(scope).toEqual(["openid", "read:things"]);
-    expect(tokens).not.toHaveProperty("refresh_token");
-  });
-
-  test("for the MFA audience live ten minutes", async () => {
-    const { aud, scope, tokens } = await granted({ audience: MFA_AUDIENCE, scope: "enroll" });
-    expect({ aud, scope, expires_in: tokens.expires_in }).toEqual({ aud: MFA_AUDIENCE, scope: ["enroll"], expires_in: 600 });
-  });
-
-  test.each([
-    ["an audience the client did not register", { audience: "https://elsewhere.example.com" }, audiences],
-    ["no audience, when the client registered none", {}, []],
-  ])("are refused for %s, and the code is not used up", async (_, claims, registered) => {
-    const client = await stage.addClient({ audiences: registered });
-    const person = stage.person({ client });
-    const mfa_token = person.mfaToken(claims);
-    const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
-    const otp = totp(secret, stage.world.now());
-    await refused(await person.exchange("otp", { mfa_token, otp }), 400, "invalid_target");
-    expect(await stage.world.rows("SELECT id FROM authenticators WHERE user_id = ?", `idp|${person.sub}`)).toEqual([]);
   });
 });
 
@@ -274,7 +226,9 @@ describe("an out-of-band code", () => {
     const person = stage.person();
     const { oob_code } = await accepted(await person.associateSms());
     const binding_code = await stage.webhook.codeFor(person.number);
-    await accepted(await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { form: false }));
+    await accepted(
+      await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { form: false }),
+    );
   });
 });
 
@@ -286,7 +240,9 @@ describe("a recovery code", () => {
     const { recoveryCode } = await person.enrollOtp();
     let code = recoveryCode;
     for (let round = 0; round < 3; round += 1) {
-      const body = await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: code }));
+      const body = await accepted(
+        await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: code }),
+      );
       expect(keys(body)).toEqual(expect.arrayContaining(["access_token", "recovery_code", "token_type"]));
       expect(body.recovery_code).toMatch(/^[A-Z0-9]{24}$/);
       expect(body.recovery_code).not.toBe(code);
@@ -300,7 +256,9 @@ describe("a recovery code", () => {
     const { recoveryCode, secret } = await person.enrollOtp();
     await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
     await stage.world.advance(STEP_SECONDS);
-    await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }));
+    await accepted(
+      await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }),
+    );
   });
 
   test("does nothing before its enrollment is confirmed", async () => {
@@ -314,7 +272,9 @@ describe("a recovery code", () => {
     const person = stage.person();
     const abandoned = await accepted(await person.associateOtp());
     const { recoveryCode } = await person.enrollOtp();
-    await wrong(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: abandoned.recovery_codes[0] }));
+    await wrong(
+      await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: abandoned.recovery_codes[0] }),
+    );
     await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
   });
 
@@ -349,7 +309,8 @@ describe("an mfa_token", () => {
     const person = stage.person();
     const mfa_token = person.mfaToken();
     const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
-    for (let guess = 0; guess < 3; guess += 1) await invalidOtp(await person.exchange("otp", { mfa_token, otp: "abcdef" }));
+    for (let guess = 0; guess < 3; guess += 1)
+      await invalidOtp(await person.exchange("otp", { mfa_token, otp: "abcdef" }));
     await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }));
   });
 
@@ -361,66 +322,5 @@ describe("an mfa_token", () => {
     await elliptic.enrollOtp({ token: one });
     const response = await elliptic.exchange("otp", { mfa_token: two, otp: "000000" });
     await refused(response, 403, "invalid_grant", "mfa_token has already been used");
-  });
-});
-
-describe("an access token of the MFA audience in its place", () => {
-  test("confirms a pending enrollment, for its own audience and scope, for no longer than itself, without id_token", async () => {
-    const person = stage.person();
-    const token = person.accessToken({ scope: "openid enroll", exp: stage.world.now() + 200 });
-    const { secret } = await accepted(await person.associateOtp({ token }));
-    const body = await accepted(await person.exchange("otp", { mfa_token: token, otp: totp(secret, stage.world.now()) }));
-    expect(body).not.toHaveProperty("id_token");
-    expect(body.expires_in).toBeLessThanOrEqual(200);
-    const { claims } = decode(body.access_token);
-    expect(claims.exp).toBeLessThanOrEqual(decode(token).claims.exp);
-    expect([claims.aud].flat()).toEqual([MFA_AUDIENCE]);
-    expect(scopes(claims.scope)).toContain("enroll");
-    for (const scope of scopes(claims.scope)) expect(["openid", "enroll"]).toContain(scope);
-  });
-
-  test("confirms a phone", async () => {
-    const person = stage.person();
-    const token = person.accessToken();
-    const { oob_code } = await accepted(await person.associateSms({ token }));
-    const binding_code = await stage.webhook.codeFor(person.number);
-    await accepted(await person.exchange("oob", { mfa_token: token, oob_code, binding_code }));
-  });
-
-  test("does not without scope enroll", async () => {
-    const person = stage.person();
-    const { secret } = await accepted(await person.associateOtp());
-    const parameters = { mfa_token: person.accessToken({ scope: "read:authenticators" }), otp: totp(secret, stage.world.now()) };
-    const response = await person.exchange("otp", parameters);
-    expect(response.status).toBe(403);
-  });
-
-  test("does not confirm somebody else's, nor another client's", async () => {
-    const [person, other] = [stage.person(), stage.person()];
-    const { secret } = await accepted(await person.associateOtp());
-    const otp = totp(secret, stage.world.now());
-    await invalidOtp(await other.exchange("otp", { mfa_token: other.accessToken(), otp }));
-    const elsewhere = stage.person({ sub: person.sub, client: await stage.addClient() });
-    await invalidOtp(await elsewhere.exchange("otp", { mfa_token: elsewhere.accessToken(), otp }));
-  });
-
-  test("does not let anybody in by a recovery code", async () => {
-    const person = stage.person();
-    const { recoveryCode } = await person.enrollOtp();
-    await stage.world.advance(2);
-    const parameters = { mfa_token: person.provenToken(), recovery_code: recoveryCode };
-    await refused(await person.exchange("recovery", parameters), 403, "invalid_grant", "Malformed mfa_token");
-    await accepted(await person.exchange("recovery", { ...parameters, mfa_token: person.mfaToken() }));
-  });
-
-  test("with proof of MFA confirms a further factor beside the active ones", async () => {
-    const person = stage.person();
-    await person.enrollOtp();
-    await stage.world.advance(2);
-    const token = person.provenToken();
-    const { secret } = await accepted(await person.associateOtp({ token }));
-    await accepted(await person.exchange("otp", { mfa_token: token, otp: totp(secret, stage.world.now()) }));
-    const active = await stage.world.rows("SELECT id FROM authenticators WHERE user_id = ?", `idp|${person.sub}`);
-    expect(active).toHaveLength(2);
   });
 });
