@@ -1,0 +1,288 @@
+//! What Countersign needs of the world around it, as one trait.
+//!
+//! The rooms of this crate know nothing of Workers. In production [`Platform`] is implemented by
+//! `workers::Workers` on Cloudflare's bindings; native tests implement it on SQLite with the same migrations
+//! and statements, and can make each part of it fail.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use crate::trust::algorithm::Algorithm;
+use crate::types::UnixSeconds;
+
+/// The outside world: clock, randomness, database, cache, queue, network and signatures.
+///
+/// A handle: cheap to clone, so that deferred work can own one.
+#[expect(async_fn_in_trait, reason = "an isolate has one thread; a Send bound would only be in the way")]
+pub trait Platform: Clone + 'static {
+    /// A public key, imported and ready to verify with. Lives in the isolate's cache across requests.
+    type VerifyingKey: Clone + 'static;
+    /// A private key, imported and ready to sign with.
+    type SigningKey: Clone + 'static;
+
+    /// The present. Read once at the start of a request and passed on from there.
+    fn now(&self) -> UnixSeconds;
+
+    /// `N` random bytes from the system's cryptographic source.
+    fn random<const N: usize>(&self) -> Result<[u8; N], RandomError>;
+
+    /// Writes one structured line. Callers never put a secret, token, code, number or address in it.
+    fn log(&self, event: serde_json::Value);
+
+    /// Runs the statements as one transaction in one round trip and returns the rows of each.
+    async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError>;
+
+    /// A text from the shared cache, absent also when the cache cannot answer: it is only ever an optimisation.
+    async fn cached(&self, key: &str) -> Option<String>;
+
+    /// Puts a text in the shared cache for `seconds`. Failure is ignored for the same reason.
+    async fn cache(&self, key: &str, value: &str, seconds: i64);
+
+    /// One HTTP exchange. Redirects are never followed, bodies end at the request's limit.
+    async fn fetch(&self, request: OutboundRequest) -> Result<OutboundResponse, FetchError>;
+
+    /// Tells the queue that a delivery waits in the database.
+    async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError>;
+
+    /// Imports a public JWK (JSON text of its public members only) for use with `algorithm`.
+    async fn import_verifying_key(
+        &self,
+        algorithm: Algorithm,
+        public_jwk: &str,
+    ) -> Result<Self::VerifyingKey, KeyError>;
+
+    /// Whether `signature` (raw, as in a JWS) over `message` is valid.
+    async fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &Self::VerifyingKey,
+        signature: &[u8],
+        message: &[u8],
+    ) -> Result<bool, KeyError>;
+
+    /// Imports a private RSA JWK for RS256.
+    async fn import_signing_key(&self, private_jwk: &str) -> Result<Self::SigningKey, KeyError>;
+
+    /// An RS256 signature over `message`.
+    async fn sign(&self, key: &Self::SigningKey, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+
+    /// Lets `work` go on after the response has been sent.
+    fn defer(&self, work: impl Future<Output = ()> + 'static);
+
+    /// Lets other requests of this isolate go on for a while.
+    async fn pause(&self, milliseconds: u32);
+}
+
+/// One SQL statement with its parameters, `?1` being the first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// The text, always a constant of `storage`.
+    pub sql: &'static str,
+    /// The bound values.
+    pub parameters: Vec<Value>,
+}
+
+/// A value to bind, or read from a row. D1 knows numbers and text; nothing else is stored.
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// SQL NULL.
+    Null,
+    /// An integer, at most 2^53 in size (JavaScript's numbers carry it).
+    Integer(i64),
+    /// Text.
+    Text(String),
+}
+
+impl fmt::Debug for Value {
+    /// Columns hold users and sealed values: what is bound is nobody's business in a log.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Null => "Null",
+            Self::Integer(_) => "Integer(…)",
+            Self::Text(_) => "Text(…)",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    /// As a database driver gives it: a text, a whole number or nothing.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyValue;
+
+        impl Visitor<'_> for AnyValue {
+            type Value = Value;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text, a whole number or null")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::Text(text.to_owned()))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
+                Ok(Value::Text(text))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
+                Ok(Value::Integer(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+                i64::try_from(number).map(Value::Integer).map_err(E::custom)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+        }
+
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Integer(i64::from(flag))
+    }
+}
+
+impl From<UnixSeconds> for Value {
+    fn from(time: UnixSeconds) -> Self {
+        Self::Integer(time.0)
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(optional: Option<T>) -> Self {
+        optional.map_or(Self::Null, Into::into)
+    }
+}
+
+/// One row of a result, by column name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Row(pub BTreeMap<String, Value>);
+
+impl Row {
+    /// The text in `column`.
+    pub fn text(&self, column: &'static str) -> Result<&str, StorageError> {
+        self.optional_text(column)?.ok_or(StorageError::UnexpectedShape(column))
+    }
+
+    /// The text in `column`, or `None` for NULL.
+    pub fn optional_text(&self, column: &'static str) -> Result<Option<&str>, StorageError> {
+        match self.0.get(column) {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(StorageError::UnexpectedShape(column)),
+        }
+    }
+
+    /// The integer in `column`.
+    pub fn integer(&self, column: &'static str) -> Result<i64, StorageError> {
+        self.optional_integer(column)?.ok_or(StorageError::UnexpectedShape(column))
+    }
+
+    /// The integer in `column`, or `None` for NULL.
+    pub fn optional_integer(&self, column: &'static str) -> Result<Option<i64>, StorageError> {
+        match self.0.get(column) {
+            Some(Value::Integer(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(StorageError::UnexpectedShape(column)),
+        }
+    }
+
+    /// The integer in `column` read as a flag.
+    pub fn flag(&self, column: &'static str) -> Result<bool, StorageError> {
+        Ok(self.integer(column)? != 0)
+    }
+}
+
+/// A request that Countersign makes: to an issuer or a delivery provider.
+#[derive(Debug, Clone)]
+pub struct OutboundRequest {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Absolute URL.
+    pub url: String,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// What to send, if anything.
+    pub body: Option<String>,
+    /// After this the exchange counts as failed.
+    pub timeout_milliseconds: u32,
+    /// A longer body counts as failed.
+    pub maximum_body_bytes: usize,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct OutboundResponse {
+    /// The HTTP status, also 3xx: redirects are not followed.
+    pub status: u16,
+    /// The `Cache-Control` header.
+    pub cache_control: Option<String>,
+    /// The `Retry-After` header.
+    pub retry_after: Option<String>,
+    /// The body, at most the request's limit.
+    pub body: Vec<u8>,
+}
+
+/// The random source failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RandomError;
+
+/// Why the database did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorageError {
+    /// D1 answered with an error; its text names statements and tables, never values.
+    Database(String),
+    /// A row lacks this column, or it has another type.
+    UnexpectedShape(&'static str),
+    /// A sealed value or hash cannot be read with the keys that are configured.
+    Unreadable(&'static str),
+}
+
+/// Why an outbound exchange failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchError {
+    /// No answer within the time allowed.
+    Timeout,
+    /// The connection could not be made or broke.
+    Connection(String),
+    /// The body is longer than allowed.
+    BodyTooLarge,
+}
+
+/// The queue did not take the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueError(pub String);
+
+/// A key could not be imported or used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyError(pub String);

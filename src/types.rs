@@ -1,0 +1,168 @@
+//! The words of the domain as types, so that a client id is never taken for a user's.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A point in time, in whole seconds since 1970 (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixSeconds(pub i64);
+
+impl UnixSeconds {
+    /// The instant `seconds` later (earlier when negative).
+    #[must_use]
+    pub const fn plus(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds from `earlier` to here; negative when `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A user: the trusted issuer's name and the subject there, written `{name}|{sub}`.
+///
+/// The name holds no `|`, so two users never share a form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The user `subject` of the issuer called `issuer_name`.
+    #[must_use]
+    pub fn new(issuer_name: &str, subject: &str) -> Self {
+        Self(format!("{issuer_name}|{subject}"))
+    }
+
+    /// Reads the written form back, as the `sub` of own tokens has it.
+    #[must_use]
+    pub fn parse(written: &str) -> Option<Self> {
+        let (issuer_name, subject) = written.split_once('|')?;
+        (!issuer_name.is_empty() && !subject.is_empty()).then(|| Self(written.to_owned()))
+    }
+
+    /// The written form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The issuer's name.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        self.0.split_once('|').map_or("", |(name, _)| name)
+    }
+
+    /// The subject at that issuer.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.0.split_once('|').map_or("", |(_, subject)| subject)
+    }
+}
+
+/// A registered client's id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientId(pub String);
+
+impl ClientId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One login in progress: what challenges bind to and what a successful exchange spends.
+///
+/// For a JWT the SHA-256 of its signing input in base64url (never of the signature, which can be malleable), for a
+/// sealed token the token's own id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TransactionId(pub String);
+
+impl TransactionId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that must not be printed: a TOTP secret, a code, a phone number. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes hold of `text`.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// A set of OAuth scope values in the order they were given (RFC 6749, section 3.3).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scopes(Vec<String>);
+
+impl Scopes {
+    /// Reads a space-separated list; repeated values count once.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        text.split_ascii_whitespace().collect()
+    }
+
+    /// Whether `scope` is among them.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0.iter().any(|own| own == scope)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those for which `keep` holds.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        self.0.iter().map(String::as_str).filter(|scope| keep(scope)).collect()
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Scopes {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
+        let mut unique: Vec<String> = Vec::new();
+        for scope in scopes {
+            if !unique.iter().any(|own| own == scope) {
+                unique.push(scope.to_owned());
+            }
+        }
+        Self(unique)
+    }
+}
+
+impl fmt::Display for Scopes {
+    /// Space-separated, as on the wire.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join(" "))
+    }
+}
+
+impl fmt::Display for UnixSeconds {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
