@@ -1,0 +1,381 @@
+//! Adding an authenticator: what is asked for, and whether it may be.
+//!
+//! ```text
+//!              associate                       first good code
+//!   (none) ───────────────► enrollment ─────────────────────────► authenticator ──► gone
+//!                              │   pending: 24 hours, or            (active)
+//!                              │   5 minutes when a code was sent
+//!                              ├─► expired, swept
+//!                              ├─► replaced by the user's eleventh
+//!                              └─► void: another was confirmed first
+//! ```
+
+use super::budget::{Budget, Refusal};
+use super::email_address::EmailAddress;
+use super::factor::{Factors, Kind, MessageLimit};
+use super::phone_number::PhoneNumber;
+use crate::types::UnixSeconds;
+
+/// Seconds that an authenticator app may stay unconfirmed.
+pub const TOTP_ENROLLMENT_SECONDS: i64 = 24 * 60 * 60;
+/// Seconds that a code sent by message is good for, and its enrollment with it.
+pub const OOB_ENROLLMENT_SECONDS: i64 = 5 * 60;
+/// Active authenticators that a user may have; the statements carry the same figure.
+pub const MAXIMUM_AUTHENTICATORS: i64 = 20;
+
+/// What the body of an associate request says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// `authenticator_types`, at least one.
+    pub authenticator_types: Vec<&'a str>,
+    /// `oob_channels`.
+    pub oob_channels: Vec<&'a str>,
+    /// `phone_number`.
+    pub phone_number: Option<&'a str>,
+    /// `email`, else the token's verified one.
+    pub email: Option<&'a str>,
+}
+
+/// What is to be enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// An authenticator app.
+    Totp,
+    /// Text messages to this number.
+    Sms(PhoneNumber),
+    /// Calls to this number.
+    Voice(PhoneNumber),
+    /// Mail to this address.
+    Email(EmailAddress),
+}
+
+/// Why a body asks for nothing that can be enrolled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// A type other than `otp` and `oob`.
+    UnknownType,
+    /// A channel other than `sms`, `voice`, `email` and `auth0`.
+    UnknownChannel,
+    /// `oob` without a channel.
+    ChannelsMissing,
+    /// This factor is switched off or has no provider.
+    NotEnabled(&'static str),
+    /// The channel needs a `phone_number`.
+    PhoneNumberMissing,
+    /// It is none.
+    PhoneNumberInvalid,
+    /// The channel needs an `email`, and the token has no verified one.
+    EmailMissing,
+    /// It is none.
+    EmailInvalid,
+}
+
+/// Picks the first type, and of `oob` the first channel, that is switched on and for which the data is there. Where
+/// none fits, what is wrong with the first is said.
+pub fn choose(asked: &Asked<'_>, available: &Available<'_>) -> Result<Wanted, Rejection> {
+    if asked.authenticator_types.iter().any(|kind| !matches!(*kind, "otp" | "oob")) {
+        return Err(Rejection::UnknownType);
+    }
+    first_usable(asked.authenticator_types.iter().map(|kind| match *kind {
+        "otp" if available.factors.otp => Ok(Wanted::Totp),
+        "otp" => Err(Rejection::NotEnabled("otp")),
+        _ => choose_channel(asked, available),
+    }))
+    .unwrap_or(Err(Rejection::UnknownType))
+}
+
+/// What this deployment can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Available<'a> {
+    /// The operator's switches.
+    pub factors: &'a Factors,
+    /// Whether messages can be sent at all.
+    pub provider: bool,
+}
+
+impl<'a> Available<'a> {
+    /// The limits of a channel, or `None` where it is switched off or nobody could deliver.
+    #[must_use]
+    pub fn channel(&self, kind: Kind) -> Option<&'a MessageLimit> {
+        let limit = match kind {
+            Kind::Totp => None,
+            Kind::Sms => self.factors.sms.as_ref(),
+            Kind::Voice => self.factors.voice.as_ref(),
+            Kind::Email => self.factors.email.as_ref(),
+        };
+        limit.filter(|_| self.provider)
+    }
+}
+
+fn choose_channel(asked: &Asked<'_>, available: &Available<'_>) -> Result<Wanted, Rejection> {
+    if asked.oob_channels.iter().any(|channel| !matches!(*channel, "sms" | "voice" | "email" | "auth0")) {
+        return Err(Rejection::UnknownChannel);
+    }
+    first_usable(asked.oob_channels.iter().map(|channel| match *channel {
+        "sms" if available.channel(Kind::Sms).is_some() => phone_number(asked).map(Wanted::Sms),
+        "voice" if available.channel(Kind::Voice).is_some() => phone_number(asked).map(Wanted::Voice),
+        "email" if available.channel(Kind::Email).is_some() => email(asked).map(Wanted::Email),
+        "sms" => Err(Rejection::NotEnabled("sms")),
+        "voice" => Err(Rejection::NotEnabled("voice")),
+        "email" => Err(Rejection::NotEnabled("email")),
+        _ => Err(Rejection::NotEnabled("auth0")),
+    }))
+    .unwrap_or(Err(Rejection::ChannelsMissing))
+}
+
+/// The first success, else the first failure; `None` of nothing.
+fn first_usable(
+    mut choices: impl Iterator<Item = Result<Wanted, Rejection>>,
+) -> Option<Result<Wanted, Rejection>> {
+    let first = choices.next()?;
+    Some(first.or_else(|rejection| choices.find_map(Result::ok).ok_or(rejection)))
+}
+
+fn phone_number(asked: &Asked<'_>) -> Result<PhoneNumber, Rejection> {
+    let number = asked.phone_number.ok_or(Rejection::PhoneNumberMissing)?;
+    PhoneNumber::parse(number).map_err(|_| Rejection::PhoneNumberInvalid)
+}
+
+fn email(asked: &Asked<'_>) -> Result<EmailAddress, Rejection> {
+    let address = asked.email.ok_or(Rejection::EmailMissing)?;
+    EmailAddress::parse(address).map_err(|_| Rejection::EmailInvalid)
+}
+
+impl Wanted {
+    /// The kind of authenticator that this becomes.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Totp => Kind::Totp,
+            Self::Sms(_) => Kind::Sms,
+            Self::Voice(_) => Kind::Voice,
+            Self::Email(_) => Kind::Email,
+        }
+    }
+
+    /// Seconds until the enrollment must be confirmed.
+    #[must_use]
+    pub const fn lifetime(&self) -> i64 {
+        match self {
+            Self::Totp => TOTP_ENROLLMENT_SECONDS,
+            Self::Sms(_) | Self::Voice(_) | Self::Email(_) => OOB_ENROLLMENT_SECONDS,
+        }
+    }
+}
+
+impl MessageLimit {
+    /// The limit as a bucket.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        Budget { burst: self.burst, interval: 3600_i64.checked_div(self.per_hour).unwrap_or(3600).max(1) }
+    }
+}
+
+/// What the bearer of an associate request can say for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it proves that a second factor was used. An mfa_token never does.
+    pub proof_of_mfa: bool,
+    /// When it was issued: proof from before the first activation proves nothing about it.
+    pub issued_at: UnixSeconds,
+}
+
+/// What the database said about an enrollment that it did not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// Active authenticators of the user.
+    pub active: i64,
+    /// When the oldest independent one was confirmed, if there is one.
+    pub since: Option<UnixSeconds>,
+    /// Whether the client's row is still the one that was cached.
+    pub client_current: bool,
+    /// Whether the mfa_token has been exchanged.
+    pub spent: bool,
+    /// When the fuller of the message budgets is full again, if messages are asked for and one was charged before.
+    pub full_at: Option<UnixSeconds>,
+}
+
+/// Why the database did not take an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The client's row has changed: read it again and try once more.
+    ClientChanged,
+    /// The mfa_token has been exchanged.
+    Spent,
+    /// A factor is active and the bearer does not prove it.
+    AlreadyEnrolled,
+    /// There is no room for another.
+    TooManyAuthenticators,
+    /// No message may be sent now.
+    NoMessageLeft(Refusal),
+    /// Nothing stands in the way any more: it did a moment ago. Try once more.
+    ResolvedMeanwhile,
+}
+
+/// Reads the reason out of the state, in the order in which a request is checked.
+#[must_use]
+pub fn refused(state: State, standing: Standing, budget: Option<Budget>, now: UnixSeconds) -> Refused {
+    if !state.client_current {
+        return Refused::ClientChanged;
+    }
+    if state.spent {
+        return Refused::Spent;
+    }
+    if let Some(since) = state.since
+        && !(standing.proof_of_mfa && standing.issued_at >= since)
+    {
+        return Refused::AlreadyEnrolled;
+    }
+    if state.active >= MAXIMUM_AUTHENTICATORS {
+        return Refused::TooManyAuthenticators;
+    }
+    if let (Some(budget), Some(full_at)) = (budget, state.full_at)
+        && full_at > budget.latest_with_room(now)
+    {
+        return Refused::NoMessageLeft(budget.refusal(now, full_at));
+    }
+    Refused::ResolvedMeanwhile
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NUMBER: &str = "+49 151 23456789";
+
+    fn asked<'a>(types: &[&'a str], channels: &[&'a str]) -> Asked<'a> {
+        Asked {
+            authenticator_types: types.to_vec(),
+            oob_channels: channels.to_vec(),
+            phone_number: Some(NUMBER),
+            email: Some("ada@example.com"),
+        }
+    }
+
+    fn chosen(asked: &Asked<'_>) -> Result<Kind, Rejection> {
+        choose(asked, &Available { factors: &Factors::default(), provider: true }).map(|wanted| wanted.kind())
+    }
+
+    #[test]
+    fn each_type_and_channel_is_taken_by_its_name() {
+        assert_eq!(chosen(&asked(&["otp"], &[])), Ok(Kind::Totp));
+        assert_eq!(chosen(&asked(&["oob"], &["sms"])), Ok(Kind::Sms));
+        assert_eq!(chosen(&asked(&["oob"], &["voice"])), Ok(Kind::Voice));
+        assert_eq!(chosen(&asked(&["oob"], &["email"])), Ok(Kind::Email));
+    }
+
+    #[test]
+    fn of_several_the_first_usable_one_is_taken() {
+        assert_eq!(chosen(&asked(&["otp", "oob"], &["sms"])), Ok(Kind::Totp));
+        assert_eq!(chosen(&asked(&["oob", "otp"], &["sms"])), Ok(Kind::Sms));
+        assert_eq!(chosen(&asked(&["oob", "otp"], &["auth0"])), Ok(Kind::Totp));
+        assert_eq!(chosen(&asked(&["oob"], &["auth0", "email", "sms"])), Ok(Kind::Email));
+
+        let without_number = Asked { phone_number: None, ..asked(&["oob"], &["sms", "email"]) };
+        assert_eq!(chosen(&without_number), Ok(Kind::Email));
+    }
+
+    #[test]
+    fn unknown_words_are_refused_even_beside_known_ones() {
+        assert_eq!(chosen(&asked(&["otp", "webauthn"], &[])), Err(Rejection::UnknownType));
+        assert_eq!(chosen(&asked(&["OTP"], &[])), Err(Rejection::UnknownType));
+        assert_eq!(chosen(&asked(&["oob"], &["sms", "fax"])), Err(Rejection::UnknownChannel));
+        assert_eq!(chosen(&asked(&["oob"], &[])), Err(Rejection::ChannelsMissing));
+        assert_eq!(chosen(&asked(&[], &[])), Err(Rejection::UnknownType));
+    }
+
+    #[test]
+    fn what_a_channel_needs_is_named() {
+        let number_missing = Asked { phone_number: None, ..asked(&["oob"], &["voice"]) };
+        assert_eq!(chosen(&number_missing), Err(Rejection::PhoneNumberMissing));
+        let number_invalid = Asked { phone_number: Some("0151 2345"), ..asked(&["oob"], &["sms"]) };
+        assert_eq!(chosen(&number_invalid), Err(Rejection::PhoneNumberInvalid));
+        let email_missing = Asked { email: None, ..asked(&["oob"], &["email"]) };
+        assert_eq!(chosen(&email_missing), Err(Rejection::EmailMissing));
+        let email_invalid = Asked { email: Some("ada"), ..asked(&["oob"], &["email"]) };
+        assert_eq!(chosen(&email_invalid), Err(Rejection::EmailInvalid));
+    }
+
+    #[test]
+    fn data_for_another_factor_is_ignored() {
+        let nonsense =
+            Asked { phone_number: Some("no number"), email: Some("no mail"), ..asked(&["otp"], &["sms"]) };
+        assert_eq!(chosen(&nonsense), Ok(Kind::Totp));
+    }
+
+    #[test]
+    fn what_is_switched_off_or_cannot_be_delivered_is_not_enabled() {
+        let off = Factors { otp: false, sms: None, voice: None, email: None, recovery_code: false };
+        for (types, channels, name) in [
+            (&["otp"], &[][..], "otp"),
+            (&["oob"], &["sms"], "sms"),
+            (&["oob"], &["voice"], "voice"),
+            (&["oob"], &["email"], "email"),
+            (&["oob"], &["auth0"], "auth0"),
+        ] {
+            let switched_off = Available { factors: &off, provider: true };
+            assert_eq!(choose(&asked(types, channels), &switched_off), Err(Rejection::NotEnabled(name)));
+        }
+        let no_provider = Available { factors: &Factors::default(), provider: false };
+        assert_eq!(choose(&asked(&["oob"], &["sms"]), &no_provider), Err(Rejection::NotEnabled("sms")));
+        assert_eq!(choose(&asked(&["otp"], &[]), &no_provider), Ok(Wanted::Totp));
+    }
+
+    #[test]
+    fn only_independent_factors_wait_a_day_for_confirmation() {
+        let number = PhoneNumber::parse(NUMBER).unwrap();
+        assert_eq!(Wanted::Totp.lifetime(), 86_400);
+        assert_eq!(Wanted::Sms(number.clone()).lifetime(), 300);
+        assert_eq!(Wanted::Voice(number).lifetime(), 300);
+        assert_eq!(Wanted::Email(EmailAddress::parse("ada@example.com").unwrap()).lifetime(), 300);
+    }
+
+    const NOW: UnixSeconds = UnixSeconds(10_000);
+    const BUDGET: Budget = Budget { burst: 2, interval: 60 };
+    const FREE: State = State { active: 0, since: None, client_current: true, spent: false, full_at: None };
+    const NO_PROOF: Standing = Standing { proof_of_mfa: false, issued_at: NOW };
+    const PROOF: Standing = Standing { proof_of_mfa: true, issued_at: NOW };
+
+    #[test]
+    fn nothing_in_the_way_means_that_it_went_away() {
+        assert_eq!(refused(FREE, NO_PROOF, Some(BUDGET), NOW), Refused::ResolvedMeanwhile);
+    }
+
+    #[test]
+    fn an_active_factor_asks_for_proof_that_is_not_older() {
+        let enrolled = State { active: 1, since: Some(NOW), ..FREE };
+        assert_eq!(refused(enrolled, NO_PROOF, None, NOW), Refused::AlreadyEnrolled);
+        assert_eq!(refused(enrolled, PROOF, None, NOW), Refused::ResolvedMeanwhile);
+        let older = Standing { issued_at: NOW.plus(-1), ..PROOF };
+        assert_eq!(refused(enrolled, older, None, NOW), Refused::AlreadyEnrolled);
+    }
+
+    #[test]
+    fn email_alone_is_no_enrollment() {
+        let email_only = State { active: 3, since: None, ..FREE };
+        assert_eq!(refused(email_only, NO_PROOF, None, NOW), Refused::ResolvedMeanwhile);
+    }
+
+    #[test]
+    fn the_first_obstacle_in_the_order_of_checks_is_named() {
+        let all = State {
+            active: MAXIMUM_AUTHENTICATORS,
+            since: Some(NOW),
+            client_current: false,
+            spent: true,
+            full_at: Some(NOW.plus(61)),
+        };
+        assert_eq!(refused(all, NO_PROOF, Some(BUDGET), NOW), Refused::ClientChanged);
+        let all = State { client_current: true, ..all };
+        assert_eq!(refused(all, NO_PROOF, Some(BUDGET), NOW), Refused::Spent);
+        let all = State { spent: false, ..all };
+        assert_eq!(refused(all, NO_PROOF, Some(BUDGET), NOW), Refused::AlreadyEnrolled);
+        assert_eq!(refused(all, PROOF, Some(BUDGET), NOW), Refused::TooManyAuthenticators);
+        let all = State { active: 19, ..all };
+        assert_eq!(
+            refused(all, PROOF, Some(BUDGET), NOW),
+            Refused::NoMessageLeft(Refusal { limit: 2, retry_after: 1, room_at: NOW.plus(1) })
+        );
+        assert_eq!(refused(all, PROOF, None, NOW), Refused::ResolvedMeanwhile);
+    }
+}
