@@ -1,0 +1,289 @@
+//! The one table of wire errors. Endpoints name what went wrong; status, code and text are derived here and nowhere
+//! else, because clients compare them byte for byte.
+
+use std::borrow::Cow;
+
+use crate::mfa::budget::Refusal;
+use crate::types::UnixSeconds;
+
+/// Everything that a client can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WireError {
+    // The edge of HTTP.
+    /// No such path.
+    UnknownPath,
+    /// The path exists, the verb does not. Carries the verbs that do, for `Allow`.
+    MethodNotAllowed(&'static str),
+    /// The body is longer than 64 KB.
+    PayloadTooLarge,
+    /// The `Content-Type` is not one of those named.
+    UnsupportedMediaType(&'static str),
+    /// The request was sent to another host than `PUBLIC_URL`'s, which it carries.
+    MisdirectedRequest(String),
+
+    // The body.
+    /// The connection broke while the body was read.
+    UnreadableBody,
+    /// The body is not UTF-8.
+    NotUtf8,
+    /// The body is not a JSON object.
+    NotAJsonObject,
+    /// A parameter was given twice.
+    DuplicateParameter(String),
+    /// A required parameter is absent or empty.
+    MissingParameter(&'static str),
+    /// A parameter is not a string.
+    NotAString(&'static str),
+    /// A parameter is neither an array of strings nor a lone string.
+    NotStrings(&'static str),
+    /// A parameter is not a boolean.
+    NotABoolean(&'static str),
+    /// `authenticator_types` names something unknown.
+    UnknownAuthenticatorType,
+    /// `oob_channels` names something unknown.
+    UnknownOobChannel,
+    /// The factor or channel is not switched on, or has no provider.
+    NotEnabled(&'static str),
+    /// `phone_number` is not a phone number.
+    InvalidPhoneNumber,
+    /// `email` is not an e-mail address.
+    InvalidEmailAddress,
+
+    // Tokens.
+    /// Missing, malformed, untrusted or spent bearer at `/mfa/*`.
+    InvalidBearer,
+    /// The mfa_token was good once.
+    ExpiredMfaToken,
+    /// Not an mfa_token, at `/oauth/token`.
+    MalformedMfaToken,
+    /// The mfa_token has been exchanged before.
+    SpentMfaToken,
+    /// Not an oob_code of this service.
+    MalformedOobCode,
+    /// The oob_code was good once.
+    ExpiredOobCode,
+    /// The oob_code belongs to another user or login.
+    OobCodeOfAnotherTransaction,
+    /// The body names another client than the token does.
+    OtherClient,
+    /// The access token lacks the scope.
+    InsufficientScope(&'static str),
+
+    // Clients.
+    /// Unknown client, or wrong credentials. `challenge` is set when the client used HTTP Basic: only then may
+    /// `WWW-Authenticate` be sent, since OAuth clients stop reading the body where they find it.
+    Unauthorized {
+        /// Whether to send `WWW-Authenticate: Basic`.
+        challenge: bool,
+    },
+    /// `grant_type` is none of ours.
+    UnsupportedGrantType,
+    /// No audience, or one that is not registered for the client.
+    InvalidTarget,
+
+    // Rules of MFA.
+    /// A factor is active and the bearer does not prove it.
+    AlreadyEnrolled,
+    /// Twenty authenticators are active.
+    TooManyAuthenticators,
+    /// Wrong, reused or outdated one-time password.
+    InvalidOtp,
+    /// Wrong code of a text message, call or mail.
+    InvalidBindingCode,
+    /// Wrong recovery code.
+    InvalidRecoveryCode,
+    /// The user's messages on this channel are used up.
+    TooManyMessages(MessageKind, Refusal),
+    /// The user's guesses are used up.
+    TooManyFailedCodes(Refusal),
+    /// All tries of this one code are used up; carries when the code would have ended.
+    TooManyTries {
+        /// Seconds until a new code should be asked for.
+        retry_after: i64,
+    },
+
+    // Ourselves.
+    /// The configuration is broken; the log says how.
+    NotConfigured,
+    /// Database, issuer or key could not be reached; the log says which.
+    Unavailable,
+    /// A bug; the log says where.
+    Unexpected,
+}
+
+/// How a message is called in the error that refuses one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Text messages and calls, which share one budget.
+    Phone,
+    /// E-mail.
+    Email,
+}
+
+impl WireError {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::UnknownPath => 404,
+            Self::MethodNotAllowed(_) => 405,
+            Self::PayloadTooLarge => 413,
+            Self::UnsupportedMediaType(_) => 415,
+            Self::MisdirectedRequest(_) => 421,
+            Self::UnreadableBody
+            | Self::NotUtf8
+            | Self::NotAJsonObject
+            | Self::DuplicateParameter(_)
+            | Self::MissingParameter(_)
+            | Self::NotAString(_)
+            | Self::NotStrings(_)
+            | Self::NotABoolean(_)
+            | Self::UnknownAuthenticatorType
+            | Self::UnknownOobChannel
+            | Self::NotEnabled(_)
+            | Self::InvalidPhoneNumber
+            | Self::InvalidEmailAddress
+            | Self::OobCodeOfAnotherTransaction
+            | Self::OtherClient
+            | Self::UnsupportedGrantType
+            | Self::InvalidTarget
+            | Self::TooManyAuthenticators => 400,
+            Self::InvalidBearer
+            | Self::ExpiredMfaToken
+            | Self::ExpiredOobCode
+            | Self::Unauthorized { .. } => 401,
+            Self::MalformedMfaToken
+            | Self::SpentMfaToken
+            | Self::MalformedOobCode
+            | Self::InsufficientScope(_)
+            | Self::AlreadyEnrolled
+            | Self::InvalidOtp
+            | Self::InvalidBindingCode
+            | Self::InvalidRecoveryCode => 403,
+            Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => 429,
+            Self::Unexpected => 500,
+            Self::NotConfigured | Self::Unavailable => 503,
+        }
+    }
+
+    /// The `error` member.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownPath => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::MisdirectedRequest(_) => "misdirected_request",
+            Self::UnreadableBody
+            | Self::NotUtf8
+            | Self::NotAJsonObject
+            | Self::DuplicateParameter(_)
+            | Self::MissingParameter(_)
+            | Self::NotAString(_)
+            | Self::NotStrings(_)
+            | Self::NotABoolean(_)
+            | Self::UnknownAuthenticatorType
+            | Self::UnknownOobChannel
+            | Self::NotEnabled(_)
+            | Self::InvalidPhoneNumber
+            | Self::InvalidEmailAddress
+            | Self::OobCodeOfAnotherTransaction
+            | Self::OtherClient
+            | Self::TooManyAuthenticators => "invalid_request",
+            Self::InvalidBearer
+            | Self::MalformedMfaToken
+            | Self::SpentMfaToken
+            | Self::MalformedOobCode
+            | Self::InvalidOtp
+            | Self::InvalidBindingCode
+            | Self::InvalidRecoveryCode => "invalid_grant",
+            Self::ExpiredMfaToken | Self::ExpiredOobCode => "expired_token",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::Unauthorized { .. } | Self::AlreadyEnrolled => "access_denied",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidTarget => "invalid_target",
+            Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
+                "too_many_requests"
+            }
+            Self::Unexpected => "server_error",
+            Self::NotConfigured | Self::Unavailable => "temporarily_unavailable",
+        }
+    }
+
+    /// The `error_description` member.
+    #[must_use]
+    pub fn description(&self) -> Cow<'static, str> {
+        match self {
+            Self::UnknownPath => "There is nothing at this path.".into(),
+            Self::MethodNotAllowed(allowed) => format!("This path answers to {allowed}.").into(),
+            Self::PayloadTooLarge => "The request body is longer than 64 KB.".into(),
+            Self::UnsupportedMediaType(expected) => format!("The Content-Type must be {expected}.").into(),
+            Self::MisdirectedRequest(public_url) => format!("This service answers at {public_url}.").into(),
+            Self::UnreadableBody => "The request body ended early.".into(),
+            Self::NotUtf8 => "The request body is not valid UTF-8.".into(),
+            Self::NotAJsonObject => "The request body must be a JSON object.".into(),
+            Self::DuplicateParameter(name) => format!("Duplicate parameter: {name}").into(),
+            Self::MissingParameter(name) => format!("Missing required parameter: {name}").into(),
+            Self::NotAString(name) => format!("{name} must be a string").into(),
+            Self::NotStrings(name) => format!("{name} must be an array of strings").into(),
+            Self::NotABoolean(name) => format!("{name} must be true or false").into(),
+            Self::UnknownAuthenticatorType => "authenticator_types may contain otp and oob.".into(),
+            Self::UnknownOobChannel => "oob_channels may contain sms, voice, email and auth0.".into(),
+            Self::NotEnabled(what) => format!("The {what} factor is not enabled.").into(),
+            Self::InvalidPhoneNumber => "The phone number is invalid.".into(),
+            Self::InvalidEmailAddress => "The email address is invalid.".into(),
+            Self::InvalidBearer => "The mfa_token provided is invalid. Try getting a new token.".into(),
+            Self::ExpiredMfaToken => "mfa_token is expired".into(),
+            Self::MalformedMfaToken => "Malformed mfa_token".into(),
+            Self::SpentMfaToken => "mfa_token has already been used".into(),
+            Self::MalformedOobCode => "Malformed oob_code".into(),
+            Self::ExpiredOobCode => "oob_code is expired".into(),
+            Self::OobCodeOfAnotherTransaction => "The oob_code doesn't match the mfa_token".into(),
+            Self::OtherClient => "mfa_token not issued to this client".into(),
+            Self::InsufficientScope(scope) => format!("Insufficient scope, expected any of: {scope}").into(),
+            Self::Unauthorized { .. } => "Unauthorized".into(),
+            Self::UnsupportedGrantType => "This grant_type is not supported.".into(),
+            Self::InvalidTarget => "The audience is not registered for this client.".into(),
+            Self::AlreadyEnrolled => "User is already enrolled.".into(),
+            Self::TooManyAuthenticators => "The user has 20 authenticators. Remove one first.".into(),
+            Self::InvalidOtp => "Invalid otp_code.".into(),
+            Self::InvalidBindingCode => "Invalid binding_code.".into(),
+            Self::InvalidRecoveryCode => "MFA Authorization rejected.".into(),
+            Self::TooManyMessages(MessageKind::Phone, _) => {
+                "Too many SMS sent by the user. Wait for some minutes before retrying.".into()
+            }
+            Self::TooManyMessages(MessageKind::Email, _) => {
+                "Too many emails sent by the user. Wait for some minutes before retrying.".into()
+            }
+            Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
+                "Too many failed codes. Wait for some minutes before retrying.".into()
+            }
+            Self::NotConfigured | Self::Unavailable => {
+                "The service is temporarily unavailable. Try again in a moment.".into()
+            }
+            Self::Unexpected => "The service failed to answer this request.".into(),
+        }
+    }
+
+    /// Headers that belong to this error.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::MethodNotAllowed(allowed) => vec![("Allow", (*allowed).to_owned())],
+            Self::Unauthorized { challenge: true } => {
+                vec![("WWW-Authenticate", "Basic realm=\"countersign\"".to_owned())]
+            }
+            Self::InvalidBearer | Self::ExpiredMfaToken => Vec::new(),
+            Self::TooManyMessages(_, refusal) | Self::TooManyFailedCodes(refusal) => vec![
+                ("Retry-After", refusal.retry_after.to_string()),
+                ("X-RateLimit-Limit", refusal.limit.to_string()),
+                ("X-RateLimit-Remaining", "0".to_owned()),
+                ("X-RateLimit-Reset", UnixSeconds::to_string(&refusal.room_at)),
+            ],
+            Self::TooManyTries { retry_after } => vec![("Retry-After", retry_after.to_string())],
+            Self::Unavailable => vec![("Retry-After", "1".to_owned())],
+            _ => Vec::new(),
+        }
+    }
+}

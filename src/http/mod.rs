@@ -1,0 +1,8 @@
+//! The edge of HTTP: what comes in, what goes out, and the one table of wire errors.
+
+pub mod cors;
+pub mod errors;
+pub mod parameters;
+pub mod request;
+pub mod response;
+pub mod routes;

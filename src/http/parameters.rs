@@ -1,0 +1,293 @@
+//! Request bodies as named parameters: JSON or form, decoded strictly.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::errors::WireError;
+use super::request::{Body, Request};
+use crate::types::Secret;
+
+/// The members of a body. Unknown ones are kept and ignored, as clients send more than they must.
+pub struct Parameters(BTreeMap<String, Value>);
+
+/// Which bodies an endpoint takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// `application/json`.
+    Json,
+    /// `application/json` or `application/x-www-form-urlencoded`.
+    JsonOrForm,
+}
+
+/// How a body is to be read, once its length and content type have been accepted.
+#[derive(Debug)]
+pub struct Undecoded<'a> {
+    bytes: &'a [u8],
+    form: bool,
+}
+
+impl<'a> Undecoded<'a> {
+    /// The first look at a body: 413 and 415, before any work is done for it.
+    pub fn accept(request: &'a Request, accepted: Accepted) -> Result<Self, WireError> {
+        let bytes = match &request.body {
+            Body::Bytes(bytes) => bytes,
+            Body::TooLarge => return Err(WireError::PayloadTooLarge),
+            Body::Unreadable => return Err(WireError::UnreadableBody),
+        };
+        match (request.media_type().as_deref(), accepted) {
+            (Some("application/json"), _) => Ok(Self { bytes, form: false }),
+            (Some("application/x-www-form-urlencoded"), Accepted::JsonOrForm) => {
+                Ok(Self { bytes, form: true })
+            }
+            (_, Accepted::Json) => Err(WireError::UnsupportedMediaType("application/json")),
+            (_, Accepted::JsonOrForm) => {
+                Err(WireError::UnsupportedMediaType("application/json or application/x-www-form-urlencoded"))
+            }
+        }
+    }
+
+    /// The parameters, or what is wrong with the text.
+    pub fn decode(self) -> Result<Parameters, WireError> {
+        let text = std::str::from_utf8(self.bytes).map_err(|_| WireError::NotUtf8)?;
+        if self.form { decode_form(text) } else { decode_json(text) }
+    }
+}
+
+fn decode_json(text: &str) -> Result<Parameters, WireError> {
+    let members: UniqueMembers = serde_json::from_str(text).map_err(|_| WireError::NotAJsonObject)?;
+    match members.repeated {
+        Some(name) => Err(WireError::DuplicateParameter(name)),
+        None => Ok(Parameters(members.values)),
+    }
+}
+
+fn decode_form(text: &str) -> Result<Parameters, WireError> {
+    let mut values = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        // The decoder puts U+FFFD where the escapes are no UTF-8.
+        if name.contains('\u{FFFD}') || value.contains('\u{FFFD}') {
+            return Err(WireError::NotUtf8);
+        }
+        // RFC 6749, section 3.2: request parameters must not be included more than once.
+        if values.insert(name.to_string(), Value::String(value.into_owned())).is_some() {
+            return Err(WireError::DuplicateParameter(name.into_owned()));
+        }
+    }
+    Ok(Parameters(values))
+}
+
+impl Parameters {
+    /// The string `name`. Absent and empty count the same: a form sends an empty string for "none".
+    pub fn optional(&self, name: &'static str) -> Result<Option<&str>, WireError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(_) => Err(WireError::NotAString(name)),
+        }
+    }
+
+    /// The string `name`, which must be there.
+    pub fn required(&self, name: &'static str) -> Result<&str, WireError> {
+        self.optional(name)?.ok_or(WireError::MissingParameter(name))
+    }
+
+    /// The strings `name`: an array, or a lone string, as old samples send it.
+    pub fn optional_list(&self, name: &'static str) -> Result<Option<Vec<&str>>, WireError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(vec![text.as_str()])),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().ok_or(WireError::NotStrings(name)))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Some),
+            Some(_) => Err(WireError::NotStrings(name)),
+        }
+    }
+
+    /// The strings `name`, of which there must be one.
+    pub fn required_list(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
+        self.optional_list(name)?.filter(|items| !items.is_empty()).ok_or(WireError::MissingParameter(name))
+    }
+
+    /// The boolean `name`; absent is false.
+    pub fn flag(&self, name: &'static str) -> Result<bool, WireError> {
+        match self.0.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(WireError::NotABoolean(name)),
+        }
+    }
+
+    /// A six-digit code that JSON clients may send as a number, which drops its leading zeros.
+    pub fn required_code(&self, name: &'static str) -> Result<Secret, WireError> {
+        match self.0.get(name) {
+            Some(Value::Number(number)) => match number.as_u64() {
+                Some(number) => Ok(Secret::new(format!("{number:06}"))),
+                None => Err(WireError::NotAString(name)),
+            },
+            _ => self.required(name).map(|text| Secret::new(text.to_owned())),
+        }
+    }
+}
+
+/// A JSON object's members, and the first name that was given twice: which one wins differs between parsers, so
+/// neither may.
+#[derive(Default)]
+struct UniqueMembers {
+    values: BTreeMap<String, Value>,
+    repeated: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for UniqueMembers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = UniqueMembers;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UniqueMembers, A::Error> {
+                let mut members = UniqueMembers::default();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    match members.values.entry(name) {
+                        Entry::Vacant(place) => {
+                            place.insert(value);
+                        }
+                        Entry::Occupied(place) => {
+                            members.repeated.get_or_insert_with(|| place.key().clone());
+                        }
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::request::{Headers, Method};
+    use crate::types::UnixSeconds;
+
+    fn request(content_type: Option<&str>, body: Body) -> Request {
+        Request {
+            id: "request".into(),
+            received_at: UnixSeconds(0),
+            method: Method::Post,
+            host: "mfa.example.com".into(),
+            path: "/".into(),
+            query: String::new(),
+            headers: Headers { content_type: content_type.map(Into::into), ..Headers::default() },
+            body,
+        }
+    }
+
+    fn json(text: &str) -> Result<Parameters, WireError> {
+        Undecoded { bytes: text.as_bytes(), form: false }.decode()
+    }
+
+    fn form(text: &str) -> Result<Parameters, WireError> {
+        Undecoded { bytes: text.as_bytes(), form: true }.decode()
+    }
+
+    fn refusal<T>(result: Result<T, WireError>) -> WireError {
+        result.err().unwrap()
+    }
+
+    #[test]
+    fn the_content_type_is_compared_without_parameters_and_case() {
+        for accepted in ["application/json", "Application/JSON; charset=utf-8"] {
+            let request = request(Some(accepted), Body::Bytes(b"{}".to_vec()));
+            assert!(Undecoded::accept(&request, Accepted::Json).is_ok(), "{accepted}");
+        }
+        for refused in
+            [None, Some("text/plain"), Some("application/jsonx"), Some("application/x-www-form-urlencoded")]
+        {
+            let request = request(refused, Body::Bytes(b"{}".to_vec()));
+            assert_eq!(
+                refusal(Undecoded::accept(&request, Accepted::Json)),
+                WireError::UnsupportedMediaType("application/json"),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_refused_before_its_content_type_is_looked_at() {
+        let request = request(None, Body::TooLarge);
+        assert_eq!(refusal(Undecoded::accept(&request, Accepted::Json)), WireError::PayloadTooLarge);
+    }
+
+    #[test]
+    fn only_an_object_is_a_body() {
+        for text in ["", "null", "[]", "\"text\"", "1", "{", "{} {}", "{\"a\":}"] {
+            assert_eq!(refusal(json(text)), WireError::NotAJsonObject, "{text}");
+        }
+        let latin1 = Undecoded { bytes: b"{\"name\":\"\xe9\"}", form: false };
+        assert_eq!(refusal(latin1.decode()), WireError::NotUtf8);
+    }
+
+    #[test]
+    fn a_repeated_member_is_named() {
+        assert_eq!(
+            refusal(json(r#"{"otp":"1","other":2,"otp":"2"}"#)),
+            WireError::DuplicateParameter("otp".into())
+        );
+        assert_eq!(refusal(form("otp=1&otp=2")), WireError::DuplicateParameter("otp".into()));
+    }
+
+    #[test]
+    fn strings_are_strings_and_null_is_not_absent() {
+        let parameters = json(r#"{"text":"a","empty":"","null":null,"number":1}"#).unwrap();
+        assert_eq!(parameters.optional("text"), Ok(Some("a")));
+        assert_eq!(parameters.optional("empty"), Ok(None));
+        assert_eq!(parameters.optional("absent"), Ok(None));
+        assert_eq!(parameters.optional("null"), Err(WireError::NotAString("null")));
+        assert_eq!(parameters.optional("number"), Err(WireError::NotAString("number")));
+        assert_eq!(parameters.required("empty"), Err(WireError::MissingParameter("empty")));
+    }
+
+    #[test]
+    fn a_list_may_be_a_lone_string_but_nothing_else() {
+        let parameters =
+            json(r#"{"list":["a","b"],"lone":"a","empty":[],"mixed":["a",1],"null":null,"map":{}}"#).unwrap();
+        assert_eq!(parameters.required_list("list"), Ok(vec!["a", "b"]));
+        assert_eq!(parameters.required_list("lone"), Ok(vec!["a"]));
+        assert_eq!(parameters.required_list("empty"), Err(WireError::MissingParameter("empty")));
+        for name in ["mixed", "null", "map"] {
+            assert_eq!(parameters.optional_list(name), Err(WireError::NotStrings(name)));
+        }
+    }
+
+    #[test]
+    fn a_code_sent_as_a_number_gets_its_leading_zeros_back() {
+        let parameters =
+            json(r#"{"otp":42,"text":"000042","negative":-1,"fraction":1.5,"null":null}"#).unwrap();
+        assert_eq!(parameters.required_code("otp").unwrap().expose(), "000042");
+        assert_eq!(parameters.required_code("text").unwrap().expose(), "000042");
+        for name in ["negative", "fraction", "null"] {
+            assert_eq!(parameters.required_code(name), Err(WireError::NotAString(name)));
+        }
+        assert_eq!(parameters.required_code("absent"), Err(WireError::MissingParameter("absent")));
+    }
+
+    #[test]
+    fn forms_are_decoded_and_their_escapes_must_be_utf8() {
+        let parameters = form("grant_type=http%3A%2F%2Fauth0.com%2Fx&name=a+b&empty=").unwrap();
+        assert_eq!(parameters.required("grant_type"), Ok("http://auth0.com/x"));
+        assert_eq!(parameters.required("name"), Ok("a b"));
+        assert_eq!(parameters.optional("empty"), Ok(None));
+        assert_eq!(refusal(form("name=%E9")), WireError::NotUtf8);
+    }
+}

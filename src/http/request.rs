@@ -1,0 +1,74 @@
+//! A request as the endpoints see it.
+
+use crate::types::UnixSeconds;
+
+/// Longer bodies are refused with 413, unread.
+pub const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
+
+/// One HTTP request.
+#[derive(Debug)]
+pub struct Request {
+    /// Random, in every answer and log line.
+    pub id: String,
+    /// When it came in; all of its decisions are made at this instant.
+    pub received_at: UnixSeconds,
+    /// The verb.
+    pub method: Method,
+    /// The host it was sent to, with the port if the URL has one.
+    pub host: String,
+    /// The path, as sent (percent-encoding untouched).
+    pub path: String,
+    /// What follows `?`, or nothing.
+    pub query: String,
+    /// The headers that anything here reads.
+    pub headers: Headers,
+    /// The body.
+    pub body: Body,
+}
+
+/// The verbs that mean something here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET, and HEAD: the runtime drops the body of the answer.
+    Get,
+    /// POST.
+    Post,
+    /// DELETE.
+    Delete,
+    /// OPTIONS: a CORS preflight.
+    Options,
+    /// Anything else.
+    Other,
+}
+
+/// Request headers, each read once. A crossing from JavaScript to wasm costs; only these are made.
+#[derive(Debug, Default)]
+pub struct Headers {
+    /// `Authorization`.
+    pub authorization: Option<String>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Origin`.
+    pub origin: Option<String>,
+}
+
+/// What the client sent after the headers.
+#[derive(Debug)]
+pub enum Body {
+    /// The bytes, possibly none.
+    Bytes(Vec<u8>),
+    /// More than [`MAXIMUM_BODY_BYTES`].
+    TooLarge,
+    /// The connection broke before the end.
+    Unreadable,
+}
+
+impl Request {
+    /// The media type without parameters, in lower case.
+    #[must_use]
+    pub fn media_type(&self) -> Option<String> {
+        let value = self.headers.content_type.as_deref()?;
+        let media_type = value.split_once(';').map_or(value, |(media_type, _)| media_type);
+        Some(media_type.trim().to_ascii_lowercase())
+    }
+}

@@ -1,0 +1,95 @@
+//! An answer as the endpoints give it.
+
+use serde::Serialize;
+
+use super::errors::WireError;
+
+/// One HTTP response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: String,
+}
+
+/// Which of the two recorded content types an answer has: they differ between the API's halves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `/mfa/*`: `application/json; charset=utf-8`.
+    Mfa,
+    /// `/oauth/token` and metadata: `application/json`, and `Pragma: no-cache` (RFC 6749, section 5.1).
+    OAuth,
+}
+
+impl Dialect {
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Mfa => "application/json; charset=utf-8",
+            Self::OAuth => "application/json",
+        }
+    }
+}
+
+impl Response {
+    /// An answer with these parts and no further headers.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str, body: String) -> Self {
+        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body }
+    }
+
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: String::new() }
+    }
+
+    /// 200 with `value` as JSON; the types given here always serialise.
+    #[must_use]
+    pub fn json(dialect: Dialect, value: &impl Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(body) => Self::new(200, dialect.content_type(), body).in_dialect(dialect),
+            Err(_) => Self::error(dialect, &WireError::Unexpected),
+        }
+    }
+
+    /// The answer that `error` stands for.
+    #[must_use]
+    pub fn error(dialect: Dialect, error: &WireError) -> Self {
+        let body = serde_json::json!({
+            "error": error.code(),
+            "error_description": error.description(),
+        });
+        let mut response = Self::new(error.status(), dialect.content_type(), body.to_string());
+        response.headers.extend(error.headers());
+        response.in_dialect(dialect)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Lets clients and caches keep it for five minutes: key set, discovery, static pages.
+    #[must_use]
+    pub fn cacheable(self) -> Self {
+        self.with_header("Cache-Control", "public, max-age=300")
+    }
+
+    /// Whether a header of this name is set.
+    #[must_use]
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
+    fn in_dialect(self, dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Mfa => self,
+            Dialect::OAuth => self.with_header("Pragma", "no-cache"),
+        }
+    }
+}

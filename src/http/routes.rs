@@ -1,0 +1,136 @@
+//! The front door.
+//!
+//! | route | endpoint |
+//! | --- | --- |
+//! | `POST /mfa/associate` | [`associate`] |
+//! | `POST /oauth/token` | [`token`] |
+//! | `GET /.well-known/jwks.json` | [`metadata`] |
+//! | `GET /.well-known/openid-configuration` | [`metadata`] |
+//! | `GET /`, `/dev/…` | the pages of local development, in builds with the feature `development` only |
+
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::cors;
+use super::errors::WireError;
+use super::request::{Method, Request};
+use super::response::{Dialect, Response};
+use crate::app::App;
+use crate::endpoints::{associate, metadata, token};
+use crate::platform::Platform;
+use crate::storage::clients;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Associate,
+    Token,
+    KeySet,
+    Discovery,
+    #[cfg(feature = "development")]
+    Development(crate::development::Page),
+}
+
+impl Route {
+    fn of(path: &str) -> Option<Self> {
+        match path {
+            "/mfa/associate" => Some(Self::Associate),
+            "/oauth/token" => Some(Self::Token),
+            "/.well-known/jwks.json" => Some(Self::KeySet),
+            "/.well-known/openid-configuration" => Some(Self::Discovery),
+            #[cfg(feature = "development")]
+            _ => crate::development::Page::of(path).map(Self::Development),
+            #[cfg(not(feature = "development"))]
+            _ => None,
+        }
+    }
+
+    /// The verbs that mean something here, as `Allow` lists them.
+    const fn methods(self) -> &'static str {
+        match self {
+            Self::Associate | Self::Token => "POST, OPTIONS",
+            Self::KeySet | Self::Discovery => "GET, HEAD, OPTIONS",
+            #[cfg(feature = "development")]
+            Self::Development(_) => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    const fn takes(self, method: Method) -> bool {
+        match self {
+            Self::Associate | Self::Token => matches!(method, Method::Post),
+            Self::KeySet | Self::Discovery => matches!(method, Method::Get),
+            #[cfg(feature = "development")]
+            Self::Development(_) => matches!(method, Method::Get),
+        }
+    }
+
+    const fn dialect(self) -> Dialect {
+        match self {
+            Self::Associate => Dialect::Mfa,
+            _ => Dialect::OAuth,
+        }
+    }
+}
+
+/// Answers a request. Never fails: what goes wrong inside is logged with the request's id and answered neutrally.
+pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
+    let response = answer(app, request).await;
+    let response = cors::allow(response, request.headers.origin.as_deref(), &*origins(app, request).await);
+    finish(response, &request.id)
+}
+
+/// What a client is told when the configuration is broken. The log has said how.
+#[must_use]
+pub fn not_configured(request_id: &str) -> Response {
+    finish(Response::error(Dialect::OAuth, &WireError::NotConfigured), request_id)
+}
+
+async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
+    if request.host != app.config.host {
+        let error = WireError::MisdirectedRequest(app.config.public_url.clone());
+        return Response::error(Dialect::OAuth, &error);
+    }
+    let Some(route) = Route::of(&request.path) else {
+        return Response::error(Dialect::OAuth, &WireError::UnknownPath);
+    };
+    if request.method == Method::Options {
+        return cors::preflight(route.methods());
+    }
+    if !route.takes(request.method) {
+        return Response::error(route.dialect(), &WireError::MethodNotAllowed(route.methods()));
+    }
+    match route {
+        Route::Associate => associate::handle(app, request).await,
+        Route::Token => token::handle(app, request).await,
+        Route::KeySet => metadata::key_set(app),
+        Route::Discovery => metadata::discovery(app),
+        #[cfg(feature = "development")]
+        Route::Development(page) => page.respond(app, request).await,
+    }
+}
+
+/// The origins that may read answers; none when nobody asks or the registry cannot be read.
+async fn origins<P: Platform>(app: &App<P>, request: &Request) -> Rc<HashSet<String>> {
+    if request.headers.origin.is_none() {
+        return Rc::default();
+    }
+    match clients::origins(app, request.received_at).await {
+        Ok(origins) => origins,
+        Err(error) => {
+            let event = json!({ "event": "origins_unavailable", "request": request.id, "error": format!("{error:?}") });
+            app.platform.log(event);
+            Rc::default()
+        }
+    }
+}
+
+/// Headers of every answer.
+fn finish(response: Response, request_id: &str) -> Response {
+    let response = if response.has_header("Cache-Control") {
+        response
+    } else {
+        response.with_header("Cache-Control", "no-store")
+    };
+    response.with_header("X-Content-Type-Options", "nosniff").with_header("X-Request-Id", request_id)
+}
