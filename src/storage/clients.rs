@@ -1,0 +1,297 @@
+//! The client registry as requests see it: rows of `clients`, remembered by the isolate for 60 seconds.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::statements;
+use crate::app::App;
+use crate::platform::{Platform, Row, Statement, StorageError};
+use crate::types::{ClientId, Scopes, UnixSeconds};
+
+/// A remembered row is used this long. It may be outdated; the version guard in each batch finds out.
+const REMEMBERED_SECONDS: i64 = 60;
+/// More clients than this are not remembered at once.
+const REMEMBERED_CLIENTS: usize = 1000;
+
+/// A registered client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// Raised by every change of the row. Batches carry it as a guard, so that rotation and removal act at once.
+    pub version: i64,
+    /// How it authenticates.
+    pub authentication: ClientAuthentication,
+    /// Names of the issuers whose tokens may name it; empty means every trusted issuer.
+    pub issuers: Vec<String>,
+    /// What its tokens may be for, the default first.
+    pub audiences: Vec<RegisteredAudience>,
+    /// Whether it must authenticate where SDKs usually leave that out (associate without `client_id`).
+    pub require_authentication: bool,
+}
+
+/// How a client proves who it is (RFC 6749 section 2.3, RFC 7523).
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientAuthentication {
+    /// A public client: its id is all there is.
+    None,
+    /// A secret, by Post or Basic. Lower-case hexadecimal SHA-256 of each that is valid.
+    Secret {
+        /// The present secret's hash.
+        hash: String,
+        /// The one before, until the given time.
+        previous: Option<(String, UnixSeconds)>,
+    },
+    /// `private_key_jwt`.
+    Assertion(AssertionKeys),
+}
+
+/// Where the public keys of a `private_key_jwt` client come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AssertionKeys {
+    /// A registered JWK Set, as JSON text.
+    Registered(String),
+    /// An address to fetch it from.
+    Uri(String),
+}
+
+/// An audience that a client's tokens may be for, with the scopes they may carry there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegisteredAudience {
+    /// The API's identifier.
+    pub audience: String,
+    /// What may be asked for; OpenID Connect's own scopes need no registration.
+    pub scopes: Scopes,
+}
+
+/// What this isolate has read of the registry, each with when.
+#[derive(Default)]
+pub struct ClientCache {
+    rows: RefCell<HashMap<ClientId, (Rc<Client>, UnixSeconds)>>,
+    origins: RefCell<Option<(Rc<HashSet<String>>, UnixSeconds)>>,
+}
+
+/// The client with this id, from the isolate's memory or the database.
+pub async fn find<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    id: &ClientId,
+) -> Result<Option<Rc<Client>>, StorageError> {
+    if let Some(client) = app.isolate.clients.remembered(id, now) {
+        return Ok(Some(client));
+    }
+    let statement = Statement { sql: statements::FIND_CLIENT, parameters: vec![id.as_str().into()] };
+    let results = app.platform.batch(vec![statement]).await?;
+    let Some(row) = results.first().and_then(|rows| rows.first()) else {
+        // Absence is not remembered: whoever makes up ids should not fill the memory.
+        return Ok(None);
+    };
+    let client = Rc::new(Client::from_row(row)?);
+    app.isolate.clients.remember(client.clone(), now);
+    Ok(Some(client))
+}
+
+/// The origins of all clients: a preflight says neither which client nor whose token it is about.
+pub async fn origins<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+) -> Result<Rc<HashSet<String>>, StorageError> {
+    if let Some((origins, read_at)) = &*app.isolate.clients.origins.borrow()
+        && is_fresh(*read_at, now)
+    {
+        return Ok(origins.clone());
+    }
+    let statement = Statement { sql: statements::ALL_ORIGINS, parameters: Vec::new() };
+    let results = app.platform.batch(vec![statement]).await?;
+    let origins = results
+        .first()
+        .into_iter()
+        .flatten()
+        .map(|row| row.text("origin").map(str::to_owned))
+        .collect::<Result<HashSet<_>, _>>()?;
+    let origins = Rc::new(origins);
+    *app.isolate.clients.origins.borrow_mut() = Some((origins.clone(), now));
+    Ok(origins)
+}
+
+impl ClientCache {
+    /// Drops a row that a version guard has found outdated.
+    pub fn forget(&self, id: &ClientId) {
+        self.rows.borrow_mut().remove(id);
+    }
+
+    fn remembered(&self, id: &ClientId, now: UnixSeconds) -> Option<Rc<Client>> {
+        let rows = self.rows.borrow();
+        let (client, read_at) = rows.get(id)?;
+        is_fresh(*read_at, now).then(|| client.clone())
+    }
+
+    fn remember(&self, client: Rc<Client>, now: UnixSeconds) {
+        let mut rows = self.rows.borrow_mut();
+        if rows.len() >= REMEMBERED_CLIENTS {
+            rows.clear();
+        }
+        rows.insert(client.id.clone(), (client, now));
+    }
+}
+
+/// Also false when the clock stands before the reading.
+fn is_fresh(read_at: UnixSeconds, now: UnixSeconds) -> bool {
+    (0..REMEMBERED_SECONDS).contains(&now.since(read_at))
+}
+
+impl Client {
+    /// Reads a row of [`statements::FIND_CLIENT`].
+    pub fn from_row(row: &Row) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: ClientId(row.text("id")?.to_owned()),
+            version: row.integer("version")?,
+            authentication: ClientAuthentication::from_row(row)?,
+            issuers: json_column(row, "issuers")?,
+            audiences: json_column::<Vec<AudienceEntry>>(row, "audiences")?
+                .into_iter()
+                .map(RegisteredAudience::from)
+                .collect(),
+            require_authentication: row.flag("require_authentication")?,
+        })
+    }
+
+    /// Whether tokens of the issuer called `name` may name this client.
+    #[must_use]
+    pub fn accepts_issuer(&self, name: &str) -> bool {
+        self.issuers.is_empty() || self.issuers.iter().any(|own| own == name)
+    }
+
+    /// Whether anybody may say that they are this client.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.authentication == ClientAuthentication::None
+    }
+}
+
+impl ClientAuthentication {
+    fn from_row(row: &Row) -> Result<Self, StorageError> {
+        match row.text("authentication")? {
+            "none" => Ok(Self::None),
+            "post" | "basic" => {
+                let previous = row.optional_text("previous_secret_hash")?;
+                let until = row.optional_integer("previous_secret_expires_at")?;
+                Ok(Self::Secret {
+                    hash: row.text("secret_hash")?.to_owned(),
+                    previous: previous.zip(until).map(|(hash, until)| (hash.to_owned(), UnixSeconds(until))),
+                })
+            }
+            "private_key_jwt" => match (row.optional_text("jwks")?, row.optional_text("jwks_uri")?) {
+                (Some(jwks), _) => Ok(Self::Assertion(AssertionKeys::Registered(jwks.to_owned()))),
+                (None, Some(uri)) => Ok(Self::Assertion(AssertionKeys::Uri(uri.to_owned()))),
+                (None, None) => Err(StorageError::UnexpectedShape("jwks")),
+            },
+            _ => Err(StorageError::UnexpectedShape("authentication")),
+        }
+    }
+}
+
+/// An element of the column `audiences`.
+#[derive(Deserialize)]
+struct AudienceEntry {
+    audience: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+}
+
+impl From<AudienceEntry> for RegisteredAudience {
+    fn from(entry: AudienceEntry) -> Self {
+        Self { audience: entry.audience, scopes: entry.scopes.iter().map(String::as_str).collect() }
+    }
+}
+
+fn json_column<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T, StorageError> {
+    serde_json::from_str(row.text(column)?).map_err(|_| StorageError::UnexpectedShape(column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Value;
+
+    fn row(changes: &[(&str, Value)]) -> Row {
+        let mut row = Row::default();
+        for (column, value) in [
+            ("id", Value::from("spa")),
+            ("version", Value::from(7)),
+            ("authentication", "none".into()),
+            ("secret_hash", Value::Null),
+            ("previous_secret_hash", Value::Null),
+            ("previous_secret_expires_at", Value::Null),
+            ("jwks", Value::Null),
+            ("jwks_uri", Value::Null),
+            ("origins", "[]".into()),
+            ("issuers", "[]".into()),
+            ("audiences", "[]".into()),
+            ("require_authentication", Value::from(0)),
+        ] {
+            row.0.insert(column.to_owned(), value);
+        }
+        for (column, value) in changes {
+            row.0.insert((*column).to_owned(), value.clone());
+        }
+        row
+    }
+
+    #[test]
+    fn a_public_client_is_read() {
+        let client = Client::from_row(&row(&[(
+            "audiences",
+            r#"[{"audience":"https://api.example.com","scopes":["read","read","write"]}]"#.into(),
+        )]))
+        .unwrap();
+        assert_eq!(client.id, ClientId("spa".into()));
+        assert!(client.is_public());
+        assert_eq!(client.audiences[0].scopes.to_string(), "read write");
+    }
+
+    #[test]
+    fn a_secret_before_the_present_one_has_an_end() {
+        let client = Client::from_row(&row(&[
+            ("authentication", "basic".into()),
+            ("secret_hash", "new".into()),
+            ("previous_secret_hash", "old".into()),
+            ("previous_secret_expires_at", Value::from(99)),
+        ]))
+        .unwrap();
+        assert_eq!(
+            client.authentication,
+            ClientAuthentication::Secret {
+                hash: "new".into(),
+                previous: Some(("old".into(), UnixSeconds(99)))
+            }
+        );
+    }
+
+    #[test]
+    fn issuers_may_be_narrowed() {
+        let any = Client::from_row(&row(&[])).unwrap();
+        assert!(any.accepts_issuer("idp"));
+        let one = Client::from_row(&row(&[("issuers", r#"["idp"]"#.into())])).unwrap();
+        assert!(one.accepts_issuer("idp"));
+        assert!(!one.accepts_issuer("other"));
+    }
+
+    #[test]
+    fn a_row_that_nobody_could_have_written_is_an_error_and_no_client() {
+        for (changes, column) in [
+            (("authentication", Value::from("password")), "authentication"),
+            (("authentication", "post".into()), "secret_hash"),
+            (("authentication", "private_key_jwt".into()), "jwks"),
+            (("audiences", "{}".into()), "audiences"),
+            (("issuers", Value::Null), "issuers"),
+            (("version", "7".into()), "version"),
+        ] {
+            assert_eq!(Client::from_row(&row(&[changes])), Err(StorageError::UnexpectedShape(column)));
+        }
+    }
+}

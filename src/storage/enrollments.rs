@@ -1,0 +1,190 @@
+//! Adding a pending enrollment, with the message that goes with it, in one round trip.
+
+use super::keyring::Keyring;
+use super::{places, statements};
+use crate::app::App;
+use crate::mfa::budget::Budget;
+use crate::mfa::enrollment::{Refused, Standing, State, refused};
+use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
+use crate::platform::{Platform, Row, Statement, StorageError, Value};
+use crate::storage::clients::Client;
+use crate::types::{TransactionId, UnixSeconds, UserId};
+
+/// A pending enrollment as it will stand in its row.
+#[derive(Debug)]
+pub struct NewEnrollment<'a> {
+    /// The id that the authenticator will have.
+    pub id: &'a AuthenticatorId,
+    /// Whose it is.
+    pub user: &'a UserId,
+    /// Who may confirm it.
+    pub client: &'a Client,
+    /// The mfa_token that it is made with, if it is one.
+    pub transaction: Option<&'a TransactionId>,
+    /// What the bearer proves.
+    pub standing: Standing,
+    /// Sealed TOTP secret or address.
+    pub sealed: String,
+    /// Keyed hash of the address.
+    pub address_index: Option<String>,
+    /// The recovery code's id and keyed hash, kept only while no independent factor is active.
+    pub recovery: Option<(RecoveryCodeId, String)>,
+    /// The code that is sent, if one is.
+    pub message: Option<NewMessage>,
+    /// Now.
+    pub now: UnixSeconds,
+    /// When it can no longer be confirmed.
+    pub expires_at: UnixSeconds,
+}
+
+/// The message of an out-of-band enrollment.
+#[derive(Debug)]
+pub struct NewMessage {
+    /// The delivery's id, which the queue is told.
+    pub delivery_id: String,
+    /// The channel.
+    pub channel: Kind,
+    /// What the consumer needs, sealed.
+    pub sealed: String,
+    /// Keyed hash of the code.
+    pub code_hash: String,
+    /// The budget of each of `budget_keys`.
+    pub budget: Budget,
+    /// The user's and the address's budget.
+    pub budget_keys: [String; 2],
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolled {
+    /// It stands, and so does its delivery.
+    Added {
+        /// Whether its recovery code was kept and is to be shown.
+        recovery_issued: bool,
+    },
+    /// Nothing was stored.
+    Refused(Refused),
+}
+
+/// Adds the enrollment. One round trip when it is taken, a second one to learn why when it is not.
+pub async fn add<P: Platform>(app: &App<P>, new: &NewEnrollment<'_>) -> Result<Enrolled, StorageError> {
+    let results = app.platform.batch(new.statements()).await?;
+    if let Some(row) = results.first().and_then(|rows| rows.first()) {
+        return Ok(Enrolled::Added { recovery_issued: row.flag("recovery_issued")? });
+    }
+    let results = app.platform.batch(vec![new.state_statement()]).await?;
+    let row = results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
+    let budget = new.message.as_ref().map(|message| message.budget);
+    Ok(Enrolled::Refused(refused(state(row)?, new.standing, budget, new.now)))
+}
+
+impl NewEnrollment<'_> {
+    fn statements(&self) -> Vec<Statement> {
+        let message = self.message.as_ref();
+        let (user_budget, address_budget) = self.budget_keys();
+        let (recovery_id, recovery_hash) = match &self.recovery {
+            Some((id, hash)) => (Value::from(id.as_str()), Value::from(hash.as_str())),
+            None => (Value::Null, Value::Null),
+        };
+        let mut statements = vec![Statement {
+            sql: statements::ENROLL,
+            parameters: vec![
+                self.id.as_str().into(),
+                self.user.as_str().into(),
+                self.client.id.as_str().into(),
+                self.id.kind().as_str().into(),
+                self.sealed.as_str().into(),
+                self.address_index.as_deref().into(),
+                message.map(|message| message.code_hash.as_str()).into(),
+                recovery_id,
+                recovery_hash,
+                self.standing.proof_of_mfa.into(),
+                self.standing.issued_at.into(),
+                self.now.into(),
+                self.expires_at.into(),
+                self.client.version.into(),
+                self.transaction.map(TransactionId::as_str).into(),
+                user_budget,
+                address_budget,
+                message.map(|message| message.budget.latest_with_room(self.now)).into(),
+            ],
+        }];
+        if let Some(message) = message {
+            statements.extend(message.statements(self));
+        }
+        statements
+    }
+
+    fn state_statement(&self) -> Statement {
+        let (user_budget, address_budget) = self.budget_keys();
+        Statement {
+            sql: statements::ENROLLMENT_STATE,
+            parameters: vec![
+                self.user.as_str().into(),
+                self.client.id.as_str().into(),
+                self.client.version.into(),
+                self.transaction.map(TransactionId::as_str).into(),
+                user_budget,
+                address_budget,
+            ],
+        }
+    }
+
+    fn budget_keys(&self) -> (Value, Value) {
+        match &self.message {
+            Some(NewMessage { budget_keys: [user, address], .. }) => {
+                (user.as_str().into(), address.as_str().into())
+            }
+            None => (Value::Null, Value::Null),
+        }
+    }
+}
+
+impl NewMessage {
+    fn statements(&self, enrollment: &NewEnrollment<'_>) -> [Statement; 2] {
+        let [user_budget, address_budget] = &self.budget_keys;
+        [
+            Statement {
+                sql: statements::ADD_DELIVERY,
+                parameters: vec![
+                    self.delivery_id.as_str().into(),
+                    self.channel.as_str().into(),
+                    self.sealed.as_str().into(),
+                    enrollment.now.into(),
+                    enrollment.expires_at.into(),
+                    enrollment.id.as_str().into(),
+                ],
+            },
+            Statement {
+                sql: statements::CHARGE_MESSAGE,
+                parameters: vec![
+                    user_budget.as_str().into(),
+                    address_budget.as_str().into(),
+                    enrollment.now.into(),
+                    self.budget.interval.into(),
+                    enrollment.id.as_str().into(),
+                ],
+            },
+        ]
+    }
+}
+
+fn state(row: &Row) -> Result<State, StorageError> {
+    Ok(State {
+        active: row.integer("active")?,
+        since: row.optional_integer("since")?.map(UnixSeconds),
+        client_current: row.flag("client_current")?,
+        spent: row.flag("spent")?,
+        full_at: row.optional_integer("full_at")?.map(UnixSeconds),
+    })
+}
+
+/// Keys of the message budgets of a user and of an address. Text messages and calls share one.
+#[must_use]
+pub fn message_budget_keys(keyring: &Keyring, kind: Kind, user: &UserId, address: &str) -> [String; 2] {
+    let medium = if kind == Kind::Email { "email" } else { "phone" };
+    [
+        format!("{medium}:{}", keyring.hash(places::BUDGET, &[medium, "user", user.as_str()])),
+        format!("{medium}:{}", keyring.hash(places::BUDGET, &[medium, "address", address])),
+    ]
+}

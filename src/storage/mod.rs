@@ -1,0 +1,13 @@
+//! Everything that D1 is asked, and how what it holds is made unreadable.
+//!
+//! What must be atomic is one guarded statement or one batch: a decision is never read in one round trip and acted
+//! on in the next without its condition standing in the statement that acts.
+
+pub mod clients;
+pub mod deliveries;
+pub mod enrollments;
+pub mod keyring;
+pub mod places;
+pub mod redemptions;
+pub mod statements;
+pub mod sweep;

@@ -1,0 +1,486 @@
+//! Exchanging a code: one round trip that charges a guess and returns what it is to be compared with, one that
+//! consumes what matched.
+//!
+//! ```text
+//!   charge + read ──► compare in the Worker ──► consume + give the charge back
+//!   (never aborts)    (wrong: the charge stays)  (one winner: the row in `redemptions`)
+//! ```
+//!
+//! Every statement of the second batch but the first is guarded by "this request's row stands in `redemptions`", so
+//! that of any number of requests with one code exactly one changes anything.
+
+use super::statements;
+use crate::app::App;
+use crate::mfa::budget::{Budget, GUESSES, RECOVERY_GUESSES, Refusal};
+use crate::mfa::factor::Kind;
+use crate::platform::{Platform, Row, Statement, StorageError, Value};
+use crate::storage::clients::Client;
+use crate::types::{TransactionId, UnixSeconds, UserId};
+
+/// One request's try at a code.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// Random; names this request in the budget and among the redemptions.
+    pub id: &'a str,
+    /// Whose factors are tried.
+    pub user: &'a UserId,
+    /// Who asks.
+    pub client: &'a Client,
+    /// The mfa_token that a success spends; `None` for an access token, which confirms only.
+    pub transaction: Option<&'a TransactionId>,
+    /// Now.
+    pub now: UnixSeconds,
+}
+
+/// What became of the charge.
+#[derive(Debug)]
+pub enum Tried<T> {
+    /// The guess is paid for; this is what to compare with.
+    Paid(T),
+    /// The client's row has changed: read it again and try once more. Nothing was charged.
+    ClientChanged,
+    /// The mfa_token has been exchanged. Nothing was charged.
+    Spent,
+    /// The bucket is empty.
+    NoGuessLeft(Refusal),
+}
+
+/// An authenticator app that a one-time password may belong to.
+#[derive(Debug)]
+pub struct TotpCandidate {
+    /// Authenticator or enrollment.
+    pub id: String,
+    /// The sealed secret.
+    pub sealed: String,
+    /// The last time step that was accepted.
+    pub last_step: i64,
+    /// Whether it is still to be confirmed.
+    pub pending: bool,
+}
+
+/// An enrollment whose code was sent by message.
+#[derive(Debug)]
+pub struct OobCandidate {
+    /// Its id.
+    pub id: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// The sealed address.
+    pub sealed: String,
+    /// The keyed hash of the code.
+    pub code_hash: String,
+}
+
+/// How an enrollment answered to a try of its code.
+#[derive(Debug)]
+pub enum OobTry {
+    /// Compare with this.
+    Candidate(OobCandidate),
+    /// Its five tries are used up.
+    UsedUp,
+    /// It is not there (any more), or may no longer be confirmed.
+    Gone,
+}
+
+/// Charges a guess and reads the user's authenticator apps: the active ones first (none of them for an access
+/// token), then those that this client may confirm.
+pub async fn try_totp<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+) -> Result<Tried<Vec<TotpCandidate>>, StorageError> {
+    let key = Bucket::Guesses.key(attempt.user);
+    let user = attempt.user.as_str();
+    let mut batch = attempt.charge(&key, Bucket::Guesses);
+    batch.push(Statement {
+        sql: statements::PENDING_TOTP,
+        parameters: vec![
+            user.into(),
+            attempt.client.id.as_str().into(),
+            attempt.now.into(),
+            key.as_str().into(),
+            attempt.id.into(),
+        ],
+    });
+    if attempt.transaction.is_some() {
+        batch.push(Statement {
+            sql: statements::TRY_ACTIVE_TOTP,
+            parameters: vec![user.into(), key.into(), attempt.id.into()],
+        });
+    }
+    let results = app.platform.batch(batch).await?;
+    attempt.paid(&results, Bucket::Guesses, || {
+        let active = rows(&results, 3).iter().map(|row| totp_candidate(row, false));
+        let pending = rows(&results, 2).iter().map(|row| totp_candidate(row, true));
+        active.chain(pending).collect()
+    })
+}
+
+/// Charges a guess and one of the five tries of the code that was sent for `enrollment`.
+pub async fn try_oob<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+    enrollment: &str,
+) -> Result<Tried<OobTry>, StorageError> {
+    let key = Bucket::Guesses.key(attempt.user);
+    let mut batch = attempt.charge(&key, Bucket::Guesses);
+    batch.push(Statement {
+        sql: statements::TRY_PENDING_OOB,
+        parameters: vec![
+            enrollment.into(),
+            attempt.user.as_str().into(),
+            attempt.client.id.as_str().into(),
+            attempt.now.into(),
+            key.into(),
+            attempt.id.into(),
+        ],
+    });
+    batch.push(Statement { sql: statements::OOB_ATTEMPTS, parameters: vec![enrollment.into()] });
+    let results = app.platform.batch(batch).await?;
+    attempt.paid(&results, Bucket::Guesses, || {
+        if let Some(row) = rows(&results, 2).first() {
+            return Ok(OobTry::Candidate(oob_candidate(row)?));
+        }
+        match rows(&results, 3).first() {
+            Some(row) if row.integer("attempts")? >= 5 => Ok(OobTry::UsedUp),
+            _ => Ok(OobTry::Gone),
+        }
+    })
+}
+
+/// Charges a guess at the recovery code and reads its hash, if the user has one.
+pub async fn try_recovery_code<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+) -> Result<Tried<Option<String>>, StorageError> {
+    let key = Bucket::RecoveryGuesses.key(attempt.user);
+    let mut batch = attempt.charge(&key, Bucket::RecoveryGuesses);
+    batch.push(Statement {
+        sql: statements::TRY_RECOVERY_CODE,
+        parameters: vec![attempt.user.as_str().into(), key.into(), attempt.id.into()],
+    });
+    let results = app.platform.batch(batch).await?;
+    attempt.paid(&results, Bucket::RecoveryGuesses, || {
+        rows(&results, 2).first().map(|row| row.text("hash").map(str::to_owned)).transpose()
+    })
+}
+
+/// What matched, and what it is to become.
+#[derive(Debug)]
+pub enum Redeemed<'a> {
+    /// A code of an active authenticator app.
+    Totp {
+        /// The authenticator.
+        authenticator: &'a str,
+        /// The time step of the code.
+        step: i64,
+        /// The secret under the present key, if it was sealed with an older one.
+        resealed: Option<String>,
+    },
+    /// The first code of an enrollment.
+    Enrollment {
+        /// The enrollment.
+        enrollment: &'a str,
+        /// Its kind.
+        kind: Kind,
+        /// The time step of the code; 0 for others than apps.
+        step: i64,
+        /// The secret or address under the present key, if it was sealed with an older one.
+        resealed: Option<String>,
+        /// The address' keyed hashes, one for each key, the present one first. Empty for apps.
+        address_indexes: Vec<String>,
+    },
+    /// The recovery code.
+    RecoveryCode {
+        /// The hash that it matched.
+        matched: &'a str,
+        /// The next code's hash.
+        next: String,
+    },
+}
+
+/// Which of several requests with one code this one was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The one that counts.
+    Won,
+    /// The mfa_token was exchanged by another.
+    Spent,
+    /// The client's row has changed.
+    ClientChanged,
+    /// The code was used by another, or what it belonged to has gone.
+    Lost,
+}
+
+/// Consumes what matched. `expires_at` is when the token that is spent dies by itself.
+///
+/// On a storage error the batch is run once more: it may have been committed, and then finds itself the winner.
+/// When that fails as well the charge is given back.
+pub async fn redeem<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+    redeemed: &Redeemed<'_>,
+    expires_at: UnixSeconds,
+) -> Result<Outcome, StorageError> {
+    let batch = attempt.redemption(redeemed, expires_at);
+    let results = match app.platform.batch(batch.clone()).await {
+        Ok(results) => results,
+        Err(_) => match app.platform.batch(batch).await {
+            Ok(results) => results,
+            Err(error) => {
+                refund(app, attempt, redeemed.bucket()).await;
+                return Err(error);
+            }
+        },
+    };
+    let row = results.last().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("won"))?;
+    Ok(if row.flag("won")? {
+        Outcome::Won
+    } else if row.flag("spent")? {
+        Outcome::Spent
+    } else if row.flag("client_current")? {
+        Outcome::Lost
+    } else {
+        Outcome::ClientChanged
+    })
+}
+
+/// Which of a user's two buckets was charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    /// One-time passwords and binding codes.
+    Guesses,
+    /// Recovery codes.
+    RecoveryGuesses,
+}
+
+impl Bucket {
+    fn key(self, user: &UserId) -> String {
+        match self {
+            Self::Guesses => format!("guess:{}", user.as_str()),
+            Self::RecoveryGuesses => format!("recovery:{}", user.as_str()),
+        }
+    }
+
+    const fn budget(self) -> Budget {
+        match self {
+            Self::Guesses => GUESSES,
+            Self::RecoveryGuesses => RECOVERY_GUESSES,
+        }
+    }
+}
+
+/// Gives a charge back that the Worker's own failure has cost. Failing again, it stays: nothing else can be done.
+pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Bucket) {
+    let mut batch = vec![Statement {
+        sql: statements::REFUND_GUESS,
+        parameters: vec![bucket.key(attempt.user).into(), bucket.budget().interval.into(), attempt.id.into()],
+    }];
+    if bucket == Bucket::Guesses {
+        batch.push(Statement {
+            sql: statements::REFUND_TOTP_FAILURES,
+            parameters: vec![attempt.user.as_str().into(), attempt.id.into()],
+        });
+    }
+    if let Err(error) = app.platform.batch(batch).await {
+        app.platform.log(serde_json::json!({ "event": "refund_failed", "error": format!("{error:?}") }));
+    }
+}
+
+impl Redeemed<'_> {
+    const fn bucket(&self) -> Bucket {
+        match self {
+            Self::Totp { .. } | Self::Enrollment { .. } => Bucket::Guesses,
+            Self::RecoveryCode { .. } => Bucket::RecoveryGuesses,
+        }
+    }
+
+    /// An access token is not spent by confirming, so there the enrollment is what can be redeemed once.
+    fn spent(&self, attempt: &Attempt<'_>) -> String {
+        match (attempt.transaction, self) {
+            (Some(transaction), _) => transaction.as_str().to_owned(),
+            (None, Self::Enrollment { enrollment: id, .. } | Self::Totp { authenticator: id, .. }) => {
+                (*id).to_owned()
+            }
+            (None, Self::RecoveryCode { matched, .. }) => (*matched).to_owned(),
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// The two statements at the head of every first batch.
+    fn charge(&self, key: &str, bucket: Bucket) -> Vec<Statement> {
+        let budget = bucket.budget();
+        let client = Value::from(self.client.id.as_str());
+        let version = Value::from(self.client.version);
+        let transaction = Value::from(self.transaction.map(TransactionId::as_str));
+        vec![
+            Statement {
+                sql: statements::CHARGE_GUESS,
+                parameters: vec![
+                    key.into(),
+                    self.id.into(),
+                    self.now.into(),
+                    budget.interval.into(),
+                    budget.latest_with_room(self.now).into(),
+                    client.clone(),
+                    version.clone(),
+                    transaction.clone(),
+                ],
+            },
+            Statement {
+                sql: statements::GUESS_STATE,
+                parameters: vec![key.into(), client, version, transaction],
+            },
+        ]
+    }
+
+    /// Whether the charge was taken; if so, what `read` makes of the rest.
+    fn paid<T>(
+        &self,
+        results: &[Vec<Row>],
+        bucket: Bucket,
+        read: impl FnOnce() -> Result<T, StorageError>,
+    ) -> Result<Tried<T>, StorageError> {
+        if !rows(results, 0).is_empty() {
+            return read().map(Tried::Paid);
+        }
+        let row = rows(results, 1).first().ok_or(StorageError::UnexpectedShape("state"))?;
+        if !row.flag("client_current")? {
+            return Ok(Tried::ClientChanged);
+        }
+        if row.flag("spent")? {
+            return Ok(Tried::Spent);
+        }
+        let full_at = row.optional_integer("full_at")?.map_or(self.now, UnixSeconds);
+        Ok(Tried::NoGuessLeft(bucket.budget().refusal(self.now, full_at)))
+    }
+
+    fn redemption(&self, redeemed: &Redeemed<'_>, expires_at: UnixSeconds) -> Vec<Statement> {
+        let spent = Value::from(redeemed.spent(self));
+        let own = |parameters: Vec<Value>| {
+            let mut all = vec![spent.clone(), self.id.into()];
+            all.extend(parameters);
+            all
+        };
+        let client = Value::from(self.client.id.as_str());
+        let version = Value::from(self.client.version);
+        let user = Value::from(self.user.as_str());
+        let now = Value::from(self.now);
+        let mut batch = match redeemed {
+            Redeemed::Totp { authenticator, step, resealed } => vec![
+                Statement {
+                    sql: statements::REDEEM_TOTP,
+                    parameters: own(vec![
+                        expires_at.into(),
+                        client.clone(),
+                        version.clone(),
+                        (*authenticator).into(),
+                        user.clone(),
+                        (*step).into(),
+                    ]),
+                },
+                Statement {
+                    sql: statements::USE_TOTP,
+                    parameters: own(vec![
+                        (*authenticator).into(),
+                        user.clone(),
+                        (*step).into(),
+                        now,
+                        resealed.clone().into(),
+                    ]),
+                },
+            ],
+            Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes } => {
+                let enrollment = Value::from(*enrollment);
+                let indexes = Value::from(serde_json::json!(address_indexes).to_string());
+                vec![
+                    Statement {
+                        sql: statements::REDEEM_ENROLLMENT,
+                        parameters: own(vec![
+                            expires_at.into(),
+                            client.clone(),
+                            version.clone(),
+                            enrollment.clone(),
+                            user.clone(),
+                            now.clone(),
+                            indexes.clone(),
+                            kind.as_str().into(),
+                        ]),
+                    },
+                    Statement {
+                        sql: statements::ACTIVATE_RECOVERY_CODE,
+                        parameters: own(vec![enrollment.clone(), now.clone()]),
+                    },
+                    Statement {
+                        sql: statements::VOID_OTHER_ENROLLMENTS,
+                        parameters: own(vec![enrollment.clone(), user.clone()]),
+                    },
+                    Statement {
+                        sql: statements::RETIRE_REPLACED,
+                        parameters: own(vec![user.clone(), kind.as_str().into(), indexes]),
+                    },
+                    Statement {
+                        sql: statements::ACTIVATE,
+                        parameters: own(vec![
+                            enrollment.clone(),
+                            now,
+                            (*step).into(),
+                            resealed.clone().into(),
+                            address_indexes.first().map(String::as_str).into(),
+                        ]),
+                    },
+                    Statement { sql: statements::REMOVE_ENROLLMENT, parameters: own(vec![enrollment]) },
+                    Statement {
+                        sql: statements::REFUND_WINNER_TOTP_FAILURES,
+                        parameters: own(vec![user.clone()]),
+                    },
+                ]
+            }
+            Redeemed::RecoveryCode { matched, next } => vec![
+                Statement {
+                    sql: statements::REDEEM_RECOVERY_CODE,
+                    parameters: own(vec![
+                        expires_at.into(),
+                        client.clone(),
+                        version.clone(),
+                        user.clone(),
+                        (*matched).into(),
+                    ]),
+                },
+                Statement {
+                    sql: statements::ROTATE_RECOVERY_CODE,
+                    parameters: own(vec![user, next.as_str().into(), now]),
+                },
+            ],
+        };
+        let bucket = redeemed.bucket();
+        batch.push(Statement {
+            sql: statements::REFUND_WINNER,
+            parameters: own(vec![bucket.key(self.user).into(), bucket.budget().interval.into()]),
+        });
+        batch.push(Statement { sql: statements::REDEMPTION_STATE, parameters: own(vec![client, version]) });
+        batch
+    }
+}
+
+fn rows(results: &[Vec<Row>], index: usize) -> &[Row] {
+    results.get(index).map_or(&[], Vec::as_slice)
+}
+
+fn totp_candidate(row: &Row, pending: bool) -> Result<TotpCandidate, StorageError> {
+    Ok(TotpCandidate {
+        id: row.text("id")?.to_owned(),
+        sealed: row.text("sealed")?.to_owned(),
+        last_step: if pending { 0 } else { row.integer("last_step")? },
+        pending,
+    })
+}
+
+fn oob_candidate(row: &Row) -> Result<OobCandidate, StorageError> {
+    Ok(OobCandidate {
+        id: row.text("id")?.to_owned(),
+        kind: Kind::parse(row.text("kind")?).ok_or(StorageError::UnexpectedShape("kind"))?,
+        sealed: row.text("sealed")?.to_owned(),
+        code_hash: row.text("code_hash")?.to_owned(),
+    })
+}

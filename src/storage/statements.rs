@@ -1,0 +1,354 @@
+//! Every SQL statement, each with a name and the race that its guard closes.
+//!
+//! Times are bound, never taken from the database, so that a test can stand at any instant.
+
+/// A client by its id.
+pub const FIND_CLIENT: &str = "\
+SELECT id, version, authentication, secret_hash, previous_secret_hash, previous_secret_expires_at, jwks, jwks_uri,
+       origins, issuers, audiences, require_authentication
+FROM clients WHERE id = ?1";
+
+/// The origins of all clients, for CORS.
+pub const ALL_ORIGINS: &str = "SELECT DISTINCT value AS origin FROM clients, json_each(clients.origins)";
+
+/// Takes a client assertion's `jti` out of circulation. No row comes back when it was used before: two requests with
+/// one assertion cannot both get it.
+///
+/// `?1` client, `?2` hash of the `jti`, `?3` when the assertion expires, `?4` now.
+pub const CONSUME_ASSERTION: &str = "\
+INSERT INTO client_assertions (client_id, jti_hash, expires_at) VALUES (?1, ?2, ?3)
+ON CONFLICT (client_id, jti_hash) DO NOTHING
+RETURNING jti_hash";
+
+/// Adds a pending enrollment. One statement, so that nothing can change between the decision and the row:
+/// - a factor that became active meanwhile closes the door to whoever does not prove it;
+/// - a spent mfa_token, a changed client and an empty message budget close it too;
+/// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
+/// - the eleventh pending enrollment of a user replaces the oldest, by the unique index on `sequence % 10`.
+///
+/// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
+/// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
+/// `?13` expiry, `?14` client version, `?15` transaction, `?16` and `?17` message budgets, `?18` the latest `full_at`
+/// with which there is room.
+pub const ENROLL: &str = "\
+INSERT OR REPLACE INTO enrollments
+  (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+   created_at, expires_at)
+SELECT ?1, ?2, place.next, ?3, ?4, ?5, ?6, ?7,
+       CASE factors.independent WHEN 0 THEN ?8 END, CASE factors.independent WHEN 0 THEN ?9 END,
+       factors.independent > 0, ?12, ?13
+FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = ?2) AS place,
+     (SELECT COUNT(*) AS active,
+             COUNT(*) FILTER (WHERE kind <> 'email') AS independent,
+             MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since
+      FROM authenticators WHERE user_id = ?2) AS factors
+WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
+  AND factors.active < 20
+  AND EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?14)
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?15)
+  AND NOT EXISTS (SELECT 1 FROM budgets WHERE key IN (?16, ?17) AND full_at > ?18)
+RETURNING recovery_hash IS NOT NULL AS recovery_issued";
+
+/// Why [`ENROLL`] added nothing. Read only then, in a round trip of its own.
+///
+/// `?1` user, `?2` client, `?3` client version, `?4` transaction, `?5` and `?6` message budgets.
+pub const ENROLLMENT_STATE: &str = "\
+SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = ?1) AS active,
+       (SELECT MIN(confirmed_at) FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS since,
+       EXISTS (SELECT 1 FROM clients WHERE id = ?2 AND version = ?3) AS client_current,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent,
+       (SELECT MAX(full_at) FROM budgets WHERE key IN (?5, ?6)) AS full_at";
+
+/// The outbox row of a code, written with its enrollment or not at all.
+///
+/// `?1` id, `?2` channel, `?3` sealed payload, `?4` now, `?5` expiry, `?6` the enrollment.
+pub const ADD_DELIVERY: &str = "\
+INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
+SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?6)";
+
+/// Charges the message budgets of an enrollment that was added; [`ENROLL`] has seen in the same transaction that
+/// there is room.
+///
+/// `?1` and `?2` keys, `?3` now, `?4` interval, `?5` the enrollment.
+pub const CHARGE_MESSAGE: &str = "\
+INSERT INTO budgets (key, full_at)
+SELECT column1, ?3 + ?4 FROM (VALUES (?1), (?2)) WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?5)
+ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?3) + ?4";
+
+/// Charges one guess. A row comes back if there was room, the client is as the Worker knows it and the transaction
+/// is not spent; statements behind it in the batch carry [`PAID`] and so happen only then. Parallel guesses queue up
+/// at the row, so that exactly as many get through as the bucket holds.
+///
+/// `?1` key, `?2` attempt, `?3` now, `?4` interval, `?5` the latest `full_at` with which there is room, `?6` client,
+/// `?7` client version, `?8` transaction.
+pub const CHARGE_GUESS: &str = "\
+INSERT INTO budgets (key, full_at, attempt)
+SELECT ?1, ?3 + ?4, ?2
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND version = ?7)
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?8)
+ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?3) + ?4, attempt = ?2 WHERE full_at <= ?5
+RETURNING full_at";
+
+/// Why [`CHARGE_GUESS`] charged nothing, read in the same batch.
+///
+/// `?1` key, `?2` client, `?3` client version, `?4` transaction.
+pub const GUESS_STATE: &str = "\
+SELECT (SELECT full_at FROM budgets WHERE key = ?1) AS full_at,
+       EXISTS (SELECT 1 FROM clients WHERE id = ?2 AND version = ?3) AS client_current,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent";
+
+/// Gives a guess back that the Worker's own failure has cost, unless the redemption went through after all and gave
+/// it back itself.
+///
+/// `?1` key, `?2` interval, `?3` attempt.
+pub const REFUND_GUESS: &str = "\
+UPDATE budgets SET full_at = full_at - ?2
+WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?3)";
+
+/// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
+/// authenticator (NIST SP 800-63B, section 5.2.2).
+///
+/// `?1` user, `?2` budget key, `?3` attempt.
+pub const TRY_ACTIVE_TOTP: &str = "\
+UPDATE authenticators SET failures = failures + 1
+WHERE user_id = ?1 AND kind = 'totp' AND failures < 100
+  AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)
+RETURNING id, sealed, last_step";
+
+/// Pending authenticator apps that this client may confirm, the newest first: only while no independent factor is
+/// active, or when they were enrolled with proof of one.
+///
+/// `?1` user, `?2` client, `?3` now, `?4` budget key, `?5` attempt.
+pub const PENDING_TOTP: &str = "\
+SELECT id, sealed FROM enrollments
+WHERE user_id = ?1 AND client_id = ?2 AND kind = 'totp' AND expires_at > ?3
+  AND (proof = 1 OR NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND kind <> 'email'))
+  AND EXISTS (SELECT 1 FROM budgets WHERE key = ?4 AND attempt = ?5)
+ORDER BY sequence DESC";
+
+/// One try of the code that was sent for an enrollment. Five are allowed, counted here before anything is compared.
+///
+/// `?1` enrollment, `?2` user, `?3` client, `?4` now, `?5` budget key, `?6` attempt.
+pub const TRY_PENDING_OOB: &str = "\
+UPDATE enrollments SET attempts = attempts + 1
+WHERE id = ?1 AND user_id = ?2 AND client_id = ?3 AND code_hash IS NOT NULL AND attempts < 5 AND expires_at > ?4
+  AND (proof = 1 OR NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'email'))
+  AND EXISTS (SELECT 1 FROM budgets WHERE key = ?5 AND attempt = ?6)
+RETURNING id, kind, sealed, code_hash";
+
+/// How often the code of an enrollment has been tried, to tell "too often" from "gone".
+///
+/// `?1` enrollment.
+pub const OOB_ATTEMPTS: &str = "SELECT attempts FROM enrollments WHERE id = ?1";
+
+/// The recovery code's hash.
+///
+/// `?1` user, `?2` budget key, `?3` attempt.
+pub const TRY_RECOVERY_CODE: &str = "\
+SELECT hash FROM recovery_codes
+WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)";
+
+/// Spends a transaction on an authenticator app's code. Two requests with one code: the second finds `last_step`
+/// moved on or the transaction spent, and gets no row.
+///
+/// `?1` what is spent, `?2` redemption, `?3` when this can be forgotten, `?4` client, `?5` client version,
+/// `?6` authenticator, `?7` user, `?8` time step.
+pub const REDEEM_TOTP: &str = "\
+INSERT INTO redemptions (spent, redemption, expires_at)
+SELECT ?1, ?2, ?3
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
+  AND EXISTS (SELECT 1 FROM authenticators WHERE id = ?6 AND user_id = ?7 AND last_step < ?8)
+ON CONFLICT (spent) DO NOTHING
+RETURNING spent";
+
+/// Marks the time step as used and takes back the failure that [`TRY_ACTIVE_TOTP`] charged to every app of the user.
+///
+/// `?1` what is spent, `?2` redemption, `?3` authenticator, `?4` user, `?5` time step, `?6` now, `?7` the secret
+/// sealed anew, or NULL.
+pub const USE_TOTP: &str = "\
+UPDATE authenticators
+SET failures = CASE id WHEN ?3 THEN 0 ELSE MAX(failures - 1, 0) END,
+    last_step = CASE id WHEN ?3 THEN ?5 ELSE last_step END,
+    last_used_at = CASE id WHEN ?3 THEN ?6 ELSE last_used_at END,
+    sealed = CASE id WHEN ?3 THEN COALESCE(?7, sealed) ELSE sealed END
+WHERE user_id = ?4 AND kind = 'totp'
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Takes back the failures that [`TRY_ACTIVE_TOTP`] charged, as [`REFUND_GUESS`] does with the guess.
+///
+/// `?1` user, `?2` attempt.
+pub const REFUND_TOTP_FAILURES: &str = "\
+UPDATE authenticators SET failures = MAX(failures - 1, 0)
+WHERE user_id = ?1 AND kind = 'totp' AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?2)";
+
+/// Spends a transaction on confirming an enrollment. The same condition as when it was read: a factor that another
+/// request has activated meanwhile closes the door, unless the enrollment was made with proof.
+///
+/// `?1` what is spent, `?2` redemption, `?3` when this can be forgotten, `?4` client, `?5` client version,
+/// `?6` enrollment, `?7` user, `?8` now, `?9` address indexes that it replaces (JSON array), `?10` kind.
+pub const REDEEM_ENROLLMENT: &str = "\
+INSERT INTO redemptions (spent, redemption, expires_at)
+SELECT ?1, ?2, ?3
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
+  AND EXISTS (SELECT 1 FROM enrollments WHERE id = ?6 AND user_id = ?7 AND client_id = ?4 AND expires_at > ?8
+                AND (proof = 1 OR NOT EXISTS
+                       (SELECT 1 FROM authenticators WHERE user_id = ?7 AND kind <> 'email')))
+  AND (SELECT COUNT(*) FROM authenticators
+       WHERE user_id = ?7
+         AND NOT (kind = ?10 AND address_index IS NOT NULL
+                  AND address_index IN (SELECT value FROM json_each(?9)))) < 20
+ON CONFLICT (spent) DO NOTHING
+RETURNING spent";
+
+/// Puts the confirmed enrollment's recovery code in force, if it has one and no independent factor is active yet.
+///
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` now.
+pub const ACTIVATE_RECOVERY_CODE: &str = "\
+INSERT OR REPLACE INTO recovery_codes (user_id, id, hash, created_at)
+SELECT user_id, recovery_id, recovery_hash, ?4 FROM enrollments
+WHERE id = ?3 AND recovery_hash IS NOT NULL
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+  AND NOT EXISTS (SELECT 1 FROM authenticators
+                  WHERE authenticators.user_id = enrollments.user_id AND authenticators.kind <> 'email')";
+
+/// The first confirmed independent factor voids what was enrolled without proof of MFA: what a thief of the password
+/// has parked is dead, its recovery code with it.
+///
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user.
+pub const VOID_OTHER_ENROLLMENTS: &str = "\
+DELETE FROM enrollments
+WHERE user_id = ?4 AND id <> ?3 AND proof = 0
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+  AND EXISTS (SELECT 1 FROM enrollments AS confirmed WHERE confirmed.id = ?3 AND confirmed.kind <> 'email')
+  AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";
+
+/// Retires the authenticator of the same kind and address, which the confirmed enrollment replaces.
+///
+/// `?1` what is spent, `?2` redemption, `?3` user, `?4` kind, `?5` address indexes (JSON array, one for each hash
+/// key).
+pub const RETIRE_REPLACED: &str = "\
+DELETE FROM authenticators
+WHERE user_id = ?3 AND kind = ?4 AND address_index IN (SELECT value FROM json_each(?5))
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// The confirmed enrollment becomes an authenticator under the same id.
+///
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` now, `?5` time step used (0 for others than apps),
+/// `?6` the secret or address sealed anew, or NULL, `?7` the address index under the present key, or NULL.
+pub const ACTIVATE: &str = "\
+INSERT INTO authenticators
+  (id, user_id, kind, sealed, address_index, last_step, created_at, confirmed_at, last_used_at)
+SELECT id, user_id, kind, COALESCE(?6, sealed), COALESCE(?7, address_index), ?5, created_at, ?4, ?4 FROM enrollments
+WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// The confirmed enrollment is pending no more.
+///
+/// `?1` what is spent, `?2` redemption, `?3` enrollment.
+pub const REMOVE_ENROLLMENT: &str = "\
+DELETE FROM enrollments
+WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Spends a transaction on the recovery code. Two requests with one code: the second finds another hash, or the
+/// transaction spent.
+///
+/// `?1` what is spent, `?2` redemption, `?3` when this can be forgotten, `?4` client, `?5` client version, `?6` user,
+/// `?7` the hash that was matched.
+pub const REDEEM_RECOVERY_CODE: &str = "\
+INSERT INTO redemptions (spent, redemption, expires_at)
+SELECT ?1, ?2, ?3
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
+  AND EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ?6 AND hash = ?7)
+ON CONFLICT (spent) DO NOTHING
+RETURNING spent";
+
+/// The next recovery code takes the used one's place.
+///
+/// `?1` what is spent, `?2` redemption, `?3` user, `?4` new hash, `?5` now.
+pub const ROTATE_RECOVERY_CODE: &str = "\
+UPDATE recovery_codes SET hash = ?4, created_at = ?5
+WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Gives the winner's guess back.
+///
+/// `?1` what is spent, `?2` redemption, `?3` key, `?4` interval.
+pub const REFUND_WINNER: &str = "\
+UPDATE budgets SET full_at = full_at - ?4
+WHERE key = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Takes back, for the winner, the failures that [`TRY_ACTIVE_TOTP`] charged to the user's apps.
+///
+/// `?1` what is spent, `?2` redemption, `?3` user.
+pub const REFUND_WINNER_TOTP_FAILURES: &str = "\
+UPDATE authenticators SET failures = MAX(failures - 1, 0)
+WHERE user_id = ?3 AND kind = 'totp'
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Who won, read at the end of a redemption's batch.
+///
+/// `?1` what is spent, `?2` redemption, `?3` client, `?4` client version.
+pub const REDEMPTION_STATE: &str = "\
+SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2) AS won,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption <> ?2) AS spent,
+       EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?4) AS client_current";
+
+/// Claims a delivery before it is sent. The queue delivers at least once; the second of two consumers finds the row
+/// claimed and sends nothing. A claim ends after its lease, so that a consumer that died does not lose the message.
+///
+/// `?1` id, `?2` now, `?3` end of the lease.
+pub const CLAIM_DELIVERY: &str = "\
+UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
+WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?2
+RETURNING id, channel, sealed, attempts, expires_at";
+
+/// Records that the provider took it, and forgets what was sent.
+///
+/// `?1` id.
+pub const DELIVERY_SENT: &str =
+    "UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL WHERE id = ?1 AND state = 'claimed'";
+
+/// Records that it must be tried again.
+///
+/// `?1` id, `?2` when, `?3` reason.
+pub const DELIVERY_RETRY: &str =
+    "UPDATE deliveries SET state = 'waiting', due_at = ?2, failure = ?3 WHERE id = ?1 AND state = 'claimed'";
+
+/// Records that it can never be sent, and forgets what was to be sent.
+///
+/// `?1` id, `?2` reason.
+pub const DELIVERY_FAILED: &str =
+    "UPDATE deliveries SET state = 'failed', sealed = NULL, failure = ?2 WHERE id = ?1 AND state = 'claimed'";
+
+/// Deliveries that the queue must be told about again: its first message was lost, or a consumer died.
+///
+/// `?1` now, `?2` waiting since.
+pub const OVERDUE_DELIVERIES: &str = "\
+SELECT id FROM deliveries
+WHERE state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?1
+ORDER BY due_at LIMIT 100";
+
+/// A code that nobody could deliver in time is not sent late; its payload is forgotten.
+///
+/// `?1` now.
+pub const EXPIRE_DELIVERIES: &str = "\
+UPDATE deliveries SET state = 'expired', sealed = NULL, failure = COALESCE(failure, 'not delivered in time')
+WHERE state IN ('waiting', 'claimed') AND expires_at <= ?1
+RETURNING id, channel, attempts, failure";
+
+/// Expired enrollments. `?1` now.
+pub const SWEEP_ENROLLMENTS: &str = "DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments WHERE expires_at <= ?1 LIMIT 1000)";
+
+/// Redemptions whose tokens have expired. `?1` now.
+pub const SWEEP_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE rowid IN (SELECT rowid FROM redemptions WHERE expires_at <= ?1 LIMIT 1000)";
+
+/// Used assertions that have expired. `?1` now.
+pub const SWEEP_ASSERTIONS: &str = "\
+DELETE FROM client_assertions
+WHERE rowid IN (SELECT rowid FROM client_assertions WHERE expires_at <= ?1 LIMIT 1000)";
+
+/// Buckets that are full again. `?1` now.
+pub const SWEEP_BUDGETS: &str =
+    "DELETE FROM budgets WHERE rowid IN (SELECT rowid FROM budgets WHERE full_at <= ?1 LIMIT 1000)";
+
+/// Deliveries whose record has served. `?1` a day ago.
+pub const SWEEP_DELIVERIES: &str =
+    "DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ?1 LIMIT 1000)";
