@@ -1,0 +1,169 @@
+//! The queue's consumer: claim, send, record.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::Payload;
+use super::provider::{Message, Provider, SendError};
+use crate::app::App;
+use crate::platform::{Platform, StorageError};
+use crate::storage::deliveries::{self, Claimed, Outcome};
+use crate::storage::places;
+use crate::types::{Secret, UnixSeconds};
+
+/// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
+const BACKOFF_SECONDS: [i64; 4] = [2, 5, 15, 30];
+
+/// What the queue is to do with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done with it: sent, failed for good, or somebody else's.
+    Acknowledge,
+    /// Bring it again after so many seconds.
+    Retry(i64),
+}
+
+/// Handles one batch of delivery ids and says for each what becomes of its message, in the order given.
+pub async fn consume<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    ids: &[String],
+) -> Result<Vec<Verdict>, StorageError> {
+    let claimed = deliveries::claim(app, now, ids).await?;
+    let outcomes = join_all(claimed.iter().map(|delivery| attempt(app, now, delivery))).await;
+    deliveries::record(app, &outcomes).await?;
+    Ok(ids.iter().map(|id| verdict(now, id, &outcomes)).collect())
+}
+
+async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> (String, Outcome) {
+    let outcome = match open(app, delivery) {
+        Ok(payload) => {
+            let message = Message {
+                id: &delivery.id,
+                channel: delivery.channel,
+                to: Secret::new(payload.to),
+                code: Secret::new(payload.code),
+                tenant_name: &app.config.tenant_name,
+                now,
+                expires_at: delivery.expires_at,
+            };
+            outcome(now, delivery, send(app, &message).await)
+        }
+        // The key may be known again later, and then the sealed payload still opens.
+        Err(reason) => outcome(now, delivery, Err(SendError::Retry { reason, after: None })),
+    };
+    app.platform.log(json!({
+        "event": "delivery",
+        "delivery": delivery.id,
+        "channel": delivery.channel.as_str(),
+        "attempt": delivery.attempts,
+        "outcome": match &outcome {
+            Outcome::Sent => "sent",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Failed { .. } => "failed",
+        },
+        "reason": match &outcome {
+            Outcome::Sent => None,
+            Outcome::Retry { reason, .. } | Outcome::Failed { reason } => Some(reason),
+        },
+    }));
+    (delivery.id.clone(), outcome)
+}
+
+fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String> {
+    let plaintext = app
+        .config
+        .keyring
+        .open(&places::delivery(&delivery.id), &delivery.sealed)
+        .map_err(|error| format!("the payload cannot be opened: {error:?}"))?;
+    serde_json::from_slice(&plaintext).map_err(|_| "the payload is no payload".to_owned())
+}
+
+async fn send<P: Platform>(app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
+    match &app.config.webhook {
+        Some(webhook) => webhook.send(app, message).await,
+        #[cfg(feature = "development")]
+        None => super::outbox::Outbox.send(app, message).await,
+        #[cfg(not(feature = "development"))]
+        None => Err(SendError::Retry { reason: "no provider is configured".to_owned(), after: None }),
+    }
+}
+
+fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<(), SendError>) -> Outcome {
+    match sent {
+        Ok(()) => Outcome::Sent,
+        Err(SendError::Permanent { reason }) => Outcome::Failed { reason },
+        Err(SendError::Retry { reason, after }) => {
+            let at = now.plus(backoff(delivery.attempts).max(after.unwrap_or(0)));
+            if at < delivery.expires_at {
+                Outcome::Retry { at, reason }
+            } else {
+                Outcome::Failed { reason: format!("{reason}; the code would be dead at the next attempt") }
+            }
+        }
+    }
+}
+
+fn backoff(attempts: i64) -> i64 {
+    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(0);
+    BACKOFF_SECONDS.get(index).or(BACKOFF_SECONDS.last()).copied().unwrap_or(30)
+}
+
+fn verdict(now: UnixSeconds, id: &str, outcomes: &[(String, Outcome)]) -> Verdict {
+    match outcomes.iter().find(|(own, _)| own == id) {
+        Some((_, Outcome::Retry { at, .. })) => Verdict::Retry(at.since(now)),
+        _ => Verdict::Acknowledge,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mfa::factor::Kind;
+
+    const NOW: UnixSeconds = UnixSeconds(1_000);
+
+    fn delivery(attempts: i64) -> Claimed {
+        Claimed {
+            id: "d".into(),
+            channel: Kind::Sms,
+            sealed: String::new(),
+            attempts,
+            expires_at: NOW.plus(300),
+        }
+    }
+
+    fn busy(after: Option<i64>) -> Result<(), SendError> {
+        Err(SendError::Retry { reason: "busy".into(), after })
+    }
+
+    fn retry_at(seconds: i64) -> Outcome {
+        Outcome::Retry { at: NOW.plus(seconds), reason: "busy".into() }
+    }
+
+    #[test]
+    fn pauses_grow_and_then_stay() {
+        for (attempts, seconds) in [(1, 2), (2, 5), (3, 15), (4, 30), (5, 30), (100, 30)] {
+            assert_eq!(outcome(NOW, &delivery(attempts), busy(None)), retry_at(seconds));
+        }
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_a_longer_pause_gets_it() {
+        assert_eq!(outcome(NOW, &delivery(1), busy(Some(60))), retry_at(60));
+        assert_eq!(outcome(NOW, &delivery(4), busy(Some(1))), retry_at(30));
+    }
+
+    #[test]
+    fn nothing_is_tried_again_after_the_code_has_died() {
+        assert!(matches!(outcome(NOW, &delivery(1), busy(Some(300))), Outcome::Failed { .. }));
+    }
+
+    #[test]
+    fn what_somebody_else_has_claimed_is_acknowledged() {
+        let outcomes = [("a".to_owned(), Outcome::Sent), ("b".to_owned(), retry_at(5))];
+        assert_eq!(verdict(NOW, "a", &outcomes), Verdict::Acknowledge);
+        assert_eq!(verdict(NOW, "b", &outcomes), Verdict::Retry(5));
+        assert_eq!(verdict(NOW, "c", &outcomes), Verdict::Acknowledge);
+    }
+}

@@ -1,0 +1,53 @@
+//! Out-of-band codes on their way to a person.
+//!
+//! ```text
+//!   associate ──► row in `deliveries` (same batch as the enrollment) ──► queue: the row's id
+//!                          ▲                                               │
+//!   cron sweep: tells the queue again about rows that stayed behind        ▼
+//!                                                     consumer: claim, send, record
+//! ```
+//!
+//! The queue delivers at least once; the claim makes that one message, in all cases but one: a consumer that dies
+//! after the provider has taken the message and before that is recorded. Its lease ends and the message is sent a
+//! second time, since a code too many is better than none.
+
+pub mod consumer;
+#[cfg(feature = "development")]
+pub mod outbox;
+pub mod provider;
+pub mod webhook;
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::platform::Platform;
+
+/// What the consumer needs to send a code, as sealed in the delivery's row.
+#[derive(Serialize, Deserialize)]
+pub struct Payload {
+    /// Phone number or e-mail address.
+    pub to: String,
+    /// The code.
+    pub code: String,
+}
+
+/// Whether anything could send a message.
+#[must_use]
+pub fn has_provider(config: &Config) -> bool {
+    config.webhook.is_some() || cfg!(feature = "development")
+}
+
+/// Tells the queue about a delivery, after the response if that comes first. A queue that refuses loses nothing: the
+/// sweep tells it again.
+pub fn tell_queue<P: Platform>(app: &App<P>, delivery_id: String) -> impl Future<Output = ()> + 'static {
+    let app = app.clone();
+    async move {
+        if let Err(error) = app.platform.enqueue(&delivery_id).await {
+            app.platform.log(json!({ "event": "queue_refused", "delivery": delivery_id, "error": error.0 }));
+        }
+    }
+}

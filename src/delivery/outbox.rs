@@ -1,0 +1,84 @@
+//! The provider of local development: keeps what a person's phone would show, for `/dev/outbox`.
+//!
+//! Codes and addresses stand there in clear, which is its purpose, and why no deploy build has it.
+
+use serde::Serialize;
+
+use super::provider::{Message, Provider, SendError};
+use crate::app::App;
+use crate::platform::{Platform, Statement, StorageError};
+
+const CREATE: &str = "\
+CREATE TABLE IF NOT EXISTS dev_outbox
+  (id TEXT PRIMARY KEY, channel TEXT NOT NULL, recipient TEXT NOT NULL, code TEXT NOT NULL, sent_at INTEGER NOT NULL)";
+const ADD: &str = "\
+INSERT OR REPLACE INTO dev_outbox (id, channel, recipient, code, sent_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+const LATEST: &str =
+    "SELECT id, channel, recipient, code, sent_at FROM dev_outbox ORDER BY sent_at DESC, rowid DESC LIMIT 50";
+
+/// Keeps messages in a table of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbox;
+
+/// A message as the outbox page shows it.
+#[derive(Debug, Serialize)]
+pub struct OutboxMessage {
+    id: String,
+    channel: String,
+    to: String,
+    code: String,
+    text: String,
+    sent_at: i64,
+}
+
+impl Provider for Outbox {
+    async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
+        let batch = vec![
+            Statement { sql: CREATE, parameters: Vec::new() },
+            Statement {
+                sql: ADD,
+                parameters: vec![
+                    message.id.into(),
+                    message.channel.as_str().into(),
+                    message.to.expose().into(),
+                    message.code.expose().into(),
+                    message.now.into(),
+                ],
+            },
+        ];
+        match app.platform.batch(batch).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err(SendError::Retry { reason: "the outbox could not be written".to_owned(), after: None })
+            }
+        }
+    }
+}
+
+/// The latest messages, newest first.
+pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<OutboxMessage>, StorageError> {
+    let batch = vec![
+        Statement { sql: CREATE, parameters: Vec::new() },
+        Statement { sql: LATEST, parameters: Vec::new() },
+    ];
+    let results = app.platform.batch(batch).await?;
+    results
+        .get(1)
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            let code = row.text("code")?;
+            Ok(OutboxMessage {
+                id: row.text("id")?.to_owned(),
+                channel: row.text("channel")?.to_owned(),
+                to: row.text("recipient")?.to_owned(),
+                code: code.to_owned(),
+                text: format!(
+                    "{code} is your code for {}. It is good for 5 minutes. Never share it.",
+                    app.config.tenant_name
+                ),
+                sent_at: row.integer("sent_at")?,
+            })
+        })
+        .collect()
+}

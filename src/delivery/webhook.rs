@@ -1,0 +1,183 @@
+//! The provider for everything that has no client of its own: a signed HTTP request to the operator's server, as the
+//! Standard Webhooks specification (version 1.0.0) describes it.
+
+use std::fmt;
+
+use data_encoding::BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::provider::{Message, Provider, SendError};
+use crate::app::App;
+use crate::platform::{FetchError, OutboundRequest, Platform};
+use crate::types::UnixSeconds;
+
+/// The specification asks for at least this much entropy in a secret.
+const MINIMUM_SECRET_BYTES: usize = 24;
+/// A receiver that takes longer is tried again.
+const TIMEOUT_MILLISECONDS: u32 = 10_000;
+/// Nothing of the answer's body is used.
+const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
+
+/// `WEBHOOK_URL` and `WEBHOOK_SECRET`.
+pub struct WebhookSettings {
+    url: String,
+    secrets: Vec<Zeroizing<Vec<u8>>>,
+}
+
+impl WebhookSettings {
+    /// Reads both variables. `secrets` holds one or, while rotating, several `whsec_…` separated by spaces; messages
+    /// are signed with each of them. The error is a sentence for the operator, without the secret.
+    pub fn parse(url: &str, secrets: &str) -> Result<Self, String> {
+        let secrets = secrets.split_ascii_whitespace().map(parse_secret).collect::<Result<Vec<_>, _>>()?;
+        if secrets.is_empty() {
+            return Err("is empty; it must be one or more whsec_… separated by spaces".to_owned());
+        }
+        Ok(Self { url: url.to_owned(), secrets })
+    }
+
+    /// The headers' signatures: `v1,` and base64 of HMAC-SHA-256 over id, timestamp and body, one for each secret.
+    fn signatures(&self, id: &str, timestamp: UnixSeconds, body: &str) -> Option<String> {
+        let signatures = self
+            .secrets
+            .iter()
+            .map(|secret| {
+                let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
+                mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+                Some(format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes())))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(signatures.join(" "))
+    }
+}
+
+impl fmt::Debug for WebhookSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WebhookSettings(…)")
+    }
+}
+
+fn parse_secret(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    text.strip_prefix("whsec_")
+        .and_then(|encoded| BASE64.decode(encoded.as_bytes()).ok())
+        .filter(|bytes| bytes.len() >= MINIMUM_SECRET_BYTES)
+        .map(Zeroizing::new)
+        .ok_or_else(|| "must be whsec_ followed by at least 24 random bytes in base64".to_owned())
+}
+
+impl Provider for WebhookSettings {
+    async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
+        let body = json!({
+            "type": "mfa.code",
+            "channel": message.channel.as_str(),
+            "to": message.to.expose(),
+            "code": message.code.expose(),
+            "tenant": message.tenant_name,
+            "expires_in": message.expires_at.since(message.now),
+            "expires_at": message.expires_at.0,
+        })
+        .to_string();
+        let signatures = self
+            .signatures(message.id, message.now, &body)
+            .ok_or_else(|| SendError::Permanent { reason: "the message could not be signed".to_owned() })?;
+        let request = OutboundRequest {
+            method: "POST",
+            url: self.url.clone(),
+            headers: vec![
+                ("content-type", "application/json".to_owned()),
+                ("webhook-id", message.id.to_owned()),
+                ("webhook-timestamp", message.now.to_string()),
+                ("webhook-signature", signatures),
+            ],
+            body: Some(body),
+            timeout_milliseconds: TIMEOUT_MILLISECONDS,
+            maximum_body_bytes: MAXIMUM_BODY_BYTES,
+        };
+        match app.platform.fetch(request).await {
+            Ok(response) => judge(response.status, response.retry_after.as_deref()),
+            // The receiver has answered, at length; what it says does not matter.
+            Err(FetchError::BodyTooLarge) => retry("the answer was too long", None),
+            Err(FetchError::Timeout) => retry("no answer in time", None),
+            Err(FetchError::Connection(_)) => retry("no connection", None),
+        }
+    }
+}
+
+/// 2xx is success; a client error is final, except those that say "not now".
+fn judge(status: u16, retry_after: Option<&str>) -> Result<(), SendError> {
+    match status {
+        200..=299 => Ok(()),
+        408 | 425 | 429 | 500..=599 => {
+            retry(&format!("status {status}"), retry_after.and_then(|seconds| seconds.trim().parse().ok()))
+        }
+        _ => Err(SendError::Permanent { reason: format!("status {status}") }),
+    }
+}
+
+fn retry(reason: &str, after: Option<i64>) -> Result<(), SendError> {
+    Err(SendError::Retry { reason: reason.to_owned(), after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    #[test]
+    fn the_signature_is_the_one_that_the_specification_gives_as_example() {
+        // Standard Webhooks, "Signature scheme": the example's id, timestamp, body and secret.
+        let settings = WebhookSettings::parse("https://example.com", SECRET).unwrap();
+        assert_eq!(
+            settings.signatures(
+                "msg_p5jXN8AQM9LWM0D4loKWxJek",
+                UnixSeconds(1_614_265_330),
+                r#"{"test": 2432232314}"#
+            ),
+            Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=".to_owned())
+        );
+    }
+
+    #[test]
+    fn while_rotating_each_secret_signs() {
+        let both = format!("{SECRET} whsec_{}", BASE64.encode(&[7; 32]));
+        let settings = WebhookSettings::parse("https://example.com", &both).unwrap();
+        let signatures = settings.signatures("id", UnixSeconds(1), "{}").unwrap();
+        assert_eq!(signatures.split(' ').count(), 2);
+        let first = WebhookSettings::parse("https://example.com", SECRET).unwrap();
+        assert_eq!(
+            signatures.split(' ').next().map(str::to_owned),
+            first.signatures("id", UnixSeconds(1), "{}")
+        );
+    }
+
+    #[test]
+    fn short_and_unmarked_secrets_are_refused_without_being_repeated() {
+        for secret in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2hvcnQ=", "whsec_***"] {
+            let error = WebhookSettings::parse("https://example.com", secret).err().unwrap();
+            assert!(secret.is_empty() || !error.contains(secret), "{error}");
+        }
+    }
+
+    #[test]
+    fn answers_are_sorted_by_what_can_be_done_about_them() {
+        for status in [200, 204, 299] {
+            assert_eq!(judge(status, None), Ok(()));
+        }
+        for status in [408, 425, 429, 500, 503] {
+            assert_eq!(judge(status, Some("7")), retry(&format!("status {status}"), Some(7)));
+        }
+        for status in [301, 400, 401, 404, 410, 422] {
+            assert_eq!(judge(status, None), Err(SendError::Permanent { reason: format!("status {status}") }));
+        }
+        assert_eq!(judge(503, Some("Wed, 21 Oct 2015 07:28:00 GMT")), retry("status 503", None));
+    }
+
+    #[test]
+    fn the_secret_is_not_printed() {
+        let settings = WebhookSettings::parse("https://example.com/hook?token=x", SECRET).unwrap();
+        assert_eq!(format!("{settings:?}"), "WebhookSettings(…)");
+    }
+}
