@@ -1,0 +1,319 @@
+//! `POST /mfa/associate`: a person adds an authenticator.
+//!
+//! Checks, in this order: content type 415, bearer 401, body 400, client 401, scope 403, enrolled 403, quota 429.
+//! The last two are guards of the statement that adds the row, so that nothing can change in between.
+
+use std::rc::Rc;
+
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+
+use super::bearer::authenticate;
+use super::client::Claimed;
+use super::{Failure, Fault};
+use crate::app::App;
+use crate::delivery::{self, Payload};
+use crate::http::errors::{MessageKind, WireError};
+use crate::http::parameters::{Accepted, Parameters, Undecoded};
+use crate::http::request::Request;
+use crate::http::response::{Dialect, Response};
+use crate::mfa::barcode;
+use crate::mfa::binding_code::BindingCode;
+use crate::mfa::enrollment::{Asked, Available, Refused, Rejection, Standing, Wanted, choose};
+use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
+use crate::mfa::one_time_password::TotpSecret;
+use crate::mfa::recovery_code::RecoveryCode;
+use crate::platform::Platform;
+use crate::storage::clients::Client;
+use crate::storage::enrollments::{self, Enrolled, NewEnrollment, NewMessage, message_budget_keys};
+use crate::storage::places;
+use crate::trust::bearer::Bearer;
+use crate::trust::own_tokens::{OobCode, seal_oob_code};
+use crate::types::{ClientId, UnixSeconds};
+
+impl From<Rejection> for WireError {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::UnknownType => Self::UnknownAuthenticatorType,
+            Rejection::UnknownChannel => Self::UnknownOobChannel,
+            Rejection::ChannelsMissing => Self::MissingParameter("oob_channels"),
+            Rejection::NotEnabled(what) => Self::NotEnabled(what),
+            Rejection::PhoneNumberMissing => Self::MissingParameter("phone_number"),
+            Rejection::PhoneNumberInvalid => Self::InvalidPhoneNumber,
+            Rejection::EmailMissing => Self::MissingParameter("email"),
+            Rejection::EmailInvalid => Self::InvalidEmailAddress,
+        }
+    }
+}
+
+/// Answers the request.
+pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
+    match associate(app, request).await {
+        Ok(answer) => Response::json(Dialect::Mfa, &answer),
+        Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
+    }
+}
+
+/// The answer. Absent members are left out: clients choose the class of the answer by what is there.
+#[derive(Debug, Default, Serialize)]
+struct Answer {
+    id: String,
+    authenticator_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    barcode_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qr_svg: Option<String>,
+    /// SDKs read the singular, the reference documents the plural: the same string in both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oob_channel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oob_channels: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oob_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binding_method: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes: Option<[String; 1]>,
+}
+
+async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
+    let body = Undecoded::accept(request, Accepted::Json)?;
+    let bearer = authenticate(app, request).await?;
+    let order = Order::decode(app, request, &body.decode()?, &bearer)?;
+
+    // Twice, because the client's row may have changed since it was cached, or what stood in the way may have gone.
+    for _ in 0..2 {
+        let client = order.client(app, request.received_at, &bearer).await?;
+        require_enroll_scope(&bearer)?;
+        match enroll(app, request.received_at, &order, &bearer, &client).await? {
+            Attempted::Answered(answer) => return Ok(answer),
+            Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
+            Attempted::Refused(Refused::ResolvedMeanwhile) => {}
+            Attempted::Refused(Refused::Spent) => return Err(WireError::InvalidBearer.into()),
+            Attempted::Refused(Refused::AlreadyEnrolled) => return Err(WireError::AlreadyEnrolled.into()),
+            Attempted::Refused(Refused::TooManyAuthenticators) => {
+                return Err(WireError::TooManyAuthenticators.into());
+            }
+            Attempted::Refused(Refused::NoMessageLeft(refusal)) => {
+                return Err(WireError::TooManyMessages(message_kind(order.wanted.kind()), refusal).into());
+            }
+        }
+    }
+    Err(WireError::Unavailable.into())
+}
+
+/// What the request asks for, decoded and checked.
+struct Order {
+    wanted: Wanted,
+    qr_svg: bool,
+    claimed: Claimed,
+    client_id: ClientId,
+}
+
+impl Order {
+    fn decode<P: Platform>(
+        app: &App<P>,
+        request: &Request,
+        parameters: &Parameters,
+        bearer: &Bearer,
+    ) -> Result<Self, WireError> {
+        let verified_email = bearer.identity().verified_email();
+        let asked = Asked {
+            authenticator_types: parameters.required_list("authenticator_types")?,
+            oob_channels: parameters.optional_list("oob_channels")?.unwrap_or_default(),
+            phone_number: parameters.optional("phone_number")?,
+            email: parameters.optional("email")?.or(verified_email),
+        };
+        let claimed = Claimed::decode(request, parameters, false)?;
+        let qr_svg = parameters.flag("qr_svg")?;
+        let available =
+            Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+        let wanted = choose(&asked, &available)?;
+        // A token that names its client stands in for the missing parameter, as most SDKs leave it out.
+        let client_id = match (claimed.client_id(), bearer.client()) {
+            (Some(body), Some(token)) if body != token => return Err(WireError::OtherClient),
+            (Some(id), _) | (None, Some(id)) => id.clone(),
+            (None, None) => return Err(WireError::MissingParameter("client_id")),
+        };
+        Ok(Self { wanted, qr_svg, claimed, client_id })
+    }
+
+    /// The client. Once the body names it, it must authenticate as registered; a token that names it stands for it
+    /// unless the registration demands more.
+    async fn client<P: Platform>(
+        &self,
+        app: &App<P>,
+        now: UnixSeconds,
+        bearer: &Bearer,
+    ) -> Result<Rc<Client>, Failure> {
+        let client = if self.claimed.client_id().is_some() {
+            self.claimed.authenticate(app, now, &self.client_id).await?
+        } else {
+            let client = crate::storage::clients::find(app, now, &self.client_id).await?;
+            client
+                .filter(|client| !client.require_authentication)
+                .ok_or(WireError::Unauthorized { challenge: false })?
+        };
+        if client.accepts_issuer(bearer.user().issuer_name()) {
+            Ok(client)
+        } else {
+            Err(WireError::Unauthorized { challenge: false }.into())
+        }
+    }
+}
+
+/// An mfa_token may enroll by what it is; an access token needs the scope.
+fn require_enroll_scope(bearer: &Bearer) -> Result<(), WireError> {
+    match bearer {
+        Bearer::Access(token) if !token.scopes.contains("enroll") => {
+            Err(WireError::InsufficientScope("enroll"))
+        }
+        _ => Ok(()),
+    }
+}
+
+enum Attempted {
+    Answered(Answer),
+    Refused(Refused),
+}
+
+async fn enroll<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    order: &Order,
+    bearer: &Bearer,
+    client: &Client,
+) -> Result<Attempted, Failure> {
+    let user = bearer.user();
+    let id = AuthenticatorId::generate(order.wanted.kind(), app.platform.random()?);
+    let recovery_code = if app.config.factors.recovery_code {
+        Some(RecoveryCode::generate(app.platform.random()?))
+    } else {
+        None
+    };
+    let expires_at = now.plus(order.wanted.lifetime());
+    let keyring = &app.config.keyring;
+    let mut new = NewEnrollment {
+        id: &id,
+        user,
+        client,
+        transaction: bearer.transaction(),
+        standing: standing(bearer),
+        sealed: String::new(),
+        address_index: None,
+        recovery: match &recovery_code {
+            Some(code) => Some((
+                RecoveryCodeId::generate(app.platform.random()?),
+                keyring.hash(places::RECOVERY_CODE, &[user.as_str(), code.expose()]),
+            )),
+            None => None,
+        },
+        message: None,
+        now,
+        expires_at,
+    };
+    let mut answer = Answer {
+        id: id.as_str().to_owned(),
+        authenticator_type: id.kind().authenticator_type(),
+        ..Answer::default()
+    };
+    match &order.wanted {
+        Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
+        Wanted::Sms(number) | Wanted::Voice(number) => {
+            prepare_message(app, bearer, number.expose(), number.expose(), &mut new, &mut answer)?;
+        }
+        Wanted::Email(address) => {
+            prepare_message(app, bearer, address.expose(), &address.index_form(), &mut new, &mut answer)?;
+        }
+    }
+    match enrollments::add(app, &new).await? {
+        Enrolled::Refused(refused) => Ok(Attempted::Refused(refused)),
+        Enrolled::Added { recovery_issued } => {
+            if let Some(message) = new.message {
+                app.platform.defer(delivery::tell_queue(app, message.delivery_id));
+            }
+            answer.recovery_codes =
+                recovery_code.filter(|_| recovery_issued).map(|code| [code.expose().to_owned()]);
+            Ok(Attempted::Answered(answer))
+        }
+    }
+}
+
+fn standing(bearer: &Bearer) -> Standing {
+    match bearer {
+        // An mfa_token is what a first factor gives; it proves no second one, whatever it says.
+        Bearer::Mfa(token) => Standing { proof_of_mfa: false, issued_at: token.issued_at },
+        Bearer::Access(token) => Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at },
+    }
+}
+
+fn prepare_totp<P: Platform>(
+    app: &App<P>,
+    order: &Order,
+    bearer: &Bearer,
+    new: &mut NewEnrollment<'_>,
+    answer: &mut Answer,
+) -> Result<(), Failure> {
+    let secret = TotpSecret::from_bytes(app.platform.random()?);
+    let place = places::factor(new.id.as_str(), new.user);
+    new.sealed = app.config.keyring.seal(&place, secret.as_bytes(), app.platform.random()?)?;
+
+    let identity = bearer.identity();
+    let label = barcode::label(identity.email.as_deref(), identity.name.as_deref(), new.user.subject());
+    let base32 = secret.to_base32();
+    let uri = barcode::otpauth_uri(&app.config.tenant_name, &label, &base32);
+    if order.qr_svg {
+        answer.qr_svg = barcode::qr_svg(&uri);
+    }
+    answer.secret = Some(base32);
+    answer.barcode_uri = Some(uri);
+    Ok(())
+}
+
+/// `address` is where the message goes, `comparable` the form in which two spellings of it are equal.
+fn prepare_message<P: Platform>(
+    app: &App<P>,
+    bearer: &Bearer,
+    address: &str,
+    comparable: &str,
+    new: &mut NewEnrollment<'_>,
+    answer: &mut Answer,
+) -> Result<(), Failure> {
+    let keyring = &app.config.keyring;
+    let kind = new.id.kind();
+    let limit = app.config.factors.message_limit(kind).ok_or(WireError::NotEnabled(kind.as_str()))?;
+    let code = BindingCode::generate(app.platform.random()?);
+    let delivery_id = HEXLOWER.encode(&app.platform.random::<16>()?);
+
+    let payload = Payload { to: address.to_owned(), code: code.expose().to_owned() };
+    let payload = serde_json::to_vec(&payload).map_err(|_| Fault::Bug("a payload could not be written"))?;
+    let place = places::factor(new.id.as_str(), new.user);
+    new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
+    new.address_index = Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), comparable]));
+    new.message = Some(NewMessage {
+        channel: kind,
+        sealed: keyring.seal(&places::delivery(&delivery_id), &payload, app.platform.random()?)?,
+        code_hash: keyring.hash(places::BINDING_CODE, &[new.id.as_str(), code.expose()]),
+        budget: limit.budget(),
+        budget_keys: message_budget_keys(keyring, kind, new.user, comparable),
+        delivery_id,
+    });
+    let oob_code = OobCode {
+        enrollment: new.id.as_str().to_owned(),
+        user: new.user.clone(),
+        client: new.client.id.clone(),
+        transaction: bearer.transaction().cloned(),
+        expires_at: new.expires_at,
+    };
+    answer.oob_code = Some(seal_oob_code(keyring, &oob_code, app.platform.random()?)?);
+    answer.oob_channel = kind.oob_channel();
+    answer.oob_channels = kind.oob_channel();
+    answer.binding_method = Some("prompt");
+    Ok(())
+}
+
+fn message_kind(kind: Kind) -> MessageKind {
+    if kind == Kind::Email { MessageKind::Email } else { MessageKind::Phone }
+}

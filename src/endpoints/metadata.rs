@@ -1,0 +1,41 @@
+//! `/.well-known/jwks.json` and `/.well-known/openid-configuration`: what others need to verify our tokens and to
+//! find us.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::http::response::{Dialect, Response};
+use crate::platform::Platform;
+
+/// The public keys of `SIGNING_KEY_…` (RFC 7517), those that sign now and those that have signed.
+pub fn key_set<P: Platform>(app: &App<P>) -> Response {
+    Response::new(200, "application/json", app.config.signing_keys.public_jwks()).cacheable()
+}
+
+/// The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414). It names what works and nothing else.
+/// `authorization_endpoint` is required by SDKs that never call it: people log in elsewhere.
+pub fn discovery<P: Platform>(app: &App<P>) -> Response {
+    let base = &app.config.public_url;
+    let document = json!({
+        "issuer": app.config.issuer(),
+        "authorization_endpoint": format!("{base}/authorize"),
+        "token_endpoint": format!("{base}/oauth/token"),
+        "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "response_types_supported": ["token"],
+        "subject_types_supported": ["public"],
+        "grant_types_supported": [
+            "http://auth0.com/oauth/grant-type/mfa-otp",
+            "http://auth0.com/oauth/grant-type/mfa-oob",
+            "http://auth0.com/oauth/grant-type/mfa-recovery-code",
+        ],
+        "token_endpoint_auth_methods_supported":
+            ["none", "client_secret_post", "client_secret_basic", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported":
+            ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": ["openid", "profile", "email"],
+        "claims_supported":
+            ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "azp", "name", "email", "email_verified"],
+    });
+    Response::json(Dialect::OAuth, &document).cacheable()
+}

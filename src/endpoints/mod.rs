@@ -1,0 +1,111 @@
+//! One file for each endpoint, always in the same order: the errors it can end in, how they become wire errors, the
+//! handler, its steps, its tests.
+//!
+//! A request walks straight through: decode → authenticate → decide → store → respond.
+
+pub mod associate;
+pub mod bearer;
+pub mod client;
+pub mod metadata;
+pub mod target;
+pub mod token;
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::http::errors::WireError;
+use crate::http::request::Request;
+use crate::platform::{KeyError, Platform, RandomError, StorageError};
+use crate::storage::keyring::SealError;
+use crate::trust::own_tokens::MintError;
+
+/// Why a request could not be served although nothing was wrong with it.
+#[derive(Debug)]
+pub enum Fault {
+    /// The database failed, or holds something that cannot be read.
+    Storage(StorageError),
+    /// The random source failed.
+    Random,
+    /// A signing key could not be used.
+    Key(KeyError),
+    /// An issuer's keys could not be had.
+    Issuer(String),
+    /// Something that cannot be, unless there is a bug.
+    Bug(&'static str),
+}
+
+impl From<StorageError> for Fault {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<RandomError> for Fault {
+    fn from(_: RandomError) -> Self {
+        Self::Random
+    }
+}
+
+impl From<SealError> for Fault {
+    fn from(_: SealError) -> Self {
+        Self::Bug("the keyring could not seal")
+    }
+}
+
+impl From<MintError> for Fault {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::Random => Self::Random,
+            MintError::Key(error) => Self::Key(error),
+        }
+    }
+}
+
+impl From<KeyError> for Fault {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
+    }
+}
+
+/// Why an endpoint does not answer 200.
+#[derive(Debug)]
+pub enum Failure {
+    /// The client is told this.
+    Refused(WireError),
+    /// The log is told this, and the client that it may try again.
+    Fault(Fault),
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl<T: Into<Fault>> From<T> for Failure {
+    fn from(fault: T) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl Failure {
+    /// What goes over the wire. Faults are logged here, with the request's id.
+    pub fn into_wire<P: Platform>(self, app: &App<P>, request: &Request) -> WireError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Fault(fault) => {
+                let event = json!({
+                    "event": "fault",
+                    "request": request.id,
+                    "path": request.path,
+                    "fault": format!("{fault:?}"),
+                });
+                app.platform.log(event);
+                match fault {
+                    Fault::Bug(_) => WireError::Unexpected,
+                    _ => WireError::Unavailable,
+                }
+            }
+        }
+    }
+}

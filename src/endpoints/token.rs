@@ -1,0 +1,430 @@
+//! `POST /oauth/token`: a code in exchange for tokens, by the three MFA grants.
+//!
+//! The first good code of an enrollment confirms it; a code of an active authenticator verifies. Both take two round
+//! trips (see [`redemptions`]). Tokens are signed between them: a code that has been consumed must not come to
+//! nothing because a signature failed.
+
+use std::rc::Rc;
+
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+
+use super::bearer::refused;
+use super::client::Claimed;
+use super::target::{Target, Wish};
+use super::{Failure, Fault};
+use crate::app::App;
+use crate::http::errors::WireError;
+use crate::http::parameters::{Accepted, Parameters, Undecoded};
+use crate::http::request::Request;
+use crate::http::response::{Dialect, Response};
+use crate::mfa::binding_code::BindingCode;
+use crate::mfa::email_address::EmailAddress;
+use crate::mfa::factor::Kind;
+use crate::mfa::one_time_password::{TotpSecret, matching_step};
+use crate::mfa::recovery_code::RecoveryCode;
+use crate::platform::{Platform, StorageError};
+use crate::storage::clients::Client;
+use crate::storage::places;
+use crate::storage::redemptions::{self, Attempt, Bucket, OobTry, Outcome, Redeemed, Tried};
+use crate::trust::bearer::{Bearer, BearerError, verify_bearer};
+use crate::trust::own_tokens::{self, OobCode, open_oob_code};
+use crate::types::Secret;
+
+/// Answers the request.
+pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
+    match exchange(app, request).await {
+        Ok(answer) => Response::json(Dialect::OAuth, &answer),
+        Err(failure) => Response::error(Dialect::OAuth, &failure.into_wire(app, request)),
+    }
+}
+
+/// A token response (RFC 6749, section 5.1; OpenID Connect Core, section 3.1.3.3).
+#[derive(Debug, Serialize)]
+struct Answer {
+    access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    token_type: &'static str,
+    expires_in: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    scope: String,
+    /// The next recovery code; the one that was sent is dead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_code: Option<String>,
+}
+
+/// What stands behind the answer: one of the MFA grants.
+enum Grant {
+    Otp(Secret),
+    Oob { oob_code: String, binding_code: Secret },
+    RecoveryCode(Secret),
+}
+
+impl Grant {
+    fn decode(grant_type: &str, parameters: &Parameters) -> Result<Self, WireError> {
+        match grant_type {
+            "http://auth0.com/oauth/grant-type/mfa-otp" => Ok(Self::Otp(parameters.required_code("otp")?)),
+            "http://auth0.com/oauth/grant-type/mfa-oob" => Ok(Self::Oob {
+                oob_code: parameters.required("oob_code")?.to_owned(),
+                binding_code: parameters.required_code("binding_code")?,
+            }),
+            "http://auth0.com/oauth/grant-type/mfa-recovery-code" => {
+                Ok(Self::RecoveryCode(Secret::new(parameters.required("recovery_code")?.to_owned())))
+            }
+            _ => Err(WireError::UnsupportedGrantType),
+        }
+    }
+}
+
+async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
+    let parameters = Undecoded::accept(request, Accepted::JsonOrForm)?.decode()?;
+    let grant_type = parameters.required("grant_type")?;
+    let claimed = Claimed::decode(request, &parameters, true)?;
+    let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
+
+    // Twice, because the client's row may have changed since it was cached.
+    for _ in 0..2 {
+        let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        let grant = Grant::decode(grant_type, &parameters)?;
+        let bearer = login(app, request, parameters.required("mfa_token")?, &client).await?;
+        let target = target(app, &parameters, &bearer, &client)?;
+        let id = HEXLOWER.encode(&app.platform.random::<16>()?);
+        let attempt = Attempt {
+            id: &id,
+            user: bearer.user(),
+            client: &client,
+            transaction: bearer.transaction(),
+            now: request.received_at,
+        };
+        let exchange = Exchange { app, attempt, bearer: &bearer, target: &target };
+        match exchange.run(&grant).await? {
+            Some(answer) => return Ok(answer),
+            None => app.isolate.clients.forget(client_id),
+        }
+    }
+    Err(WireError::Unavailable.into())
+}
+
+/// The login that the code completes: an mfa_token, or an access token with scope `enroll`, which may only confirm.
+async fn login<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    token: &str,
+    client: &Rc<Client>,
+) -> Result<Bearer, Failure> {
+    let bearer = match verify_bearer(app, request.received_at, token).await {
+        Ok(bearer) => bearer,
+        Err(BearerError::ExpiredMfaToken) => return Err(WireError::ExpiredMfaToken.into()),
+        Err(error) => return Err(refused(app, request, error, WireError::MalformedMfaToken)),
+    };
+    if bearer.client().is_some_and(|own| own != &client.id) {
+        return Err(WireError::OtherClient.into());
+    }
+    if !client.accepts_issuer(bearer.user().issuer_name()) {
+        return Err(WireError::Unauthorized { challenge: false }.into());
+    }
+    match &bearer {
+        Bearer::Access(token) if !token.scopes.contains("enroll") => {
+            Err(WireError::InsufficientScope("enroll").into())
+        }
+        _ => Ok(bearer),
+    }
+}
+
+fn target<P: Platform>(
+    app: &App<P>,
+    parameters: &Parameters,
+    bearer: &Bearer,
+    client: &Client,
+) -> Result<Target, WireError> {
+    let (audience, scopes) = (parameters.optional("audience")?, parameters.optional("scope")?);
+    match bearer {
+        Bearer::Mfa(token) => {
+            let wish = Wish {
+                login_audience: token.audience.as_deref(),
+                login_scopes: token.scopes.as_ref(),
+                audience,
+                scopes,
+            };
+            Target::resolve(&app.config, client, &wish)
+        }
+        // Confirming gives back what the token was: nothing is widened by it.
+        Bearer::Access(token) => Ok(Target {
+            audience: app.config.mfa_audience(),
+            scopes: token.scopes.filtered(|scope| scope != "openid"),
+        }),
+    }
+}
+
+/// One try of one code.
+struct Exchange<'a, P: Platform> {
+    app: &'a App<P>,
+    attempt: Attempt<'a>,
+    bearer: &'a Bearer,
+    target: &'a Target,
+}
+
+impl<P: Platform> Exchange<'_, P> {
+    /// The answer, or `None` when the client's row has changed and everything is to be looked at again.
+    async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
+        match grant {
+            Grant::Otp(otp) => self.otp(otp).await,
+            Grant::Oob { oob_code, binding_code } => self.oob(oob_code, binding_code).await,
+            Grant::RecoveryCode(code) => self.recovery_code(code).await,
+        }
+    }
+
+    async fn otp(&self, otp: &Secret) -> Result<Option<Answer>, Failure> {
+        let candidates = match redemptions::try_totp(self.app, &self.attempt).await? {
+            Tried::Paid(candidates) => candidates,
+            not_paid => return not_paid.told(),
+        };
+        for candidate in candidates {
+            let secret =
+                self.or_refund(Bucket::Guesses, self.open_totp(&candidate.id, &candidate.sealed)).await?;
+            let Some(step) = matching_step(&secret, otp.expose(), self.attempt.now, candidate.last_step)
+            else {
+                continue;
+            };
+            let resealed = self.resealed(&candidate.id, &candidate.sealed, secret.as_bytes());
+            let resealed = self.or_refund(Bucket::Guesses, resealed).await?;
+            let redeemed = if candidate.pending {
+                Redeemed::Enrollment {
+                    enrollment: &candidate.id,
+                    kind: Kind::Totp,
+                    step,
+                    resealed,
+                    address_indexes: Vec::new(),
+                }
+            } else {
+                Redeemed::Totp { authenticator: &candidate.id, step, resealed }
+            };
+            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp).await;
+        }
+        Err(WireError::InvalidOtp.into())
+    }
+
+    async fn oob(&self, oob_code: &str, binding_code: &Secret) -> Result<Option<Answer>, Failure> {
+        let oob_code = self.accept(oob_code)?;
+        let candidate = match redemptions::try_oob(self.app, &self.attempt, &oob_code.enrollment).await? {
+            Tried::Paid(OobTry::Candidate(candidate)) => candidate,
+            Tried::Paid(OobTry::UsedUp) => {
+                let retry_after = oob_code.expires_at.since(self.attempt.now).max(1);
+                return Err(WireError::TooManyTries { retry_after }.into());
+            }
+            Tried::Paid(OobTry::Gone) => return Err(WireError::ExpiredOobCode.into()),
+            not_paid => return not_paid.told(),
+        };
+        let keyring = &self.app.config.keyring;
+        let matches = match BindingCode::parse(binding_code.expose()) {
+            Some(code) => keyring
+                .hash_matches(places::BINDING_CODE, &[&candidate.id, code.expose()], &candidate.code_hash)
+                .map_err(|_| StorageError::Unreadable("code_hash").into()),
+            None => Ok(false),
+        };
+        if !self.or_refund(Bucket::Guesses, matches).await? {
+            return Err(WireError::InvalidBindingCode.into());
+        }
+        let (resealed, address_indexes) = self
+            .or_refund(Bucket::Guesses, self.address(candidate.kind, &candidate.id, &candidate.sealed))
+            .await?;
+        let redeemed = Redeemed::Enrollment {
+            enrollment: &candidate.id,
+            kind: candidate.kind,
+            step: 0,
+            resealed,
+            address_indexes,
+        };
+        self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode).await
+    }
+
+    async fn recovery_code(&self, code: &Secret) -> Result<Option<Answer>, Failure> {
+        // A recovery code stands for a factor that is lost; it confirms nothing.
+        if self.attempt.transaction.is_none() {
+            return Err(WireError::MalformedMfaToken.into());
+        }
+        let stored = match redemptions::try_recovery_code(self.app, &self.attempt).await? {
+            Tried::Paid(stored) => stored,
+            not_paid => return not_paid.told(),
+        };
+        let (Some(stored), Some(code)) = (stored, RecoveryCode::parse(code.expose())) else {
+            return Err(WireError::InvalidRecoveryCode.into());
+        };
+        let keyring = &self.app.config.keyring;
+        let user = self.attempt.user.as_str();
+        let matches = keyring
+            .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored)
+            .map_err(|_| StorageError::Unreadable("hash").into());
+        if !self.or_refund(Bucket::RecoveryGuesses, matches).await? {
+            return Err(WireError::InvalidRecoveryCode.into());
+        }
+        let random = self.app.platform.random().map_err(Failure::from);
+        let next = RecoveryCode::generate(self.or_refund(Bucket::RecoveryGuesses, random).await?);
+        let redeemed = Redeemed::RecoveryCode {
+            matched: &stored,
+            next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
+        };
+        let answer = self.redeem(Factor::Recovery, &redeemed, WireError::InvalidRecoveryCode).await?;
+        Ok(answer.map(|answer| Answer { recovery_code: Some(next.expose().to_owned()), ..answer }))
+    }
+
+    /// The oob_code, if it is ours, alive, and of this user and client.
+    fn accept(&self, oob_code: &str) -> Result<OobCode, WireError> {
+        let oob_code =
+            open_oob_code(&self.app.config.keyring, oob_code).map_err(|_| WireError::MalformedOobCode)?;
+        if &oob_code.user != self.attempt.user || oob_code.client != self.attempt.client.id {
+            return Err(WireError::OobCodeOfAnotherTransaction);
+        }
+        if oob_code.expires_at <= self.attempt.now {
+            return Err(WireError::ExpiredOobCode);
+        }
+        Ok(oob_code)
+    }
+
+    /// Signs, then consumes. `lost` is what somebody is told whose code another request has just used.
+    async fn redeem(
+        &self,
+        factor: Factor,
+        redeemed: &Redeemed<'_>,
+        lost: WireError,
+    ) -> Result<Option<Answer>, Failure> {
+        let answer = self.or_refund(factor.bucket(), self.sign(factor).await).await?;
+        // Until then the token that is spent could be presented again.
+        let remembered_until = match self.bearer {
+            Bearer::Mfa(token) => token.refused_from,
+            Bearer::Access(token) => token.expires_at,
+        };
+        match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
+            Outcome::Won => Ok(Some(answer)),
+            Outcome::Spent => Err(WireError::SpentMfaToken.into()),
+            Outcome::Lost => Err(lost.into()),
+            Outcome::ClientChanged => {
+                redemptions::refund(self.app, &self.attempt, factor.bucket()).await;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn sign(&self, factor: Factor) -> Result<Answer, Failure> {
+        let methods = self.authentication_methods(factor);
+        let grant = own_tokens::Grant {
+            user: self.attempt.user,
+            client: &self.attempt.client.id,
+            audience: &self.target.audience,
+            scopes: &self.target.scopes,
+            authentication_methods: &methods,
+            authentication_context: None,
+            authenticated_at: self.attempt.now,
+            identity: self.bearer.identity(),
+            // Confirming must not make the token that confirmed live longer.
+            not_after: match self.bearer {
+                Bearer::Access(token) => Some(token.expires_at),
+                Bearer::Mfa(_) => None,
+            },
+        };
+        let access_token = own_tokens::mint_access_token(self.app, self.attempt.now, &grant).await?;
+        let id_token = if self.target.scopes.contains("openid") {
+            Some(own_tokens::mint_id_token(self.app, self.attempt.now, &grant).await?.token)
+        } else {
+            None
+        };
+        Ok(Answer {
+            access_token: access_token.token,
+            id_token,
+            token_type: "Bearer",
+            expires_in: access_token.expires_in,
+            scope: self.target.scopes.to_string(),
+            recovery_code: None,
+        })
+    }
+
+    /// How the user has been authenticated (RFC 8176): the first factor's methods, this one's, and `mfa` when it is
+    /// an independent one.
+    fn authentication_methods(&self, factor: Factor) -> Vec<String> {
+        let first = match self.bearer {
+            Bearer::Mfa(token) => token.first_factors.as_slice(),
+            Bearer::Access(_) => &[],
+        };
+        let mut methods: Vec<String> = first.iter().filter(|method| *method != "mfa").cloned().collect();
+        let (method, independent) = match factor {
+            Factor::Kind(kind) => (kind.amr(), kind.is_independent()),
+            Factor::Recovery => ("recovery", true),
+        };
+        if !methods.iter().any(|own| own == method) {
+            methods.push(method.to_owned());
+        }
+        if independent {
+            methods.push("mfa".to_owned());
+        }
+        methods
+    }
+
+    fn open_totp(&self, id: &str, sealed: &str) -> Result<TotpSecret, Failure> {
+        let place = places::factor(id, self.attempt.user);
+        let secret =
+            self.app.config.keyring.open(&place, sealed).map_err(|_| StorageError::Unreadable("sealed"))?;
+        TotpSecret::from_slice(&secret).ok_or_else(|| StorageError::Unreadable("sealed").into())
+    }
+
+    /// The address sealed anew where that is due, and its indexes under every hash key.
+    fn address(&self, kind: Kind, id: &str, sealed: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+        let place = places::factor(id, self.attempt.user);
+        let keyring = &self.app.config.keyring;
+        let address = keyring.open(&place, sealed).map_err(|_| StorageError::Unreadable("sealed"))?;
+        let text = std::str::from_utf8(&address).map_err(|_| StorageError::Unreadable("sealed"))?;
+        let comparable = if kind == Kind::Email {
+            EmailAddress::parse(text).map_err(|_| StorageError::Unreadable("sealed"))?.index_form()
+        } else {
+            text.to_owned()
+        };
+        let indexes = keyring.hashes(places::ADDRESS, &[self.attempt.user.as_str(), &comparable]);
+        Ok((self.resealed(id, sealed, &address)?, indexes))
+    }
+
+    /// What was sealed with an older key is sealed with the present one whenever it is used.
+    fn resealed(&self, id: &str, sealed: &str, plaintext: &[u8]) -> Result<Option<String>, Failure> {
+        let keyring = &self.app.config.keyring;
+        if keyring.is_current(sealed) {
+            return Ok(None);
+        }
+        let place = places::factor(id, self.attempt.user);
+        Ok(Some(keyring.seal(&place, plaintext, self.app.platform.random()?)?))
+    }
+
+    /// Gives the charge back when what failed was the Worker itself.
+    async fn or_refund<T>(&self, bucket: Bucket, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(Failure::Fault(_)) = &result {
+            redemptions::refund(self.app, &self.attempt, bucket).await;
+        }
+        result
+    }
+}
+
+/// What a code stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Factor {
+    Kind(Kind),
+    Recovery,
+}
+
+impl Factor {
+    const fn bucket(self) -> Bucket {
+        match self {
+            Self::Kind(_) => Bucket::Guesses,
+            Self::Recovery => Bucket::RecoveryGuesses,
+        }
+    }
+}
+
+impl<T> Tried<T> {
+    /// What a charge that was not taken means for the client; `None` asks for another look at the client's row.
+    fn told(self) -> Result<Option<Answer>, Failure> {
+        match self {
+            Self::ClientChanged => Ok(None),
+            Self::Spent => Err(WireError::SpentMfaToken.into()),
+            Self::NoGuessLeft(refusal) => Err(WireError::TooManyFailedCodes(refusal).into()),
+            Self::Paid(_) => Err(Fault::Bug("a paid guess was treated as refused").into()),
+        }
+    }
+}
