@@ -1,0 +1,397 @@
+//! Configuration: one name each, checked at start with an error that names the variable.
+
+use std::rc::Rc;
+
+use crate::delivery::webhook::WebhookSettings;
+use crate::mfa::factor::Factors;
+use crate::storage::keyring::Keyring;
+use crate::trust::http_url::HttpUrl;
+use crate::trust::issuer::{self, TrustedIssuer};
+use crate::trust::signing_keys::{self, SigningKeys};
+
+/// `ACCESS_TOKEN_SECONDS` where it is left out, and its bounds.
+const DEFAULT_ACCESS_TOKEN_SECONDS: i64 = 3600;
+const MINIMUM_ACCESS_TOKEN_SECONDS: i64 = 60;
+const MAXIMUM_ACCESS_TOKEN_SECONDS: i64 = 86_400;
+
+/// Authenticator apps have little room.
+const MAXIMUM_TENANT_NAME: usize = 64;
+
+/// Everything an operator sets, parsed and checked.
+#[derive(Debug)]
+pub struct Config {
+    /// `PUBLIC_URL` without a trailing slash, e.g. `https://mfa.example.com`.
+    pub public_url: String,
+    /// `PUBLIC_URL`'s host with its port, as a `Host` header has it.
+    pub host: String,
+    /// `TENANT_NAME`, what authenticator apps show as issuer (without `:`).
+    pub tenant_name: String,
+    /// `TRUSTED_ISSUERS`.
+    pub trusted_issuers: Vec<Rc<TrustedIssuer>>,
+    /// `FACTORS`: what is switched on, with limits.
+    pub factors: Factors,
+    /// `ENCRYPTION_KEYS`.
+    pub keyring: Keyring,
+    /// `SIGNING_KEY_…` and `ACTIVE_SIGNING_KEY`.
+    pub signing_keys: SigningKeys,
+    /// `ACCESS_TOKEN_SECONDS`: lifetime of access tokens for other audiences than the MFA API.
+    pub access_token_seconds: i64,
+    /// `WEBHOOK_URL` and `WEBHOOK_SECRET`: the provider of out-of-band messages, if any.
+    pub webhook: Option<WebhookSettings>,
+}
+
+impl Config {
+    /// Reads the configuration. `get` gives a variable's value, `names` are the names of all variables that there are,
+    /// among which those of the signing keys are found.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn from_variables(
+        get: impl Fn(&str) -> Option<String>,
+        names: impl IntoIterator<Item = String>,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut read = Reading { get, errors: Vec::new() };
+        let public_url = read.required("PUBLIC_URL", |text| public_url(text));
+        let own = public_url.as_ref().map(|(origin, _)| origin.clone());
+        let tenant_name = read.required("TENANT_NAME", tenant_name);
+        let trusted_issuers =
+            read.required("TRUSTED_ISSUERS", |text| issuer::parse_all(text, own.as_deref()));
+        let factors = read.optional("FACTORS", Factors::parse);
+        let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
+        let signing_keys = read.signing_keys(names);
+        let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
+        let webhook = read.webhook();
+        match (
+            public_url,
+            tenant_name,
+            trusted_issuers,
+            factors,
+            keyring,
+            signing_keys,
+            access_token_seconds,
+            webhook,
+        ) {
+            (
+                Some((public_url, host)),
+                Some(tenant_name),
+                Some(trusted_issuers),
+                Some(factors),
+                Some(keyring),
+                Some(signing_keys),
+                Some(access_token_seconds),
+                Some(webhook),
+            ) => Ok(Self {
+                public_url,
+                host,
+                tenant_name,
+                trusted_issuers,
+                factors,
+                keyring,
+                signing_keys,
+                access_token_seconds,
+                webhook,
+            }),
+            _ => Err(read.errors),
+        }
+    }
+
+    /// The trusted issuer called `name`.
+    #[must_use]
+    pub fn trusted_issuer(&self, name: &str) -> Option<&Rc<TrustedIssuer>> {
+        self.trusted_issuers.iter().find(|issuer| issuer.name == name)
+    }
+
+    /// The issuer of own tokens: `PUBLIC_URL` plus `/`.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("{}/", self.public_url)
+    }
+
+    /// The MFA API's audience: `PUBLIC_URL` plus `/mfa/`.
+    #[must_use]
+    pub fn mfa_audience(&self) -> String {
+        format!("{}/mfa/", self.public_url)
+    }
+
+    /// Whether `audience` means the MFA API; the trailing slash is optional.
+    #[must_use]
+    pub fn is_mfa_audience(&self, audience: &str) -> bool {
+        audience.strip_prefix(&self.public_url).is_some_and(|path| path == "/mfa/" || path == "/mfa")
+    }
+}
+
+/// What is wrong with the configuration, in words for the operator. Never carries a secret's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The variable's name.
+    pub variable: String,
+    /// What is wrong with it and what would be right.
+    pub problem: String,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.variable, self.problem)
+    }
+}
+
+/// The variables as they are read, and what was wrong with them so far. A problem is a sentence whose subject is the
+/// variable.
+struct Reading<G> {
+    get: G,
+    errors: Vec<ConfigError>,
+}
+
+impl<G: Fn(&str) -> Option<String>> Reading<G> {
+    /// A variable that is set to nothing counts as left out.
+    fn value(&self, variable: &str) -> Option<String> {
+        (self.get)(variable).filter(|value| !value.trim().is_empty())
+    }
+
+    fn report(&mut self, variable: &str, problem: String) {
+        self.errors.push(ConfigError { variable: variable.to_owned(), problem });
+    }
+
+    fn required<T>(&mut self, variable: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        match self.value(variable) {
+            Some(value) => self.kept(variable, parse(&value)),
+            None => {
+                self.report(variable, "is missing.".to_owned());
+                None
+            }
+        }
+    }
+
+    fn optional<T>(
+        &mut self,
+        variable: &str,
+        parse: impl FnOnce(Option<&str>) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.value(variable);
+        self.kept(variable, parse(value.as_deref()))
+    }
+
+    fn kept<T>(&mut self, variable: &str, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|problem| self.report(variable, problem)).ok()
+    }
+
+    fn signing_keys(&mut self, names: impl IntoIterator<Item = String>) -> Option<SigningKeys> {
+        let mut names: Vec<_> =
+            names.into_iter().filter(|name| name.starts_with(signing_keys::VARIABLE_PREFIX)).collect();
+        names.sort();
+        names.dedup();
+        let keys: Vec<_> =
+            names.into_iter().filter_map(|name| Some((name.clone(), self.value(&name)?))).collect();
+        let active = self.value("ACTIVE_SIGNING_KEY");
+        match SigningKeys::parse(&keys, active.as_deref()) {
+            Ok(keys) => Some(keys),
+            Err(problems) => {
+                for (variable, problem) in problems {
+                    self.report(&variable, problem);
+                }
+                None
+            }
+        }
+    }
+
+    /// Outer `None` means an error.
+    fn webhook(&mut self) -> Option<Option<WebhookSettings>> {
+        match (self.value("WEBHOOK_URL"), self.value("WEBHOOK_SECRET")) {
+            (None, None) => Some(None),
+            (Some(_), None) => {
+                self.report("WEBHOOK_SECRET", "is missing, but WEBHOOK_URL is set.".to_owned());
+                None
+            }
+            (None, Some(_)) => {
+                self.report("WEBHOOK_URL", "is missing, but WEBHOOK_SECRET is set.".to_owned());
+                None
+            }
+            (Some(url), Some(secrets)) => {
+                if let Err(problem) = HttpUrl::parse_secure(&url) {
+                    self.report("WEBHOOK_URL", format!("must be {problem}."));
+                    return None;
+                }
+                self.kept("WEBHOOK_SECRET", WebhookSettings::parse(&url, &secrets)).map(Some)
+            }
+        }
+    }
+}
+
+/// `PUBLIC_URL` as an origin, and its host.
+fn public_url(text: &str) -> Result<(String, String), String> {
+    let url = HttpUrl::parse_secure(text)
+        .map_err(|problem| format!("must be {problem}, such as https://mfa.example.com."))?;
+    if !matches!(url.path_and_query(), "" | "/") {
+        return Err("must be an origin without a path, such as https://mfa.example.com.".to_owned());
+    }
+    Ok((url.origin(), url.authority().to_owned()))
+}
+
+fn tenant_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.contains(':') || name.chars().any(char::is_control) {
+        return Err(
+            "must not have a colon or control characters: authenticator apps take them amiss.".to_owned()
+        );
+    }
+    if name.chars().count() > MAXIMUM_TENANT_NAME {
+        return Err(format!("must have at most {MAXIMUM_TENANT_NAME} characters."));
+    }
+    Ok(name.to_owned())
+}
+
+fn access_token_seconds(text: Option<&str>) -> Result<i64, String> {
+    let Some(text) = text else { return Ok(DEFAULT_ACCESS_TOKEN_SECONDS) };
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|seconds| (MINIMUM_ACCESS_TOKEN_SECONDS..=MAXIMUM_ACCESS_TOKEN_SECONDS).contains(seconds))
+        .ok_or_else(|| {
+            format!("must be a whole number from {MINIMUM_ACCESS_TOKEN_SECONDS} to {MAXIMUM_ACCESS_TOKEN_SECONDS}.")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{TestIssuer, Variables};
+
+    fn problems(variables: &Variables) -> Vec<(String, String)> {
+        let errors = variables.config().expect_err("flaws");
+        errors.into_iter().map(|error| (error.variable, error.problem)).collect()
+    }
+
+    fn problem(name: &str, value: &str) -> String {
+        let found = problems(&Variables::new().with(name, value));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, name);
+        found[0].1.clone()
+    }
+
+    #[test]
+    fn a_complete_configuration_is_read() {
+        let config = Variables::new().config().unwrap();
+        assert_eq!(config.public_url, "https://mfa.example.com");
+        assert_eq!(config.host, "mfa.example.com");
+        assert_eq!(config.tenant_name, "Example");
+        assert_eq!(config.access_token_seconds, 3600);
+        assert_eq!(config.trusted_issuers.len(), 2);
+        assert_eq!(config.trusted_issuer("idp").unwrap().issuer, "https://idp.example.com/");
+        assert!(config.trusted_issuer("nobody").is_none());
+        assert!(config.webhook.is_none());
+        assert_eq!(config.issuer(), "https://mfa.example.com/");
+        assert_eq!(config.mfa_audience(), "https://mfa.example.com/mfa/");
+        assert!(config.is_mfa_audience("https://mfa.example.com/mfa"));
+        assert!(!config.is_mfa_audience("https://mfa.example.com/mfa/x"));
+    }
+
+    #[test]
+    fn the_public_url_is_an_origin() {
+        for (url, origin, host) in [
+            ("https://mfa.example.com/", "https://mfa.example.com", "mfa.example.com"),
+            ("https://MFA.example.com:8443", "https://mfa.example.com:8443", "mfa.example.com:8443"),
+            ("https://mfa.example.com:443", "https://mfa.example.com", "mfa.example.com"),
+            ("http://localhost:8787", "http://localhost:8787", "localhost:8787"),
+            ("http://127.0.0.1:8787/", "http://127.0.0.1:8787", "127.0.0.1:8787"),
+        ] {
+            let config = Variables::new().with("PUBLIC_URL", url).config().unwrap();
+            assert_eq!((config.public_url.as_str(), config.host.as_str()), (origin, host));
+        }
+        for url in [
+            "http://mfa.example.com",
+            "https://mfa.example.com//",
+            "https://mfa.example.com/mfa",
+            "https://mfa.example.com?x",
+            "https://mfa.example.com#x",
+            "https://user@mfa.example.com",
+            "mfa.example.com",
+            "https://",
+        ] {
+            assert!(problem("PUBLIC_URL", url).starts_with("must be"), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_required_must_be_there() {
+        for name in ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS", "ENCRYPTION_KEYS"] {
+            let missing = (name.to_owned(), "is missing.".to_owned());
+            assert_eq!(problems(&Variables::new().without(name)), [missing.clone()]);
+            assert_eq!(problems(&Variables::new().with(name, " ")), [missing]);
+        }
+        assert_eq!(problems(&Variables::new().without("SIGNING_KEY_A"))[0].0, "SIGNING_KEY_1");
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let variables = Variables::new()
+            .with("PUBLIC_URL", "x")
+            .with("TENANT_NAME", "a:b")
+            .with("TRUSTED_ISSUERS", "[]")
+            .with("FACTORS", "[]")
+            .with("ENCRYPTION_KEYS", "{}")
+            .with("SIGNING_KEY_A", "{}")
+            .with("ACCESS_TOKEN_SECONDS", "soon")
+            .with("WEBHOOK_URL", "https://hook.example.com");
+        let names: Vec<_> = problems(&variables).into_iter().map(|(name, _)| name).collect();
+        let expected = [
+            "PUBLIC_URL",
+            "TENANT_NAME",
+            "TRUSTED_ISSUERS",
+            "FACTORS",
+            "ENCRYPTION_KEYS",
+            "SIGNING_KEY_A",
+            "ACCESS_TOKEN_SECONDS",
+            "WEBHOOK_SECRET",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_tenants_name_fits_into_a_barcode() {
+        for wrong in ["a:b", "a\nb", &"n".repeat(65)] {
+            assert!(problem("TENANT_NAME", wrong).starts_with("must"), "{wrong}");
+        }
+        let config = Variables::new().with("TENANT_NAME", " B\u{e4}ckerei & S\u{f6}hne ").config().unwrap();
+        assert_eq!(config.tenant_name, "B\u{e4}ckerei & S\u{f6}hne");
+    }
+
+    #[test]
+    fn this_server_is_no_trusted_issuer() {
+        let mut own = TestIssuer::new("own");
+        own.url = "https://mfa.example.com/".to_owned();
+        let found = problems(&Variables::new().with_issuers(&[own.entry()]));
+        assert_eq!(found[0].0, "TRUSTED_ISSUERS");
+    }
+
+    #[test]
+    fn access_tokens_live_between_a_minute_and_a_day() {
+        for (text, seconds) in [("60", 60), ("86400", 86_400), (" 900 ", 900)] {
+            let config = Variables::new().with("ACCESS_TOKEN_SECONDS", text).config().unwrap();
+            assert_eq!(config.access_token_seconds, seconds);
+        }
+        for wrong in ["59", "86401", "-1", "1.5", "1h", "99999999999999999999"] {
+            assert!(problem("ACCESS_TOKEN_SECONDS", wrong).starts_with("must be"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_has_an_address_and_a_secret() {
+        let secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let both =
+            Variables::new().with("WEBHOOK_URL", "https://hook.example.com/x").with("WEBHOOK_SECRET", secret);
+        assert!(both.config().unwrap().webhook.is_some());
+        assert_eq!(problems(&both.with("WEBHOOK_URL", "http://hook.example.com"))[0].0, "WEBHOOK_URL");
+        assert_eq!(problems(&Variables::new().with("WEBHOOK_SECRET", secret))[0].0, "WEBHOOK_URL");
+        let only = Variables::new().with("WEBHOOK_URL", "https://hook.example.com");
+        assert_eq!(problems(&only)[0].0, "WEBHOOK_SECRET");
+    }
+
+    #[test]
+    fn errors_read_as_sentences_and_show_no_secret() {
+        let key = "A".repeat(40);
+        let variables = Variables::new().with("ENCRYPTION_KEYS", &format!("{{\"seal\":\"{key}\"}}"));
+        for error in variables.config().unwrap_err() {
+            let sentence = error.to_string();
+            assert!(sentence.starts_with("ENCRYPTION_KEYS ") && !sentence.contains(&key), "{sentence}");
+        }
+    }
+}

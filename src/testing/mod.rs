@@ -1,0 +1,31 @@
+//! A world for native tests: a platform whose clock, randomness, network, cache, queue and database stand still until
+//! the test moves or breaks them.
+//!
+//! ```ignore
+//! let world = FakePlatform::new();
+//! let issuer = TestIssuer::new("idp");
+//! issuer.publish_on(&world);
+//! let app = app(&world);
+//! let answer = block_on(verify_bearer(&app, world.now(), &issuer.mfa_token(&world, "alice")));
+//! ```
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may panic"
+)]
+// Each test takes what it needs.
+#![cfg_attr(test, expect(dead_code, reason = "a toolbox: not every tool has its test yet"))]
+
+pub(crate) mod configuration;
+pub(crate) mod executor;
+pub(crate) mod issuer;
+pub(crate) mod keys;
+pub(crate) mod platform;
+
+pub(crate) use configuration::{Variables, app};
+pub(crate) use executor::{block_on, join_all};
+pub(crate) use issuer::TestIssuer;
+pub(crate) use keys::TestKey;

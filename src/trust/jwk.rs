@@ -1,0 +1,373 @@
+//! Public keys as they stand in a JWK Set (RFC 7517), narrowed to those that are worth importing.
+
+use std::collections::BTreeMap;
+
+use jwt_compact::jwk::JsonWebKey;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::algorithm::{Algorithm, Family};
+
+/// RFC 7518 section 3.3 demands it.
+const MINIMUM_RSA_BITS: usize = 2048;
+/// A verification's cost grows with the square of it, and the key is somebody else's choice.
+const MAXIMUM_RSA_BITS: usize = 8192;
+/// Exponents up to 2^32: larger ones make verification slow and are never used.
+const MAXIMUM_EXPONENT_BYTES: usize = 4;
+/// More keys than any issuer has at once.
+const MAXIMUM_KEYS: usize = 64;
+/// Members that only a private or symmetric key has (RFC 7518 section 6).
+const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// A public key that one of [`Algorithm`]s can use: of sane size, meant for verifying, with no private member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicJwk {
+    /// `kid`.
+    pub key_id: Option<String>,
+    /// `alg`, if the key is for one algorithm only.
+    pub algorithm: Option<Algorithm>,
+    family: Family,
+    material: BTreeMap<String, String>,
+}
+
+impl PublicJwk {
+    /// Reads one entry of a JWK Set.
+    ///
+    /// # Errors
+    /// Why the entry cannot be used.
+    pub fn from_value(entry: &Value) -> Result<Self, UnusableKey> {
+        let members = entry.as_object().ok_or(UnusableKey::NotAnObject)?;
+        // jwt-compact takes an RSA key with `d` but without `p` for a public one.
+        if SECRET_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+            return Err(UnusableKey::Private);
+        }
+        let key_id = match members.get("kid") {
+            None => None,
+            Some(Value::String(id)) => Some(id.clone()),
+            Some(_) => return Err(UnusableKey::Malformed),
+        };
+        let algorithm = match members.get("alg") {
+            None => None,
+            Some(Value::String(name)) => {
+                Some(Algorithm::parse(name).ok_or(UnusableKey::UnsupportedAlgorithm)?)
+            }
+            Some(_) => return Err(UnusableKey::Malformed),
+        };
+        if members.get("use").is_some_and(|usage| usage != "sig") {
+            return Err(UnusableKey::NotForVerifying);
+        }
+        if let Some(operations) = members.get("key_ops") {
+            let operations = operations.as_array().ok_or(UnusableKey::Malformed)?;
+            if !operations.iter().any(|operation| operation == "verify") {
+                return Err(UnusableKey::NotForVerifying);
+            }
+        }
+        let material = JsonWebKey::deserialize(entry).map_err(|_| UnusableKey::Malformed)?;
+        let (family, material) = checked_material(&material)?;
+        if algorithm.is_some_and(|algorithm| algorithm.family() != family) {
+            return Err(UnusableKey::AlgorithmContradictsType);
+        }
+        Ok(Self { key_id, algorithm, family, material })
+    }
+
+    /// Whether a signature by `algorithm` can be checked with this key.
+    #[must_use]
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        self.family == algorithm.family() && self.algorithm.is_none_or(|own| own == algorithm)
+    }
+
+    /// JSON of the key's material alone (`kty` and the public numbers), as an import wants it.
+    #[must_use]
+    pub fn material(&self) -> String {
+        serde_json::to_string(&self.material).unwrap_or_default()
+    }
+}
+
+impl Serialize for PublicJwk {
+    /// A JWK again, with nothing but what was checked.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members: BTreeMap<&str, &str> =
+            self.material.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        if let Some(id) = &self.key_id {
+            members.insert("kid", id);
+        }
+        if let Some(algorithm) = self.algorithm {
+            members.insert("alg", algorithm.as_str());
+        }
+        members.serialize(serializer)
+    }
+}
+
+/// The usable keys of a JWK Set (RFC 7517 section 5). Entries that cannot be used are skipped: one odd key must not
+/// lock out everybody.
+///
+/// # Errors
+/// When the text is no JWK Set, or no entry can be used.
+pub fn parse_set(text: &[u8]) -> Result<Vec<PublicJwk>, UnusableSet> {
+    let document: Value = serde_json::from_slice(text).map_err(|_| UnusableSet::NotJson)?;
+    let entries = document.get("keys").and_then(Value::as_array).ok_or(UnusableSet::NoKeysMember)?;
+    let keys: Vec<_> =
+        entries.iter().filter_map(|entry| PublicJwk::from_value(entry).ok()).take(MAXIMUM_KEYS).collect();
+    if keys.is_empty() { Err(UnusableSet::NoUsableKey) } else { Ok(keys) }
+}
+
+/// Why a JWK was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnusableKey {
+    /// The entry is not a JSON object.
+    NotAnObject,
+    /// A member is missing, has the wrong type or is not base64url.
+    Malformed,
+    /// It holds private or symmetric material.
+    Private,
+    /// `kty` or `crv` is one that no accepted algorithm uses.
+    UnsupportedType,
+    /// `alg` names an algorithm that is not accepted.
+    UnsupportedAlgorithm,
+    /// `alg` and `kty` contradict each other.
+    AlgorithmContradictsType,
+    /// `use` or `key_ops` say that it is for something else.
+    NotForVerifying,
+    /// An RSA modulus under 2048 or over 8192 bits, or even.
+    UnsuitableModulus,
+    /// An RSA exponent that is even, below 3 or over 32 bits.
+    UnsuitableExponent,
+}
+
+/// Why a document is no key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnusableSet {
+    /// It is not JSON.
+    NotJson,
+    /// It has no array called `keys`.
+    NoKeysMember,
+    /// Every entry was skipped.
+    NoUsableKey,
+}
+
+/// The key's family and its public members as text, once its numbers are within bounds.
+fn checked_material(key: &JsonWebKey<'_>) -> Result<(Family, BTreeMap<String, String>), UnusableKey> {
+    let (family, members) = match key {
+        JsonWebKey::Rsa { modulus, public_exponent, .. } => {
+            let modulus = without_leading_zeros(modulus);
+            let exponent = without_leading_zeros(public_exponent);
+            check_rsa_modulus(modulus)?;
+            check_rsa_exponent(exponent)?;
+            (
+                Family::Rsa,
+                vec![("kty", "RSA".to_owned()), ("n", base64url(modulus)), ("e", base64url(exponent))],
+            )
+        }
+        JsonWebKey::EllipticCurve { curve, x, y, .. } if curve == "P-256" => {
+            if x.len() != 32 || y.len() != 32 {
+                return Err(UnusableKey::Malformed);
+            }
+            let curve = ("crv", curve.to_string());
+            (Family::P256, vec![("kty", "EC".to_owned()), curve, ("x", base64url(x)), ("y", base64url(y))])
+        }
+        JsonWebKey::KeyPair { curve, x, .. } if curve == "Ed25519" => {
+            if x.len() != 32 {
+                return Err(UnusableKey::Malformed);
+            }
+            (
+                Family::Ed25519,
+                vec![("kty", "OKP".to_owned()), ("crv", curve.to_string()), ("x", base64url(x))],
+            )
+        }
+        _ => return Err(UnusableKey::UnsupportedType),
+    };
+    Ok((family, members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+}
+
+/// Whether a big-endian RSA modulus without leading zeros is odd and of 2048 to 8192 bits.
+pub(super) fn check_rsa_modulus(modulus: &[u8]) -> Result<(), UnusableKey> {
+    let bits = bit_length(modulus);
+    let odd = modulus.last().is_some_and(|last| last & 1 == 1);
+    if odd && (MINIMUM_RSA_BITS..=MAXIMUM_RSA_BITS).contains(&bits) {
+        Ok(())
+    } else {
+        Err(UnusableKey::UnsuitableModulus)
+    }
+}
+
+/// Whether a big-endian RSA exponent without leading zeros is odd, at least 3 and under 2^32.
+pub(super) fn check_rsa_exponent(exponent: &[u8]) -> Result<(), UnusableKey> {
+    let odd = exponent.last().is_some_and(|last| last & 1 == 1);
+    if odd && exponent != [1] && exponent.len() <= MAXIMUM_EXPONENT_BYTES {
+        Ok(())
+    } else {
+        Err(UnusableKey::UnsuitableExponent)
+    }
+}
+
+/// Some issuers write the sign octet of their big-number library; RFC 7518 section 2 says that it must not be there.
+pub(super) fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+fn bit_length(number: &[u8]) -> usize {
+    let unused = number.first().map_or(0, |first| first.leading_zeros() as usize);
+    number.len().saturating_mul(8).saturating_sub(unused)
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    data_encoding::BASE64URL_NOPAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rsa(bits: usize, exponent: &[u8]) -> Value {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        if !bits.is_multiple_of(8) {
+            modulus[0] = 0xff >> (8 - bits % 8);
+        }
+        json!({ "kty": "RSA", "n": base64url(&modulus), "e": base64url(exponent) })
+    }
+
+    fn with(mut key: Value, name: &str, value: Value) -> Value {
+        key[name] = value;
+        key
+    }
+
+    fn p256() -> Value {
+        json!({ "kty": "EC", "crv": "P-256", "x": base64url(&[1; 32]), "y": base64url(&[2; 32]) })
+    }
+
+    fn ed25519() -> Value {
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(&[3; 32]) })
+    }
+
+    #[test]
+    fn an_rsa_key_fits_every_rsa_algorithm_and_nothing_else() {
+        let key = PublicJwk::from_value(&rsa(2048, &[1, 0, 1])).unwrap();
+        for algorithm in Algorithm::ALL {
+            assert_eq!(key.fits(algorithm), algorithm.family() == Family::Rsa, "{algorithm:?}");
+        }
+        assert!(PublicJwk::from_value(&p256()).unwrap().fits(Algorithm::ES256));
+        assert!(!PublicJwk::from_value(&p256()).unwrap().fits(Algorithm::EdDSA));
+        assert!(PublicJwk::from_value(&ed25519()).unwrap().fits(Algorithm::EdDSA));
+    }
+
+    #[test]
+    fn a_key_for_one_algorithm_is_used_for_that_one_only() {
+        let key = PublicJwk::from_value(&with(rsa(2048, &[3]), "alg", json!("PS256"))).unwrap();
+        assert!(key.fits(Algorithm::PS256));
+        assert!(!key.fits(Algorithm::RS256));
+    }
+
+    #[test]
+    fn a_key_meant_for_something_else_is_not_used() {
+        let encryption = with(rsa(2048, &[1, 0, 1]), "use", json!("enc"));
+        assert_eq!(PublicJwk::from_value(&encryption), Err(UnusableKey::NotForVerifying));
+        let signing_only = with(rsa(2048, &[1, 0, 1]), "key_ops", json!(["sign"]));
+        assert_eq!(PublicJwk::from_value(&signing_only), Err(UnusableKey::NotForVerifying));
+        let no_array = with(rsa(2048, &[1, 0, 1]), "key_ops", json!("verify"));
+        assert_eq!(PublicJwk::from_value(&no_array), Err(UnusableKey::Malformed));
+        let verifying = with(with(rsa(2048, &[1, 0, 1]), "key_ops", json!(["verify"])), "use", json!("sig"));
+        assert!(PublicJwk::from_value(&verifying).is_ok());
+        let oaep = with(rsa(2048, &[1, 0, 1]), "alg", json!("RSA-OAEP"));
+        assert_eq!(PublicJwk::from_value(&oaep), Err(UnusableKey::UnsupportedAlgorithm));
+        let contradiction = with(p256(), "alg", json!("RS256"));
+        assert_eq!(PublicJwk::from_value(&contradiction), Err(UnusableKey::AlgorithmContradictsType));
+    }
+
+    #[test]
+    fn rsa_numbers_have_bounds() {
+        for (bits, fits) in [(1024, false), (2047, false), (2048, true), (8192, true), (8200, false)] {
+            assert_eq!(PublicJwk::from_value(&rsa(bits, &[1, 0, 1])).is_ok(), fits, "{bits}");
+        }
+        for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
+            let key = PublicJwk::from_value(&rsa(2048, exponent));
+            assert_eq!(key, Err(UnusableKey::UnsuitableExponent), "{exponent:?}");
+        }
+        assert!(PublicJwk::from_value(&rsa(2048, &[3])).is_ok());
+        let mut even = vec![0xff; 256];
+        even[255] = 0xfe;
+        let even = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url(&even)));
+        assert_eq!(PublicJwk::from_value(&even), Err(UnusableKey::UnsuitableModulus));
+    }
+
+    #[test]
+    fn a_sign_octet_before_the_modulus_is_dropped_and_does_not_count() {
+        let mut modulus = vec![0];
+        modulus.extend([0xff; 256]);
+        let key = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url(&modulus)));
+        assert_eq!(PublicJwk::from_value(&key), PublicJwk::from_value(&rsa(2048, &[1, 0, 1])));
+        let mut short = vec![0; 128];
+        short.extend([0xff; 128]);
+        let short = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url(&short)));
+        assert_eq!(PublicJwk::from_value(&short), Err(UnusableKey::UnsuitableModulus));
+    }
+
+    #[test]
+    fn private_and_symmetric_keys_are_never_used() {
+        for name in SECRET_MEMBERS {
+            let key = with(rsa(2048, &[1, 0, 1]), name, json!("AQAB"));
+            assert_eq!(PublicJwk::from_value(&key), Err(UnusableKey::Private), "{name}");
+        }
+        let symmetric = json!({ "kty": "oct", "k": "AAAA" });
+        assert_eq!(PublicJwk::from_value(&symmetric), Err(UnusableKey::Private));
+    }
+
+    #[test]
+    fn other_curves_and_broken_points_are_not_used() {
+        let p384 = with(p256(), "crv", json!("P-384"));
+        assert_eq!(PublicJwk::from_value(&p384), Err(UnusableKey::UnsupportedType));
+        let ed448 = with(ed25519(), "crv", json!("Ed448"));
+        assert_eq!(PublicJwk::from_value(&ed448), Err(UnusableKey::UnsupportedType));
+        let short = with(p256(), "x", json!(base64url(&[1; 31])));
+        assert_eq!(PublicJwk::from_value(&short), Err(UnusableKey::Malformed));
+        let short = with(ed25519(), "x", json!(base64url(&[1; 33])));
+        assert_eq!(PublicJwk::from_value(&short), Err(UnusableKey::Malformed));
+    }
+
+    #[test]
+    fn a_set_skips_what_it_cannot_use() {
+        let set = json!({ "keys": [
+            null, 5, "key", {}, { "kty": "RSA" }, { "kty": "RSA", "n": "!", "e": "AQAB" }, { "kty": 1 },
+            { "kty": "oct", "k": "AAAA" }, with(rsa(1024, &[3]), "kid", json!("small")),
+            with(p256(), "kid", json!(7)), with(rsa(2048, &[3]), "kid", json!("good")),
+        ] });
+        let keys = parse_set(set.to_string().as_bytes()).unwrap();
+        assert_eq!(keys.len(), 1);
+        assert_eq!(keys[0].key_id.as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn garbage_and_empty_sets_are_refused() {
+        for (text, problem) in [
+            ("", UnusableSet::NotJson),
+            ("<html>", UnusableSet::NotJson),
+            ("[]", UnusableSet::NoKeysMember),
+            ("{}", UnusableSet::NoKeysMember),
+            (r#"{"keys":{}}"#, UnusableSet::NoKeysMember),
+            (r#"{"keys":[]}"#, UnusableSet::NoUsableKey),
+            (r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#, UnusableSet::NoUsableKey),
+        ] {
+            assert_eq!(parse_set(text.as_bytes()), Err(problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_set_ends_somewhere() {
+        let set = json!({ "keys": vec![rsa(2048, &[3]); 100] });
+        assert_eq!(parse_set(set.to_string().as_bytes()).unwrap().len(), MAXIMUM_KEYS);
+    }
+
+    #[test]
+    fn what_is_kept_reads_back_as_the_same_key_without_anything_else() {
+        let full = json!({ "kty": "EC", "crv": "P-256", "x": base64url(&[1; 32]), "y": base64url(&[2; 32]),
+            "kid": "a", "alg": "ES256", "use": "sig", "x5c": ["MII"], "note": "of the issuer's own" });
+        let key = PublicJwk::from_value(&full).unwrap();
+        let kept = serde_json::to_value(&key).unwrap();
+        assert_eq!(PublicJwk::from_value(&kept).unwrap(), key);
+        assert!(kept.get("x5c").is_none() && kept.get("note").is_none());
+        let material: Value = serde_json::from_str(&key.material()).unwrap();
+        assert_eq!(material, p256());
+    }
+}

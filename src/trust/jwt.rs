@@ -1,0 +1,625 @@
+//! JWTs before anybody vouches for them (RFC 7519, RFC 8725): strict parsing, strict claims, time checks.
+//!
+//! jwt-compact splits the token, reads the header and compares times. What it does not do is done here: a size limit,
+//! the refusal of `crit`, of duplicate claims and of times that are no whole numbers.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use data_encoding::BASE64URL_NOPAD;
+use jwt_compact::{Claims as TimeClaims, TimeOptions, UntrustedToken, ValidationError};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::algorithm::Algorithm;
+use crate::types::{Scopes, TransactionId, UnixSeconds};
+
+/// A longer token is refused before anything of it is read.
+pub const MAXIMUM_TOKEN_BYTES: usize = 8 * 1024;
+
+/// How far an issuer's clock may be off.
+pub const CLOCK_SKEW_SECONDS: i64 = 60;
+
+/// The longest `sub` (OpenID Connect Core 1.0 section 2) and other identifier.
+const MAXIMUM_IDENTIFIER_BYTES: usize = 255;
+
+/// The end of year 9999; later times are mistakes, such as milliseconds.
+const LATEST_TIME: i64 = 253_402_300_799;
+
+/// A JWT whose form is right and whose signature has not been looked at.
+#[derive(Debug)]
+pub struct UntrustedJwt<'a> {
+    token: UntrustedToken<'a, HeaderExtensions>,
+    signing_input: &'a str,
+    algorithm: Algorithm,
+    claims: Claims,
+}
+
+impl<'a> UntrustedJwt<'a> {
+    /// Reads the compact form (RFC 7515 section 7.1).
+    ///
+    /// `jku`, `jwk`, `x5u` and `x5c` are not looked at: where keys come from is the operator's decision alone.
+    ///
+    /// # Errors
+    /// What is wrong with the form.
+    pub fn parse(text: &'a str) -> Result<Self, JwtError> {
+        if text.len() > MAXIMUM_TOKEN_BYTES {
+            return Err(JwtError::TooLong);
+        }
+        let token = UntrustedToken::<HeaderExtensions>::try_from(text).map_err(|error| match error {
+            jwt_compact::ParseError::MalformedHeader(_) => JwtError::MalformedHeader,
+            _ => JwtError::NotAJwt,
+        })?;
+        if token.header().other_fields.critical {
+            return Err(JwtError::CriticalExtension);
+        }
+        let algorithm = Algorithm::parse(token.algorithm()).ok_or(JwtError::UnsupportedAlgorithm)?;
+        let (signing_input, _) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
+        let (_, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
+        let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).map_err(|_| JwtError::NotAJwt)?;
+        let claims = Claims::parse(&payload)?;
+        Ok(Self { token, signing_input, algorithm, claims })
+    }
+
+    /// `alg`.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// `kid`.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.token.header().key_id.as_deref()
+    }
+
+    /// `typ` in lower case and without the optional `application/` (RFC 7515 section 4.1.9).
+    #[must_use]
+    pub fn media_type(&self) -> Option<String> {
+        let written = self.token.header().token_type.as_deref()?.to_ascii_lowercase();
+        Some(written.strip_prefix("application/").map(str::to_owned).unwrap_or(written))
+    }
+
+    /// The claims, which anybody may have written.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The claims, once the signature has been found valid.
+    #[must_use]
+    pub fn into_claims(self) -> Claims {
+        self.claims
+    }
+
+    /// What the signature is over.
+    #[must_use]
+    pub fn signing_input(&self) -> &'a str {
+        self.signing_input
+    }
+
+    /// The signature's bytes.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        self.token.signature_bytes()
+    }
+
+    /// The login that this token stands for: SHA-256 of the signing input. The signature stays out of it, because one
+    /// text can have several valid ones.
+    #[must_use]
+    pub fn transaction(&self) -> TransactionId {
+        TransactionId(BASE64URL_NOPAD.encode(&Sha256::digest(self.signing_input.as_bytes())))
+    }
+}
+
+/// What the header may hold beside what jwt-compact knows.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+struct HeaderExtensions {
+    /// Whether there is a `crit`, whatever it holds: no extension is understood here (RFC 7515 section 4.1.11).
+    #[serde(rename = "crit", default, deserialize_with = "is_present")]
+    critical: bool,
+}
+
+fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+/// The claims that Countersign knows. Claims of others are ignored; a known one of a wrong type makes the token
+/// malformed, JSON's `null` counts as absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// `sub`: 1 to 255 bytes without control characters.
+    pub subject: Option<String>,
+    /// `aud`, a string or an array of strings.
+    pub audiences: Vec<String>,
+    /// `exp`.
+    pub expires_at: Option<UnixSeconds>,
+    /// `nbf`.
+    pub not_before: Option<UnixSeconds>,
+    /// `iat`.
+    pub issued_at: Option<UnixSeconds>,
+    /// `azp`, the client (OpenID Connect Core 1.0 section 2).
+    pub authorized_party: Option<String>,
+    /// `client_id` (RFC 9068 section 2.2).
+    pub client_id: Option<String>,
+    /// `scope`, space-separated or, as some issuers have it, an array.
+    pub scopes: Option<Scopes>,
+    /// `token_use`.
+    pub token_use: Option<String>,
+    /// `amr` (RFC 8176); of issuers that write objects, their `method`.
+    pub authentication_methods: Vec<String>,
+    /// `acr`.
+    pub authentication_context: Option<String>,
+    /// `auth_time`.
+    pub authenticated_at: Option<UnixSeconds>,
+    /// `jti`.
+    pub token_id: Option<String>,
+    /// `email`.
+    pub email: Option<String>,
+    /// `email_verified`; the strings of some issuers count as well.
+    pub email_verified: bool,
+    /// `name`.
+    pub name: Option<String>,
+    /// `phone_number`.
+    pub phone_number: Option<String>,
+    /// `audience` of an mfa_token: what the final token is to be for.
+    pub final_audience: Option<String>,
+}
+
+impl Claims {
+    /// Reads a claims set.
+    ///
+    /// # Errors
+    /// [`JwtError::MalformedClaims`], [`JwtError::DuplicateClaim`], or which claim has a wrong type.
+    pub fn parse(json: &[u8]) -> Result<Self, JwtError> {
+        let UniqueMembers(members) = serde_json::from_slice(json).map_err(|error| {
+            if error.to_string().starts_with(DUPLICATE) {
+                JwtError::DuplicateClaim
+            } else {
+                JwtError::MalformedClaims
+            }
+        })?;
+        let read = Reader(&members);
+        Ok(Self {
+            issuer: read.text("iss")?,
+            subject: read.identifier("sub")?,
+            audiences: read.texts("aud")?,
+            expires_at: read.time("exp")?,
+            not_before: read.time("nbf")?,
+            issued_at: read.time("iat")?,
+            authorized_party: read.identifier("azp")?,
+            client_id: read.identifier("client_id")?,
+            scopes: read.scopes("scope")?,
+            token_use: read.text("token_use")?,
+            authentication_methods: read.methods("amr")?,
+            authentication_context: read.text("acr")?,
+            authenticated_at: read.time("auth_time")?,
+            token_id: read.text("jti")?,
+            email: read.text("email")?,
+            email_verified: read.flag("email_verified")?,
+            name: read.text("name")?,
+            phone_number: read.text("phone_number")?,
+            final_audience: read.text("audience")?,
+        })
+    }
+
+    /// The client that the token names: `azp`, else `client_id`.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.authorized_party.as_deref().or(self.client_id.as_deref())
+    }
+
+    /// Whether `now` is within the token's time, give or take `leeway` seconds: `exp` is required, `nbf` and `iat` must
+    /// not be in the future.
+    ///
+    /// # Errors
+    /// Which of them is not so.
+    pub fn check_times(&self, now: UnixSeconds, leeway: i64) -> Result<(), TimeError> {
+        let instant =
+            |time: UnixSeconds| DateTime::<Utc>::from_timestamp(time.0, 0).ok_or(TimeError::Unreadable);
+        let present = instant(now)?;
+        let options = TimeOptions::new(TimeDelta::seconds(leeway), move || present);
+        let mut times = TimeClaims::empty();
+        times.expiration = Some(instant(self.expires_at.ok_or(TimeError::NoExpiry)?)?);
+        times.validate_expiration(&options).map_err(|_| TimeError::Expired)?;
+        for (start, error) in
+            [(self.not_before, TimeError::NotYetValid), (self.issued_at, TimeError::IssuedInTheFuture)]
+        {
+            times.not_before = start.map(instant).transpose()?;
+            match times.validate_maturity(&options) {
+                Ok(_) | Err(ValidationError::NoClaim(_)) => {}
+                Err(_) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a token's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwtError {
+    /// Over 8 KB.
+    TooLong,
+    /// Not three base64url texts with dots between them.
+    NotAJwt,
+    /// The header is no JSON object with a string `alg`, or a known member has a wrong type.
+    MalformedHeader,
+    /// The header has `crit`.
+    CriticalExtension,
+    /// `alg` is none of [`Algorithm::ALL`].
+    UnsupportedAlgorithm,
+    /// The claims are not a JSON object.
+    MalformedClaims,
+    /// The claims have a member twice.
+    DuplicateClaim,
+    /// This claim has a wrong type or an impossible value.
+    Claim(&'static str),
+}
+
+/// Which time forbids the use of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeError {
+    /// There is no `exp`.
+    NoExpiry,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` is in the future.
+    NotYetValid,
+    /// `iat` is in the future.
+    IssuedInTheFuture,
+    /// A time that no calendar has.
+    Unreadable,
+}
+
+/// How the error of [`UniqueMembers`] begins.
+const DUPLICATE: &str = "duplicate member";
+
+/// A JSON object that has no member twice: with duplicates, two readers could see two different tokens.
+struct UniqueMembers(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueMembers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = UniqueMembers;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueMembers, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(serde::de::Error::custom(DUPLICATE));
+                    }
+                }
+                Ok(UniqueMembers(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// Reads typed claims, each by its name.
+struct Reader<'a>(&'a Map<String, Value>);
+
+impl<'a> Reader<'a> {
+    fn member(&self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, name: &'static str) -> Result<Option<String>, JwtError> {
+        match self.member(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(JwtError::Claim(name)),
+        }
+    }
+
+    fn identifier(&self, name: &'static str) -> Result<Option<String>, JwtError> {
+        let text = self.text(name)?;
+        let is_sane = |text: &String| {
+            (1..=MAXIMUM_IDENTIFIER_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+        };
+        if text.as_ref().is_none_or(is_sane) { Ok(text) } else { Err(JwtError::Claim(name)) }
+    }
+
+    fn texts(&self, name: &'static str) -> Result<Vec<String>, JwtError> {
+        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(JwtError::Claim(name));
+        match self.member(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(text).collect(),
+            Some(value) => Ok(vec![text(value)?]),
+        }
+    }
+
+    fn scopes(&self, name: &'static str) -> Result<Option<Scopes>, JwtError> {
+        let values = self.texts(name)?;
+        Ok(self.member(name).map(|_| Scopes::parse(&values.join(" "))))
+    }
+
+    fn methods(&self, name: &'static str) -> Result<Vec<String>, JwtError> {
+        let method = |value: &Value| {
+            let text = value.as_str().or_else(|| value.get("method").and_then(Value::as_str));
+            text.map(str::to_owned).ok_or(JwtError::Claim(name))
+        };
+        match self.member(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(values)) => values.iter().map(method).collect(),
+            Some(value) => Ok(vec![method(value)?]),
+        }
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, JwtError> {
+        match self.member(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(Value::String(text)) if text == "true" => Ok(true),
+            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(_) => Err(JwtError::Claim(name)),
+        }
+    }
+
+    fn time(&self, name: &'static str) -> Result<Option<UnixSeconds>, JwtError> {
+        let Some(value) = self.member(name) else { return Ok(None) };
+        let seconds = value.as_i64().filter(|seconds| (0..=LATEST_TIME).contains(seconds));
+        seconds.map(|seconds| Some(UnixSeconds(seconds))).ok_or(JwtError::Claim(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        format!(
+            "{}.{}.c2ln",
+            BASE64URL_NOPAD.encode(header.as_bytes()),
+            BASE64URL_NOPAD.encode(claims.as_bytes())
+        )
+    }
+
+    fn header_error(header: &str) -> Option<JwtError> {
+        UntrustedJwt::parse(&token(header, "{}")).err()
+    }
+
+    fn claims(value: Value) -> Result<Claims, JwtError> {
+        Claims::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_token_comes_apart_into_its_pieces() {
+        let text = token(r#"{"alg":"RS256","kid":"k1","typ":"Application/MFA+jwt"}"#, r#"{"sub":"alice"}"#);
+        let jwt = UntrustedJwt::parse(&text).unwrap();
+        assert_eq!(jwt.algorithm(), Algorithm::RS256);
+        assert_eq!(jwt.key_id(), Some("k1"));
+        assert_eq!(jwt.media_type().as_deref(), Some("mfa+jwt"));
+        assert_eq!(jwt.claims().subject.as_deref(), Some("alice"));
+        assert_eq!(jwt.signing_input(), text.strip_suffix(".c2ln").unwrap());
+        assert_eq!(jwt.signature(), b"sig");
+    }
+
+    #[test]
+    fn a_transaction_is_the_signing_input_and_not_the_signature() {
+        let text = token(r#"{"alg":"RS256"}"#, "{}");
+        let other_signature = text.replace(".c2ln", ".c2lm");
+        let transaction = UntrustedJwt::parse(&text).unwrap().transaction();
+        assert_eq!(UntrustedJwt::parse(&other_signature).unwrap().transaction(), transaction);
+        assert_eq!(transaction.as_str().len(), 43);
+        let other = token(r#"{"alg":"RS256"}"#, r#"{"jti":"2"}"#);
+        assert_ne!(UntrustedJwt::parse(&other).unwrap().transaction(), transaction);
+    }
+
+    #[test]
+    fn a_long_token_is_refused_unread() {
+        let fits = "a".repeat(MAXIMUM_TOKEN_BYTES);
+        assert_eq!(UntrustedJwt::parse(&fits).unwrap_err(), JwtError::NotAJwt);
+        assert_eq!(UntrustedJwt::parse(&format!("{fits}a")).unwrap_err(), JwtError::TooLong);
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_refused() {
+        let header = BASE64URL_NOPAD.encode(br#"{"alg":"RS256"}"#);
+        for text in [
+            String::new(),
+            ".".to_owned(),
+            "..".to_owned(),
+            "...".to_owned(),
+            "a.b.c".to_owned(),
+            format!("{header}.e30"),
+            format!("{header}.e30.c2ln.x"),
+            format!("{header}.e30=.c2ln"),
+            format!("{header}.e30.c2ln="),
+            format!("{header}.e30.c2l_!"),
+            format!("{header}.e31.c2ln"),
+            format!(" {header}.e30.c2ln"),
+            format!("{header}.e30.c2ln\n"),
+            "\u{e4}.\u{e4}.\u{e4}".to_owned(),
+        ] {
+            let error = UntrustedJwt::parse(&text).unwrap_err();
+            assert!(matches!(error, JwtError::NotAJwt | JwtError::MalformedHeader), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn only_algorithms_with_a_public_key_are_accepted() {
+        for name in ["none", "NONE", "HS256", "HS384", "rs256", "ES256K", ""] {
+            let error = header_error(&json!({ "alg": name }).to_string());
+            assert_eq!(error, Some(JwtError::UnsupportedAlgorithm), "{name}");
+        }
+        for header in ["{}", r#"{"alg":5}"#, r#"{"alg":null}"#, "[]", "5", r#"{"alg":"RS256","alg":"none"}"#]
+        {
+            assert_eq!(header_error(header), Some(JwtError::MalformedHeader), "{header}");
+        }
+        for algorithm in Algorithm::ALL {
+            assert_eq!(header_error(&json!({ "alg": algorithm.as_str() }).to_string()), None);
+        }
+    }
+
+    #[test]
+    fn crit_is_refused_whatever_it_holds() {
+        for crit in [json!(["exp"]), json!([]), json!(null), json!("b64"), json!({}), json!(false)] {
+            let header = json!({ "alg": "RS256", "crit": crit }).to_string();
+            assert_eq!(header_error(&header), Some(JwtError::CriticalExtension), "{crit}");
+        }
+        let twice = r#"{"alg":"RS256","crit":[],"crit":[]}"#;
+        assert_eq!(header_error(twice), Some(JwtError::MalformedHeader));
+    }
+
+    #[test]
+    fn keys_that_a_token_brings_along_are_not_looked_at() {
+        let header = json!({ "alg": "RS256", "jku": "https://evil.example", "x5u": "https://evil.example",
+            "jwk": { "kty": "oct", "k": "AAAA" }, "x5c": ["MII"], "x5t": "lDpwLQbzRZmu4fjajvn3KWAx1pk" });
+        assert_eq!(header_error(&header.to_string()), None);
+    }
+
+    #[test]
+    fn duplicate_claims_are_refused_known_or_not() {
+        for claims in [
+            r#"{"sub":"a","sub":"b"}"#,
+            r#"{"sub":"a","s\u0075b":"a"}"#,
+            r#"{"x":1,"x":1}"#,
+            r#"{"exp":1,"iat":1,"exp":2}"#,
+        ] {
+            assert_eq!(Claims::parse(claims.as_bytes()), Err(JwtError::DuplicateClaim), "{claims}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_claims_set_is_refused() {
+        let deep = format!("{{\"a\":{}", "[".repeat(5_000));
+        for claims in ["", "[]", "5", "null", "\"\"", "{", r#"{"sub":"a"}x"#, r#"{"sub":"\ud800"}"#, &deep] {
+            assert_eq!(Claims::parse(claims.as_bytes()), Err(JwtError::MalformedClaims), "{claims}");
+        }
+        assert_eq!(Claims::parse(b"{\"sub\":\"\xff\"}"), Err(JwtError::MalformedClaims));
+    }
+
+    #[test]
+    fn each_known_claim_has_its_type() {
+        for name in [
+            "iss",
+            "sub",
+            "azp",
+            "client_id",
+            "token_use",
+            "acr",
+            "jti",
+            "email",
+            "name",
+            "phone_number",
+            "audience",
+        ] {
+            for wrong in [json!(1), json!(true), json!([]), json!({})] {
+                assert_eq!(claims(json!({ name: wrong })), Err(JwtError::Claim(name)), "{name}: {wrong}");
+            }
+            assert!(claims(json!({ name: "text" })).is_ok(), "{name}");
+            assert!(claims(json!({ name: null })).is_ok(), "{name}");
+        }
+        for wrong in [json!(1), json!([1]), json!(["a", null]), json!({})] {
+            assert_eq!(claims(json!({ "aud": wrong })), Err(JwtError::Claim("aud")), "{wrong}");
+            assert_eq!(claims(json!({ "scope": wrong })), Err(JwtError::Claim("scope")), "{wrong}");
+            assert_eq!(claims(json!({ "amr": wrong })), Err(JwtError::Claim("amr")), "{wrong}");
+        }
+        for wrong in [json!(1), json!("yes"), json!([])] {
+            assert_eq!(
+                claims(json!({ "email_verified": wrong })),
+                Err(JwtError::Claim("email_verified")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_whole_number_of_this_era() {
+        for name in ["exp", "nbf", "iat", "auth_time"] {
+            for wrong in [
+                "1.5",
+                "1.0",
+                "1e9",
+                "1893456000000",
+                "-1",
+                "99999999999999999999",
+                "1e400",
+                "\"1893456000\"",
+                "true",
+                "[1]",
+            ] {
+                let json = format!("{{\"{name}\":{wrong}}}");
+                let error = Claims::parse(json.as_bytes()).unwrap_err();
+                assert!(matches!(error, JwtError::Claim(_) | JwtError::MalformedClaims), "{json}");
+            }
+            assert!(claims(json!({ name: LATEST_TIME })).is_ok());
+            assert_eq!(claims(json!({ name: LATEST_TIME + 1 })), Err(JwtError::Claim(name)));
+        }
+    }
+
+    #[test]
+    fn identifiers_are_short_and_printable() {
+        for name in ["sub", "azp", "client_id"] {
+            for wrong in ["", "a\0b", "a\nb", &"a".repeat(256)] {
+                assert_eq!(claims(json!({ name: wrong })), Err(JwtError::Claim(name)), "{name} {wrong:?}");
+            }
+            assert!(claims(json!({ name: "a".repeat(255) })).is_ok());
+        }
+    }
+
+    #[test]
+    fn dialects_of_well_known_issuers_are_understood() {
+        let read = claims(json!({
+            "aud": "one", "scope": ["a", "b"], "email_verified": "true",
+            "amr": [{ "method": "password", "timestamp": 1 }, "otp"],
+        }))
+        .unwrap();
+        assert_eq!(read.audiences, ["one"]);
+        assert_eq!(read.scopes.unwrap().to_string(), "a b");
+        assert!(read.email_verified);
+        assert_eq!(read.authentication_methods, ["password", "otp"]);
+        let read = claims(json!({ "aud": ["one", "two"], "scope": "a  b a", "amr": "pwd" })).unwrap();
+        assert_eq!(read.audiences, ["one", "two"]);
+        assert_eq!(read.scopes.unwrap().to_string(), "a b");
+        assert_eq!(read.authentication_methods, ["pwd"]);
+        assert_eq!(claims(json!({})).unwrap(), Claims::default());
+    }
+
+    #[test]
+    fn azp_names_the_client_before_client_id_does() {
+        assert_eq!(claims(json!({ "azp": "a", "client_id": "b" })).unwrap().client(), Some("a"));
+        assert_eq!(claims(json!({ "client_id": "b" })).unwrap().client(), Some("b"));
+        assert_eq!(claims(json!({})).unwrap().client(), None);
+    }
+
+    #[test]
+    fn times_are_checked_with_a_minute_of_skew() {
+        let now = UnixSeconds(1_893_456_000);
+        let check = |value: Value| claims(value).unwrap().check_times(now, CLOCK_SKEW_SECONDS);
+        assert_eq!(check(json!({})), Err(TimeError::NoExpiry));
+        assert_eq!(check(json!({ "exp": now.0 - 60 })), Ok(()));
+        assert_eq!(check(json!({ "exp": now.0 - 61 })), Err(TimeError::Expired));
+        let exp = now.0 + 600;
+        assert_eq!(check(json!({ "exp": exp, "nbf": now.0 + 60, "iat": now.0 + 60 })), Ok(()));
+        assert_eq!(check(json!({ "exp": exp, "nbf": now.0 + 61 })), Err(TimeError::NotYetValid));
+        assert_eq!(check(json!({ "exp": exp, "iat": now.0 + 61 })), Err(TimeError::IssuedInTheFuture));
+    }
+
+    #[test]
+    fn no_token_whatever_makes_the_parser_fail_otherwise_than_by_an_error() {
+        let mut random = crate::testing::platform::SeededRandom::new(7);
+        let good =
+            token(r#"{"alg":"RS256","kid":"a"}"#, r#"{"exp":1893456000,"aud":["a"],"amr":[{"method":"x"}]}"#);
+        for _ in 0..2_000 {
+            let mut noise = [0; 4];
+            random.fill(&mut noise);
+            let mut bytes = good.clone().into_bytes();
+            let at = usize::from(noise[0]) % bytes.len();
+            bytes[at] = noise[1] & 0x7f;
+            bytes.truncate(bytes.len() - usize::from(noise[2]) % 8);
+            let _ = UntrustedJwt::parse(&String::from_utf8(bytes).unwrap()).map(|jwt| jwt.transaction());
+        }
+    }
+}
