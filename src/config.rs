@@ -51,7 +51,7 @@ impl Config {
         names: impl IntoIterator<Item = String>,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut read = Reading { get, errors: Vec::new() };
-        let public_url = read.required("PUBLIC_URL", |text| public_url(text));
+        let public_url = read.required("PUBLIC_URL", public_url);
         let own = public_url.as_ref().map(|(origin, _)| origin.clone());
         let tenant_name = read.required("TENANT_NAME", tenant_name);
         let trusted_issuers =
@@ -313,9 +313,9 @@ mod tests {
     #[test]
     fn what_is_required_must_be_there() {
         for name in ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS", "ENCRYPTION_KEYS"] {
-            let missing = (name.to_owned(), "is missing.".to_owned());
-            assert_eq!(problems(&Variables::new().without(name)), [missing.clone()]);
-            assert_eq!(problems(&Variables::new().with(name, " ")), [missing]);
+            for variables in [Variables::new().without(name), Variables::new().with(name, " ")] {
+                assert_eq!(problems(&variables), [(name.to_owned(), "is missing.".to_owned())]);
+            }
         }
         assert_eq!(problems(&Variables::new().without("SIGNING_KEY_A"))[0].0, "SIGNING_KEY_1");
     }

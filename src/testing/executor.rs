@@ -69,7 +69,9 @@ pub(crate) async fn yield_now() {
 
 /// Work that goes on after the response.
 #[derive(Default, Clone)]
-pub(crate) struct Deferred(Rc<RefCell<Vec<Pin<Box<dyn Future<Output = ()>>>>>>);
+pub(crate) struct Deferred(Rc<RefCell<Vec<Work>>>);
+
+type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Deferred {
     pub(crate) fn push(&self, work: impl Future<Output = ()> + 'static) {

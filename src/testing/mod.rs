@@ -8,16 +8,8 @@
 //! let app = app(&world);
 //! let answer = block_on(verify_bearer(&app, world.now(), &issuer.mfa_token(&world, "alice")));
 //! ```
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "tests may panic"
-)]
-// Each test takes what it needs.
-#![cfg_attr(test, expect(dead_code, reason = "a toolbox: not every tool has its test yet"))]
+#![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
+#![expect(dead_code, reason = "a toolbox: not every tool has its test yet")]
 
 pub(crate) mod configuration;
 pub(crate) mod executor;

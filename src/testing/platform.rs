@@ -543,7 +543,7 @@ fn run_statement(database: &Connection, sql: &str, parameters: &[Value]) -> Resu
     assert!(parameters.len() <= MAXIMUM_PARAMETERS, "D1 binds at most 100 values a statement");
     let failed = |error: rusqlite::Error| StorageError::Database(error.to_string());
     let mut statement = database.prepare(sql).map_err(failed)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters)).map_err(failed)?;
     let mut result = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {

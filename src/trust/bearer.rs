@@ -936,9 +936,10 @@ mod tests {
         let removed = OwnMfaToken { user: UserId::new("removed", "alice"), ..scene.own_mfa_token() };
         assert_eq!(scene.verify(&scene.seal(&removed)), Err(BearerError::UnknownUser));
         let text = scene.seal(&scene.own_mfa_token());
-        let middle = text.len() / 2;
-        let other = if text.as_bytes()[middle] == b'A' { "B" } else { "A" };
-        let changed = format!("{}{other}{}", &text[..middle], &text[middle + 1..]);
+        let mut changed = text.into_bytes();
+        let middle = changed.len() / 2;
+        changed[middle] = if changed[middle] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
         assert_eq!(scene.verify(&changed), Err(BearerError::Unreadable(Unreadable::Malformed)));
         assert_eq!(scene.verify(MFA_TOKEN_PREFIX), Err(BearerError::Unreadable(Unreadable::Malformed)));
     }

@@ -305,7 +305,13 @@ mod tests {
 
     #[test]
     fn a_wrong_secret_is_refused() {
-        for wrong in [&SECRET[1..], &SECRET.to_uppercase(), &hash(SECRET), "x", &format!("{SECRET}0")] {
+        for wrong in [
+            SECRET.trim_start_matches('5'),
+            &SECRET.to_uppercase(),
+            &hash(SECRET),
+            "x",
+            &format!("{SECRET}0"),
+        ] {
             let refused = Err(ClientAuthenticationError::WrongSecret);
             assert_eq!(check(&confidential(), &by_post(wrong)), refused);
             assert_eq!(check(&confidential(), &by_basic("app", wrong)), refused);

@@ -223,9 +223,8 @@ mod tests {
 
     fn rsa(bits: usize, exponent: &[u8]) -> Value {
         let mut modulus = vec![0xff; bits.div_ceil(8)];
-        if !bits.is_multiple_of(8) {
-            modulus[0] = 0xff >> (8 - bits % 8);
-        }
+        let unused_bits = bits.next_multiple_of(8).abs_diff(bits);
+        modulus[0] = 0xff_u8 >> unused_bits;
         json!({ "kty": "RSA", "n": base64url(&modulus), "e": base64url(exponent) })
     }
 
