@@ -14,7 +14,8 @@ use crate::platform::{FetchError, OutboundRequest, OutboundResponse, Platform};
 
 /// Reads a request: the headers that are used, and the body as far as it may go.
 pub(super) async fn read(mut request: worker::Request, platform: &Workers) -> Request {
-    let url = request.url().ok();
+    let url = request.inner().url();
+    let url = Address::of(&url);
     let headers = request.headers().clone();
     let header = |name: &str| headers.get(name).ok().flatten();
     let method = match request.method() {
@@ -34,9 +35,9 @@ pub(super) async fn read(mut request: worker::Request, platform: &Workers) -> Re
         id: platform.random::<12>().map_or_else(|_| String::new(), |bytes| HEXLOWER.encode(&bytes)),
         received_at: platform.now(),
         method,
-        host: url.as_ref().map(host).unwrap_or_default(),
-        path: request.path(),
-        query: url.as_ref().and_then(|url| url.query()).unwrap_or_default().to_owned(),
+        host: url.host.to_owned(),
+        path: url.path.to_owned(),
+        query: url.query.to_owned(),
         headers: Headers {
             authorization: header("authorization"),
             content_type: header("content-type"),
@@ -46,10 +47,24 @@ pub(super) async fn read(mut request: worker::Request, platform: &Workers) -> Re
     }
 }
 
-/// The host as a `Host` header has it: with the port, unless it is the scheme's own.
-fn host(url: &worker::Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+/// The parts of a request's URL. The runtime has parsed and normalised it, so that cutting it is enough; a URL parser
+/// would bring the tables of internationalised domain names, a third of the bundle.
+struct Address<'a> {
+    /// With the port, unless it is the scheme's own, as a `Host` header has it.
+    host: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn of(url: &'a str) -> Self {
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let without_fragment = after_scheme.split_once('#').map_or(after_scheme, |(before, _)| before);
+        let (location, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
+        let path_start = location.find('/').unwrap_or(location.len());
+        let (host, path) = location.split_at_checked(path_start).unwrap_or((location, ""));
+        Self { host, path: if path.is_empty() { "/" } else { path }, query }
+    }
 }
 
 async fn body(request: &mut worker::Request, announced: Option<usize>) -> Body {
