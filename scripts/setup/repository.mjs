@@ -17,3 +17,6 @@ export function toolCache(environment = process.env) {
   const home = environment.XDG_CACHE_HOME || join(homedir(), ".cache");
   return resolve(environment.COUNTERSIGN_CACHE || join(home, "countersign"));
 }
+
+/** A path that somebody typed: npm runs scripts in the repository's root, wherever it was called. */
+export const fromCaller = (path) => resolve(process.env.INIT_CWD ?? process.cwd(), path);

@@ -1,0 +1,119 @@
+// `npm run clients`: the registry of who may call.
+import { randomBytes, randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { readArguments } from "./clients/arguments.mjs";
+import { publicKeySet } from "./clients/public-keys.mjs";
+import { checkedHours, checkedSecret, hasSecret, registration, secretHash } from "./clients/registration.mjs";
+import { insertClient, listClients, removeClient, rotateSecret, showClient } from "./clients/statements.mjs";
+import { execute } from "./database.mjs";
+import { fromCaller } from "./setup/repository.mjs";
+import { Failure, runMain } from "./terminal/failure.mjs";
+
+const commands = { add, list, show, "rotate-secret": rotate, remove };
+
+await runMain(async () => {
+  const { command, ...rest } = readArguments(process.argv.slice(2));
+  await commands[command](rest);
+});
+
+async function add({ given, audiences, where }) {
+  const fresh = { id: freshId(), secret: freshSecret(), version: firstVersion() };
+  const jwks = given.jwks === undefined ? undefined : publicKeySet(fileText(given.jwks), given.jwks);
+  const { row, secret } = registration({ given, audiences, jwks, fresh, now: now() });
+  await execute(insertClient(row), where);
+  console.log(`client_id      ${row.id}`);
+  if (secret !== undefined) tellSecret(secret);
+}
+
+async function list({ where }) {
+  const clients = await execute(listClients(), where);
+  if (clients.length === 0) console.log("No clients yet: `npm run clients -- add` makes one.");
+  const width = Math.max(...clients.map(({ id }) => id.length));
+  for (const { id, authentication, name } of clients) console.log(`${id.padEnd(width)}  ${authentication.padEnd(15)}  ${name}`);
+}
+
+async function show({ id, where }) {
+  const { jwks, origins, issuers, audiences, require_authentication, has_secret, previous_secret_expires_at, created_at, ...client } =
+    await existing(id, where);
+  const until = previous_secret_expires_at > now() ? previous_secret_expires_at : null;
+  console.log(
+    JSON.stringify(
+      {
+        ...client,
+        jwks: jwks && JSON.parse(jwks),
+        origins: JSON.parse(origins),
+        issuers: JSON.parse(issuers),
+        audiences: JSON.parse(audiences),
+        require_authentication: require_authentication === 1,
+        has_secret: has_secret === 1,
+        previous_secret_until: until && isoTime(until),
+        created_at: isoTime(created_at),
+      },
+      null,
+      2,
+    ),
+  );
+}
+
+async function rotate({ id, given, where }) {
+  const hours = checkedHours(given["keep-hours"] ?? "24");
+  const secret = given.secret === undefined ? freshSecret() : checkedSecret(given.secret);
+  const { authentication } = await existing(id, where);
+  if (!hasSecret(authentication)) throw new Failure(`Client "${id}" has no secret: it authenticates by ${authentication}.`);
+  const keepUntil = hours === 0 ? null : now() + hours * 3600;
+  await execute(rotateSecret(id, secretHash(secret), keepUntil), where);
+  console.log(keepUntil ? `The secret before stays valid until ${isoTime(keepUntil)}.` : "The secret before is not valid any more.");
+  tellSecret(secret);
+}
+
+async function remove({ id, where }) {
+  const removed = await execute(removeClient(id), where);
+  if (removed.length === 0) throw unknown(id);
+  console.log(`Client "${id}" is removed.`);
+}
+
+async function existing(id, where) {
+  const [client] = await execute(showClient(id), where);
+  if (!client) throw unknown(id);
+  return client;
+}
+
+function unknown(id) {
+  return new Failure(`There is no client "${id}": \`npm run clients -- list\` shows all of them.`);
+}
+
+function tellSecret(secret) {
+  console.log(`client_secret  ${secret}`);
+  console.log("Keep the secret now: only its hash is stored.");
+}
+
+function fileText(path) {
+  try {
+    return readFileSync(fromCaller(path), "utf8");
+  } catch (error) {
+    throw new Failure(`${path} cannot be read (${error.code}).`);
+  }
+}
+
+// 32 letters and digits, as SDKs and their users know client ids.
+function freshId() {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  return Array.from({ length: 32 }, () => alphabet[randomInt(alphabet.length)]).join("");
+}
+
+function freshSecret() {
+  return randomBytes(32).toString("hex");
+}
+
+// Random, so that removing a client and adding it again never repeats a version that somebody remembers.
+function firstVersion() {
+  return randomInt(1, 2 ** 31);
+}
+
+function now() {
+  return Math.floor(Date.now() / 1000);
+}
+
+function isoTime(seconds) {
+  return new Date(seconds * 1000).toISOString().replace(".000", "");
+}

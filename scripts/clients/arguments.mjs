@@ -1,0 +1,79 @@
+// The command line of `npm run clients`, read but not yet judged.
+import { parseArgs } from "node:util";
+import { Failure } from "../terminal/failure.mjs";
+
+export const USAGE = `Who may call Countersign.
+
+  npm run clients -- add --name NAME --auth none|post|basic|private_key_jwt [--id ID] [--secret SECRET]
+      [--jwks FILE | --jwks-uri URL] [--origin URL]… [--issuer NAME]… [--audience URL [--scope "a b"]]…
+      [--require-authentication]
+  npm run clients -- list
+  npm run clients -- show ID
+  npm run clients -- rotate-secret ID [--keep-hours HOURS] [--secret SECRET]
+  npm run clients -- remove ID
+
+  --origin      where its pages are served from, for CORS
+  --issuer      a trusted issuer whose tokens may name it; without, all of them may
+  --audience    an API its tokens may be for, the first one being the default; --scope says what they may carry there
+  --keep-hours  how long the secret before stays valid (24)
+  --remote      the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
+
+const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" }, database: { type: "string" } };
+const OPTIONS = {
+  add: {
+    name: { type: "string" },
+    auth: { type: "string" },
+    id: { type: "string" },
+    secret: { type: "string" },
+    jwks: { type: "string" },
+    "jwks-uri": { type: "string" },
+    origin: { type: "string", multiple: true },
+    issuer: { type: "string", multiple: true },
+    audience: { type: "string", multiple: true },
+    scope: { type: "string", multiple: true },
+    "require-authentication": { type: "boolean" },
+  },
+  list: {},
+  show: {},
+  "rotate-secret": { "keep-hours": { type: "string" }, secret: { type: "string" } },
+  remove: {},
+};
+const TAKES_ID = ["show", "rotate-secret", "remove"];
+
+/**
+ * @param {string[]} args what follows `npm run clients --`
+ * @returns {{ command: string, id?: string, given: object, audiences: { audience: string, scopes: string[] }[], where: object }}
+ */
+export function readArguments(args) {
+  const [command, ...rest] = args;
+  const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
+  if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);
+  const { values, positionals, tokens } = parse(rest, { ...options, ...WHERE });
+  const takesId = TAKES_ID.includes(command);
+  if (positionals.length !== (takesId ? 1 : 0)) {
+    throw new Failure(takesId ? `${command} takes the id of one client.` : `${command} takes no "${positionals[0]}".`);
+  }
+  if (values.remote && values["persist-to"]) throw new Failure("--persist-to is about the local database: leave it out with --remote.");
+  const { remote, "persist-to": persistTo, database, ...given } = values;
+  return { command, id: positionals[0], given, audiences: withTheirScopes(tokens), where: { remote, persistTo, database } };
+}
+
+function parse(args, options) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true, tokens: true });
+  } catch (error) {
+    throw new Failure(`${error.message.split(". ")[0]}.`);
+  }
+}
+
+// Each --scope belongs to the --audience before it.
+function withTheirScopes(tokens) {
+  const audiences = [];
+  for (const token of tokens) {
+    if (token.name === "audience") audiences.push({ audience: token.value, scopes: [] });
+    if (token.name !== "scope") continue;
+    if (audiences.length === 0) throw new Failure("--scope must follow the --audience that it is about.");
+    audiences.at(-1).scopes.push(...token.value.split(/\s+/).filter(Boolean));
+  }
+  return audiences;
+}

@@ -1,0 +1,67 @@
+// The SQL of `npm run clients`. `wrangler d1 execute` takes no parameters, so values become literals, all by `literal`.
+import { Failure } from "../terminal/failure.mjs";
+
+// Everything but hashes: nobody needs to read those.
+const SHOWN = [
+  "id",
+  "name",
+  "authentication",
+  "jwks",
+  "jwks_uri",
+  "origins",
+  "issuers",
+  "audiences",
+  "require_authentication",
+  "created_at",
+  "secret_hash IS NOT NULL AS has_secret",
+  "previous_secret_expires_at",
+].join(", ");
+
+/** A value as an SQL literal. */
+export function literal(value) {
+  if (value === null) return "NULL";
+  if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
+  if (typeof value !== "string") throw new TypeError("only texts, whole numbers and null can be written into SQL");
+  // SQLite's text ends at a NUL in some places and not in others.
+  if (value.includes("\0")) throw new Failure("A value must not contain the character NUL.");
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+/** Adds a client; fails where its id is taken. */
+export function insertClient(row) {
+  return `INSERT INTO clients (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")}) RETURNING id`;
+}
+
+/** Adds a client or makes it what the row says. Only a change raises the version, so that repeating changes nothing. */
+export function putClient({ id, version, created_at, ...rest }) {
+  const columns = Object.keys(rest);
+  const changes = columns.map((column) => `${column} = excluded.${column}`);
+  const differs = columns.map((column) => `clients.${column} IS NOT excluded.${column}`);
+  return (
+    `INSERT INTO clients (${["id", "version", "created_at", ...columns].join(", ")}) ` +
+    `VALUES (${[id, version, created_at, ...Object.values(rest)].map(literal).join(", ")}) ` +
+    `ON CONFLICT (id) DO UPDATE SET version = clients.version + 1, ${changes.join(", ")} WHERE ${differs.join(" OR ")}`
+  );
+}
+
+export function listClients() {
+  return `SELECT ${SHOWN} FROM clients ORDER BY name, id`;
+}
+
+export function showClient(id) {
+  return `SELECT ${SHOWN} FROM clients WHERE id = ${literal(id)}`;
+}
+
+/** A new secret; the one before stays valid until `keepUntil` (seconds since 1970), or not at all where that is null. */
+export function rotateSecret(id, secretHash, keepUntil) {
+  const previous = keepUntil === null ? "NULL" : "secret_hash";
+  return (
+    `UPDATE clients SET previous_secret_hash = ${previous}, previous_secret_expires_at = ${literal(keepUntil)}, ` +
+    `secret_hash = ${literal(secretHash)}, version = version + 1 ` +
+    `WHERE id = ${literal(id)} AND authentication IN ('post', 'basic') RETURNING id`
+  );
+}
+
+export function removeClient(id) {
+  return `DELETE FROM clients WHERE id = ${literal(id)} RETURNING id`;
+}

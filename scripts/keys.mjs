@@ -1,0 +1,16 @@
+// Keys of a deployment, made fresh: for .dev.vars and for an account that has none yet.
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+
+/** A value of ENCRYPTION_KEYS: one key to seal with, one to hash with. */
+export function freshEncryptionKeys() {
+  const key = () => randomBytes(32).toString("base64url");
+  return JSON.stringify({ seal: { use: "s1", keys: { s1: key() } }, hash: { use: "h1", keys: { h1: key() } } });
+}
+
+/** A value of SIGNING_KEY_…: a private RSA key as JWK, named by its thumbprint (RFC 7638). */
+export function freshSigningKey() {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwk = privateKey.export({ format: "jwk" });
+  const kid = createHash("sha256").update(JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n })).digest("base64url");
+  return JSON.stringify({ ...jwk, kid, alg: "RS256", use: "sig" });
+}
