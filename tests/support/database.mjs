@@ -11,17 +11,14 @@ export async function dump(database, only) {
     .map(({ name }) => name)
     .filter((name) => !only || only.includes(name))
     .sort();
-  const rows = await Promise.all(
-    tables.map(async (table) => (await database.prepare(`SELECT * FROM "${table}"`).all()).results),
-  );
-  return Object.fromEntries(tables.map((table, index) => [table, rows[index]]));
+  const answers = await database.batch(tables.map((table) => database.prepare(`SELECT * FROM "${table}"`)));
+  return Object.fromEntries(tables.map((table, index) => [table, answers[index].results]));
 }
 
 export async function rows(database, sql, ...values) {
-  return (
-    await database
-      .prepare(sql)
-      .bind(...values)
-      .all()
-  ).results;
+  const answer = await database
+    .prepare(sql)
+    .bind(...values)
+    .all();
+  return answer.results;
 }

@@ -22,12 +22,12 @@ export function decode(token) {
   return { header: JSON.parse(header), claims: JSON.parse(claims) };
 }
 
-/** A key pair for `alg`: the private key to sign with, and the public JWK to publish. */
-export function signingPair(alg, kid, { bits = 2048, use = "sig", ...members } = {}) {
+/** A key pair for `alg`: the private key to sign with, and the public JWK to publish, with `members` on top or instead. */
+export function signingPair(alg, kid, { bits = 2048, members = {} } = {}) {
   const { privateKey, publicKey } = ES256.test(alg)
     ? generateKeyPairSync("ec", { namedCurve: "P-256" })
     : generateKeyPairSync("rsa", { modulusLength: bits });
-  const jwk = { ...publicKey.export({ format: "jwk" }), kid, alg, use, ...members };
+  const jwk = { ...publicKey.export({ format: "jwk" }), kid, alg, use: "sig", ...members };
   return {
     alg,
     kid,

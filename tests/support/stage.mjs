@@ -15,7 +15,7 @@ import { startWorkers } from "./worker.mjs";
 export function useStage({ issuers = [{}], ...options } = {}) {
   const stage = new Stage();
   beforeAll(() => stage.set(issuers, options));
-  afterEach(() => expect(stage.webhook.problems).toEqual([]));
+  afterEach(() => expect(stage.webhook.problems.splice(0)).toEqual([]));
   afterAll(() => stage.clear());
   return stage;
 }
@@ -26,7 +26,7 @@ export class Stage {
     this.issuers = await Promise.all(issuers.map((each) => Issuer.start(each)));
     [this.issuer] = this.issuers;
     this.world = await startWorkers({ issuers: this.issuers, webhook: this.webhook, ...options });
-    this.webhook.now = () => this.world.now();
+    this.webhook.times = () => this.world.times();
     this.client = await this.addClient();
   }
 

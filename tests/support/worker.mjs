@@ -146,11 +146,16 @@ export class World {
     if (results.length === 0) await migrate(this.db);
   }
 
-  /** A request as it arrives from outside. `path` may be a whole URL; `isolate` says which isolate answers. */
-  fetch(path, { isolate = 0, headers, ...init } = {}) {
+  /**
+   * A request as it arrives from outside. `path` may be a whole URL; `isolate` says which isolate answers. The answer
+   * knows the `path` it is from.
+   */
+  async fetch(path, { isolate = 0, headers, ...init } = {}) {
+    const url = new URL(path, PUBLIC_URL);
     const all = new Headers(headers);
     all.set(ROUTE, this.isolates[isolate]);
-    return this.miniflare.dispatchFetch(new URL(path, PUBLIC_URL), { redirect: "manual", ...init, headers: [...all] });
+    const response = await this.miniflare.dispatchFetch(url, { redirect: "manual", ...init, headers: [...all] });
+    return Object.assign(response, { path: url.pathname });
   }
 
   post(path, body, { headers, ...init } = {}) {
@@ -184,7 +189,15 @@ export class World {
     return Math.floor((this.#clock.frozenAt ?? Date.now() + this.#clock.offset) / 1000);
   }
 
+  /** The time, and what it was when the clock was moved last: work that was under way then may still tell of it. */
+  times() {
+    return [this.now(), this.#movedAt];
+  }
+
+  #movedAt = 0;
+
   async #setClock(clock) {
+    this.#movedAt = this.now();
     this.#clock = clock;
     await this.#everywhere({ clock });
   }

@@ -8,13 +8,16 @@ import { useStage } from "../support/stage.mjs";
 const COOL_DOWN_SECONDS = 30;
 const HOUR = 3600;
 
-/** Cache-Control as published, seconds after which the set is still kept, seconds after which it is asked for again. */
+/**
+ * Cache-Control as published, seconds after which the set is still kept, seconds after which it has been asked for
+ * again. In between it may be renewed beside a request.
+ */
 const LIFETIMES = [
-  ["brief", "max-age=1", 45, 62],
-  ["never-kept", "no-store", 45, 62],
+  ["brief", "max-age=1", 40, 62],
+  ["never-kept", "no-store", 40, 62],
   ["middle", "public, max-age=600", 400, 601],
   ["long", "public, max-age=86400, immutable", 2400, HOUR + 1],
-  ["unsaid", null, 45, HOUR + 1],
+  ["unsaid", null, 40, HOUR + 1],
 ];
 
 const good = (from) => JSON.stringify({ keys: from.published });
