@@ -122,7 +122,7 @@ impl Order {
         let verified_email = bearer.identity().verified_email();
         let asked = Asked {
             authenticator_types: parameters.required_list("authenticator_types")?,
-            oob_channels: parameters.optional_list("oob_channels")?.unwrap_or_default(),
+            oob_channels: parameters.list_or_string("oob_channels")?,
             phone_number: parameters.optional("phone_number")?,
             email: parameters.optional("email")?.or(verified_email),
         };

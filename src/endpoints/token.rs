@@ -254,7 +254,7 @@ impl<P: Platform> Exchange<'_, P> {
         let keyring = &self.app.config.keyring;
         let user = self.attempt.user.as_str();
         let matches = keyring
-            .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored)
+            .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored.hash)
             .map_err(|_| StorageError::Unreadable("hash").into());
         if !self.or_refund(Bucket::RecoveryGuesses, matches).await? {
             return Err(WireError::InvalidRecoveryCode.into());
@@ -262,10 +262,16 @@ impl<P: Platform> Exchange<'_, P> {
         let random = self.app.platform.random().map_err(Failure::from);
         let next = RecoveryCode::generate(self.or_refund(Bucket::RecoveryGuesses, random).await?);
         let redeemed = Redeemed::RecoveryCode {
-            matched: &stored,
+            matched: &stored.hash,
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
         };
-        let answer = self.redeem(Factor::Recovery, &redeemed, WireError::InvalidRecoveryCode).await?;
+        let answer = self
+            .redeem(
+                Factor::Recovery { independent: stored.independent },
+                &redeemed,
+                WireError::InvalidRecoveryCode,
+            )
+            .await?;
         Ok(answer.map(|answer| Answer { recovery_code: Some(next.expose().to_owned()), ..answer }))
     }
 
@@ -291,10 +297,7 @@ impl<P: Platform> Exchange<'_, P> {
     ) -> Result<Option<Answer>, Failure> {
         let answer = self.or_refund(factor.bucket(), self.sign(factor).await).await?;
         // Until then the token that is spent could be presented again.
-        let remembered_until = match self.bearer {
-            Bearer::Mfa(token) => token.refused_from,
-            Bearer::Access(token) => token.expires_at,
-        };
+        let remembered_until = self.bearer.refused_from();
         match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
             Outcome::Won => Ok(Some(answer)),
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
@@ -339,22 +342,16 @@ impl<P: Platform> Exchange<'_, P> {
         })
     }
 
-    /// How the user has been authenticated (RFC 8176): the first factor's methods, this one's, and `mfa` when it is
-    /// an independent one.
+    /// How the user has been authenticated (RFC 8176): the methods behind the token, this one, and `mfa` if one of
+    /// them is an independent second factor.
     fn authentication_methods(&self, factor: Factor) -> Vec<String> {
-        let first = match self.bearer {
-            Bearer::Mfa(token) => token.first_factors.as_slice(),
-            Bearer::Access(_) => &[],
-        };
-        let mut methods: Vec<String> = first.iter().filter(|method| *method != "mfa").cloned().collect();
-        let (method, independent) = match factor {
-            Factor::Kind(kind) => (kind.amr(), kind.is_independent()),
-            Factor::Recovery => ("recovery", true),
-        };
+        let mut methods = self.bearer.first_factors().to_vec();
+        let method = factor.method();
         if !methods.iter().any(|own| own == method) {
             methods.push(method.to_owned());
         }
-        if independent {
+        let proven = matches!(self.bearer, Bearer::Access(token) if token.proof_of_mfa);
+        if factor.is_independent() || proven {
             methods.push("mfa".to_owned());
         }
         methods
@@ -405,14 +402,28 @@ impl<P: Platform> Exchange<'_, P> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Factor {
     Kind(Kind),
-    Recovery,
+    Recovery { independent: bool },
 }
 
 impl Factor {
     const fn bucket(self) -> Bucket {
         match self {
             Self::Kind(_) => Bucket::Guesses,
-            Self::Recovery => Bucket::RecoveryGuesses,
+            Self::Recovery { .. } => Bucket::RecoveryGuesses,
+        }
+    }
+
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.amr(),
+            Self::Recovery { .. } => "recovery",
+        }
+    }
+
+    const fn is_independent(self) -> bool {
+        match self {
+            Self::Kind(kind) => kind.is_independent(),
+            Self::Recovery { independent } => independent,
         }
     }
 }

@@ -95,23 +95,24 @@ impl Parameters {
         self.optional(name)?.ok_or(WireError::MissingParameter(name))
     }
 
-    /// The strings `name`: an array, or a lone string, as old samples send it.
-    pub fn optional_list(&self, name: &'static str) -> Result<Option<Vec<&str>>, WireError> {
+    /// The strings `name`: an array of which there must be one.
+    pub fn required_list(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
         match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(vec![text.as_str()])),
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(|item| item.as_str().ok_or(WireError::NotStrings(name)))
-                .collect::<Result<Vec<_>, _>>()
-                .map(Some),
+            None => Err(WireError::MissingParameter(name)),
+            Some(Value::Array(items)) if items.is_empty() => Err(WireError::MissingParameter(name)),
+            Some(Value::Array(items)) => strings(name, items),
             Some(_) => Err(WireError::NotStrings(name)),
         }
     }
 
-    /// The strings `name`, of which there must be one.
-    pub fn required_list(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
-        self.optional_list(name)?.filter(|items| !items.is_empty()).ok_or(WireError::MissingParameter(name))
+    /// The strings `name`: an array, or a lone string, as old samples send it. None where it is absent.
+    pub fn list_or_string(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
+        match self.0.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(vec![text.as_str()]),
+            Some(Value::Array(items)) => strings(name, items),
+            Some(_) => Err(WireError::NotStrings(name)),
+        }
     }
 
     /// The boolean `name`; absent is false.
@@ -133,6 +134,10 @@ impl Parameters {
             _ => self.required(name).map(|text| Secret::new(text.to_owned())),
         }
     }
+}
+
+fn strings<'a>(name: &'static str, items: &'a [Value]) -> Result<Vec<&'a str>, WireError> {
+    items.iter().map(|item| item.as_str().ok_or(WireError::NotStrings(name))).collect()
 }
 
 /// A JSON object's members, and the first name that was given twice: which one wins differs between parsers, so
@@ -259,14 +264,20 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_be_a_lone_string_but_nothing_else() {
+    fn a_list_is_an_array_of_strings_and_where_it_is_tolerated_a_lone_string() {
         let parameters =
             json(r#"{"list":["a","b"],"lone":"a","empty":[],"mixed":["a",1],"null":null,"map":{}}"#).unwrap();
         assert_eq!(parameters.required_list("list"), Ok(vec!["a", "b"]));
-        assert_eq!(parameters.required_list("lone"), Ok(vec!["a"]));
-        assert_eq!(parameters.required_list("empty"), Err(WireError::MissingParameter("empty")));
+        assert_eq!(parameters.list_or_string("list"), Ok(vec!["a", "b"]));
+        assert_eq!(parameters.required_list("lone"), Err(WireError::NotStrings("lone")));
+        assert_eq!(parameters.list_or_string("lone"), Ok(vec!["a"]));
+        for name in ["empty", "absent"] {
+            assert_eq!(parameters.required_list(name), Err(WireError::MissingParameter(name)));
+            assert_eq!(parameters.list_or_string(name), Ok(vec![]));
+        }
         for name in ["mixed", "null", "map"] {
-            assert_eq!(parameters.optional_list(name), Err(WireError::NotStrings(name)));
+            assert_eq!(parameters.required_list(name), Err(WireError::NotStrings(name)));
+            assert_eq!(parameters.list_or_string(name), Err(WireError::NotStrings(name)));
         }
     }
 

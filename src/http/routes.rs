@@ -65,12 +65,11 @@ impl Route {
         }
     }
 
-    const fn dialect(self) -> Dialect {
-        match self {
-            Self::Associate => Dialect::Mfa,
-            _ => Dialect::OAuth,
-        }
-    }
+}
+
+/// How a path answers, also where there is nothing.
+fn dialect(path: &str) -> Dialect {
+    if path.starts_with("/mfa/") { Dialect::Mfa } else { Dialect::OAuth }
 }
 
 /// Answers a request. Never fails: what goes wrong inside is logged with the request's id and answered neutrally.
@@ -82,23 +81,24 @@ pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
 
 /// What a client is told when the configuration is broken. The log has said how.
 #[must_use]
-pub fn not_configured(request_id: &str) -> Response {
-    finish(Response::error(Dialect::OAuth, &WireError::NotConfigured), request_id)
+pub fn not_configured(request: &Request) -> Response {
+    finish(Response::error(dialect(&request.path), &WireError::NotConfigured), &request.id)
 }
 
 async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
+    let dialect = dialect(&request.path);
     if request.host != app.config.host {
         let error = WireError::MisdirectedRequest(app.config.public_url.clone());
-        return Response::error(Dialect::OAuth, &error);
+        return Response::error(dialect, &error);
     }
     let Some(route) = Route::of(&request.path) else {
-        return Response::error(Dialect::OAuth, &WireError::UnknownPath);
+        return Response::error(dialect, &WireError::UnknownPath);
     };
     if request.method == Method::Options {
         return cors::preflight(route.methods());
     }
     if !route.takes(request.method) {
-        return Response::error(route.dialect(), &WireError::MethodNotAllowed(route.methods()));
+        return Response::error(dialect, &WireError::MethodNotAllowed(route.methods()));
     }
     match route {
         Route::Associate => associate::handle(app, request).await,

@@ -71,6 +71,16 @@ pub struct OobCandidate {
     pub code_hash: String,
 }
 
+/// The recovery code that is in force.
+#[derive(Debug)]
+pub struct RecoveryCandidate {
+    /// Its keyed hash.
+    pub hash: String,
+    /// Whether it stands for an independent factor. Beside e-mail alone it stands for none, and proves no MFA: else
+    /// whoever has only a password could hold a proof that is as young as somebody's first real factor.
+    pub independent: bool,
+}
+
 /// How an enrollment answered to a try of its code.
 #[derive(Debug)]
 pub enum OobTry {
@@ -107,7 +117,7 @@ pub async fn try_totp<P: Platform>(
             parameters: vec![user.into(), key.into(), attempt.id.into()],
         });
     }
-    let results = app.platform.batch(batch).await?;
+    let results = charge(app, attempt, Bucket::Guesses, batch).await?;
     attempt.paid(&results, Bucket::Guesses, || {
         let active = rows(&results, 3).iter().map(|row| totp_candidate(row, false));
         let pending = rows(&results, 2).iter().map(|row| totp_candidate(row, true));
@@ -135,7 +145,7 @@ pub async fn try_oob<P: Platform>(
         ],
     });
     batch.push(Statement { sql: statements::OOB_ATTEMPTS, parameters: vec![enrollment.into()] });
-    let results = app.platform.batch(batch).await?;
+    let results = charge(app, attempt, Bucket::Guesses, batch).await?;
     attempt.paid(&results, Bucket::Guesses, || {
         if let Some(row) = rows(&results, 2).first() {
             return Ok(OobTry::Candidate(oob_candidate(row)?));
@@ -147,20 +157,20 @@ pub async fn try_oob<P: Platform>(
     })
 }
 
-/// Charges a guess at the recovery code and reads its hash, if the user has one.
+/// Charges a guess at the recovery code and reads it, if the user has one.
 pub async fn try_recovery_code<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
-) -> Result<Tried<Option<String>>, StorageError> {
+) -> Result<Tried<Option<RecoveryCandidate>>, StorageError> {
     let key = Bucket::RecoveryGuesses.key(attempt.user);
     let mut batch = attempt.charge(&key, Bucket::RecoveryGuesses);
     batch.push(Statement {
         sql: statements::TRY_RECOVERY_CODE,
         parameters: vec![attempt.user.as_str().into(), key.into(), attempt.id.into()],
     });
-    let results = app.platform.batch(batch).await?;
+    let results = charge(app, attempt, Bucket::RecoveryGuesses, batch).await?;
     attempt.paid(&results, Bucket::RecoveryGuesses, || {
-        rows(&results, 2).first().map(|row| row.text("hash").map(str::to_owned)).transpose()
+        rows(&results, 2).first().map(recovery_candidate).transpose()
     })
 }
 
@@ -271,16 +281,38 @@ impl Bucket {
 
 /// Gives a charge back that the Worker's own failure has cost. Failing again, it stays: nothing else can be done.
 pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Bucket) {
-    let mut batch = vec![Statement {
-        sql: statements::REFUND_GUESS,
-        parameters: vec![bucket.key(attempt.user).into(), bucket.budget().interval.into(), attempt.id.into()],
-    }];
-    if bucket == Bucket::Guesses {
+    give_back(app, attempt, bucket, true).await;
+}
+
+/// Runs a first batch. When it fails, whether it was committed is unknown, and so is the charge.
+async fn charge<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+    bucket: Bucket,
+    batch: Vec<Statement>,
+) -> Result<Vec<Vec<Row>>, StorageError> {
+    match app.platform.batch(batch).await {
+        Ok(results) => Ok(results),
+        Err(error) => {
+            give_back(app, attempt, bucket, false).await;
+            Err(error)
+        }
+    }
+}
+
+async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Bucket, certain: bool) {
+    let key = Value::from(bucket.key(attempt.user));
+    let mut batch = Vec::new();
+    if bucket == Bucket::Guesses && attempt.transaction.is_some() {
         batch.push(Statement {
             sql: statements::REFUND_TOTP_FAILURES,
-            parameters: vec![attempt.user.as_str().into(), attempt.id.into()],
+            parameters: vec![attempt.user.as_str().into(), key.clone(), attempt.id.into(), certain.into()],
         });
     }
+    batch.push(Statement {
+        sql: statements::REFUND_GUESS,
+        parameters: vec![key, bucket.budget().interval.into(), attempt.id.into(), certain.into()],
+    });
     if let Err(error) = app.platform.batch(batch).await {
         app.platform.log(serde_json::json!({ "event": "refund_failed", "error": format!("{error:?}") }));
     }
@@ -483,4 +515,8 @@ fn oob_candidate(row: &Row) -> Result<OobCandidate, StorageError> {
         sealed: row.text("sealed")?.to_owned(),
         code_hash: row.text("code_hash")?.to_owned(),
     })
+}
+
+fn recovery_candidate(row: &Row) -> Result<RecoveryCandidate, StorageError> {
+    Ok(RecoveryCandidate { hash: row.text("hash")?.to_owned(), independent: row.flag("independent")? })
 }

@@ -98,12 +98,12 @@ SELECT (SELECT full_at FROM budgets WHERE key = ?1) AS full_at,
        EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent";
 
 /// Gives a guess back that the Worker's own failure has cost, unless the redemption went through after all and gave
-/// it back itself.
+/// it back itself. Where it is not certain that the charge was made, it counts as made if it is the last that was.
 ///
-/// `?1` key, `?2` interval, `?3` attempt.
+/// `?1` key, `?2` interval, `?3` attempt, `?4` whether the charge is certain.
 pub const REFUND_GUESS: &str = "\
-UPDATE budgets SET full_at = full_at - ?2
-WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?3)";
+UPDATE budgets SET full_at = full_at - ?2, attempt = NULL
+WHERE key = ?1 AND (?4 = 1 OR attempt = ?3) AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?3)";
 
 /// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
 /// authenticator (NIST SP 800-63B, section 5.2.2).
@@ -141,11 +141,12 @@ RETURNING id, kind, sealed, code_hash";
 /// `?1` enrollment.
 pub const OOB_ATTEMPTS: &str = "SELECT attempts FROM enrollments WHERE id = ?1";
 
-/// The recovery code's hash.
+/// The recovery code's hash, and whether it stands for an independent factor.
 ///
 /// `?1` user, `?2` budget key, `?3` attempt.
 pub const TRY_RECOVERY_CODE: &str = "\
-SELECT hash FROM recovery_codes
+SELECT hash, EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS independent
+FROM recovery_codes
 WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)";
 
 /// Spends a transaction on an authenticator app's code. Two requests with one code: the second finds `last_step`
@@ -174,12 +175,14 @@ SET failures = CASE id WHEN ?3 THEN 0 ELSE MAX(failures - 1, 0) END,
 WHERE user_id = ?4 AND kind = 'totp'
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// Takes back the failures that [`TRY_ACTIVE_TOTP`] charged, as [`REFUND_GUESS`] does with the guess.
+/// Takes back the failures that [`TRY_ACTIVE_TOTP`] charged, under the conditions of [`REFUND_GUESS`] and before it.
 ///
-/// `?1` user, `?2` attempt.
+/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain.
 pub const REFUND_TOTP_FAILURES: &str = "\
 UPDATE authenticators SET failures = MAX(failures - 1, 0)
-WHERE user_id = ?1 AND kind = 'totp' AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?2)";
+WHERE user_id = ?1 AND kind = 'totp'
+  AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?3)";
 
 /// Spends a transaction on confirming an enrollment. The same condition as when it was read: a factor that another
 /// request has activated meanwhile closes the door, unless the enrollment was made with proof.

@@ -38,7 +38,7 @@ async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::
     let request = exchange::read(request, &platform).await;
     let response = match app(platform) {
         Some(app) => routes::handle(&app, &request).await,
-        None => routes::not_configured(&request.id),
+        None => routes::not_configured(&request),
     };
     exchange::write(response)
 }
