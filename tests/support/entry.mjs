@@ -52,7 +52,10 @@ function asText(part) {
 
 // --- Faults --------------------------------------------------------------------------------------------------------
 
-/** Each: { on: "DB" | "JWKS" | "OOB_QUEUE" | "fetch", matching?, mode: "before" | "after" | "hang", times, message }. */
+/**
+ * Each: { on, matching, mode: "before" | "after" | "hang", times, message }. `on` is a binding (DB, JWKS, OOB_QUEUE),
+ * "fetch", or "queue" for the consumer as a whole, which then dies before it does anything.
+ */
 let faults = [];
 
 function takeFault(on, subject) {
@@ -207,7 +210,7 @@ export default class extends WorkerEntrypoint {
   }
 
   queue(batch) {
-    return whilePending(() => this.#built().queue(batch));
+    return whilePending(() => withFaults("queue", "", () => this.#built().queue(batch)));
   }
 
   scheduled(event) {

@@ -100,22 +100,22 @@ describe("when the queue refuses", () => {
 test("a message that the queue delivers twice is sent once", async () => {
   const { world, webhook } = stage;
   const person = stage.person();
-  await accepted(await person.associateSms());
+  const { result, sent } = await world.cost(() => person.associateSms());
+  await accepted(result);
   await world.delivered();
-  const body = (await world.queued()).at(-1);
-  await world.deliver([body, body]);
-  await world.deliver([body]);
+  await world.deliver([...sent, ...sent]);
+  await world.deliver(sent);
   expect(webhook.messagesTo(person.number)).toHaveLength(1);
 });
 
-test("a message that storage fails again and again ends as a dead letter, and the sweep still delivers it once", async () => {
+test("a message whose consumer dies again and again ends as a dead letter, and the sweep still delivers it once", async () => {
   const { world, webhook } = stage;
   const person = stage.person();
-  await world.fail({ on: "DB", times: 10_000, matching: "UPDATE deliveries SET state = 'claimed'" });
-  const dead = (await world.deadLetters()).length;
-  await accepted(await person.associateSms());
-  await until("the queue has given up", async () => (await world.deadLetters()).length === dead + 1);
-  expect((await world.deadLetters()).at(-1)).toEqual((await world.queued()).at(-1));
+  await world.fail({ on: "queue", times: 10_000, message: "Worker exceeded CPU time limit." });
+  const { result, sent } = await world.cost(() => person.associateSms());
+  await accepted(result);
+  await until("the queue has given up", async () => (await world.deadLetters()).length === 1);
+  expect(await world.deadLetters()).toEqual(sent);
   await world.heal();
   expect(webhook.messagesTo(person.number)).toEqual([]);
   await world.advance(60);
