@@ -1,6 +1,6 @@
 //! Reads the configuration from the environment exactly as the Worker does and says what is wrong with it, one line for
 //! each variable. `npm run check-config` runs it before a deploy, so that a mistake is met here and not as a 503.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line program")]
+#![expect(clippy::print_stdout, reason = "a command-line program")]
 
 use std::env;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         }
         Err(errors) => {
             for error in errors {
-                eprintln!("{error}");
+                println!("{error}");
             }
             ExitCode::FAILURE
         }
