@@ -223,18 +223,18 @@ pub enum Outcome {
 
 /// Consumes what matched. `expires_at` is when the token that is spent dies by itself.
 ///
-/// On a storage error the batch is run once more: it may have been committed, and then finds itself the winner.
-/// When that fails as well the charge is given back.
+/// On a storage error the batch is run once more, since its answer may have been lost after it was committed. The
+/// second run goes by a name of its own: had the first been committed, no statement of the second acts, and the state
+/// at its end tells that the first has won. When that fails as well the charge is given back.
 pub async fn redeem<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
     redeemed: &Redeemed<'_>,
     expires_at: UnixSeconds,
 ) -> Result<Outcome, StorageError> {
-    let batch = attempt.redemption(redeemed, expires_at);
-    let results = match app.platform.batch(batch.clone()).await {
+    let results = match app.platform.batch(attempt.redemption(Run::First, redeemed, expires_at)).await {
         Ok(results) => results,
-        Err(_) => match app.platform.batch(batch).await {
+        Err(_) => match app.platform.batch(attempt.redemption(Run::Second, redeemed, expires_at)).await {
             Ok(results) => results,
             Err(error) => {
                 refund(app, attempt, redeemed.bucket()).await;
@@ -252,6 +252,13 @@ pub async fn redeem<P: Platform>(
     } else {
         Outcome::ClientChanged
     })
+}
+
+/// A redemption's batch is run at most twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    First,
+    Second,
 }
 
 /// Which of a user's two buckets was charged.
@@ -302,16 +309,23 @@ async fn charge<P: Platform>(
 
 async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Bucket, certain: bool) {
     let key = Value::from(bucket.key(attempt.user));
+    let second = Value::from(attempt.redemption_id(Run::Second));
     let mut batch = Vec::new();
     if bucket == Bucket::Guesses && attempt.transaction.is_some() {
         batch.push(Statement {
             sql: statements::REFUND_TOTP_FAILURES,
-            parameters: vec![attempt.user.as_str().into(), key.clone(), attempt.id.into(), certain.into()],
+            parameters: vec![
+                attempt.user.as_str().into(),
+                key.clone(),
+                attempt.id.into(),
+                certain.into(),
+                second.clone(),
+            ],
         });
     }
     batch.push(Statement {
         sql: statements::REFUND_GUESS,
-        parameters: vec![key, bucket.budget().interval.into(), attempt.id.into(), certain.into()],
+        parameters: vec![key, bucket.budget().interval.into(), attempt.id.into(), certain.into(), second],
     });
     if let Err(error) = app.platform.batch(batch).await {
         app.platform.log(serde_json::json!({ "event": "refund_failed", "error": format!("{error:?}") }));
@@ -387,10 +401,19 @@ impl Attempt<'_> {
         Ok(Tried::NoGuessLeft(bucket.budget().refusal(self.now, full_at)))
     }
 
-    fn redemption(&self, redeemed: &Redeemed<'_>, expires_at: UnixSeconds) -> Vec<Statement> {
+    /// The name by which a run of the redemption stands in the database.
+    fn redemption_id(&self, run: Run) -> String {
+        match run {
+            Run::First => self.id.to_owned(),
+            Run::Second => format!("{}+", self.id),
+        }
+    }
+
+    fn redemption(&self, run: Run, redeemed: &Redeemed<'_>, expires_at: UnixSeconds) -> Vec<Statement> {
         let spent = Value::from(redeemed.spent(self));
+        let id = Value::from(self.redemption_id(run));
         let own = |parameters: Vec<Value>| {
-            let mut all = vec![spent.clone(), self.id.into()];
+            let mut all = vec![spent.clone(), id.clone()];
             all.extend(parameters);
             all
         };
@@ -490,7 +513,10 @@ impl Attempt<'_> {
             sql: statements::REFUND_WINNER,
             parameters: own(vec![bucket.key(self.user).into(), bucket.budget().interval.into()]),
         });
-        batch.push(Statement { sql: statements::REDEMPTION_STATE, parameters: own(vec![client, version]) });
+        batch.push(Statement {
+            sql: statements::REDEMPTION_STATE,
+            parameters: own(vec![client, version, self.redemption_id(Run::First).into()]),
+        });
         batch
     }
 }

@@ -100,10 +100,11 @@ SELECT (SELECT full_at FROM budgets WHERE key = ?1) AS full_at,
 /// Gives a guess back that the Worker's own failure has cost, unless the redemption went through after all and gave
 /// it back itself. Where it is not certain that the charge was made, it counts as made if it is the last that was.
 ///
-/// `?1` key, `?2` interval, `?3` attempt, `?4` whether the charge is certain.
+/// `?1` key, `?2` interval, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption.
 pub const REFUND_GUESS: &str = "\
 UPDATE budgets SET full_at = full_at - ?2, attempt = NULL
-WHERE key = ?1 AND (?4 = 1 OR attempt = ?3) AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?3)";
+WHERE key = ?1 AND (?4 = 1 OR attempt = ?3)
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
 
 /// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
 /// authenticator (NIST SP 800-63B, section 5.2.2).
@@ -177,12 +178,12 @@ WHERE user_id = ?4 AND kind = 'totp'
 
 /// Takes back the failures that [`TRY_ACTIVE_TOTP`] charged, under the conditions of [`REFUND_GUESS`] and before it.
 ///
-/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain.
+/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption.
 pub const REFUND_TOTP_FAILURES: &str = "\
 UPDATE authenticators SET failures = MAX(failures - 1, 0)
 WHERE user_id = ?1 AND kind = 'totp'
   AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption = ?3)";
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
 
 /// Spends a transaction on confirming an enrollment. The same condition as when it was read: a factor that another
 /// request has activated meanwhile closes the door, unless the enrollment was made with proof.
@@ -286,12 +287,12 @@ UPDATE authenticators SET failures = MAX(failures - 1, 0)
 WHERE user_id = ?3 AND kind = 'totp'
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// Who won, read at the end of a redemption's batch.
+/// Who won, read at the end of a redemption's batch: this run of it, or an earlier one whose answer was lost.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` client, `?4` client version.
+/// `?1` what is spent, `?2` redemption, `?3` client, `?4` client version, `?5` the earlier run's redemption.
 pub const REDEMPTION_STATE: &str = "\
-SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2) AS won,
-       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption <> ?2) AS spent,
+SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2, ?5)) AS won,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption NOT IN (?2, ?5)) AS spent,
        EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?4) AS client_current";
 
 /// Claims a delivery before it is sent. The queue delivers at least once; the second of two consumers finds the row
