@@ -23,7 +23,7 @@ const CONSUMER = "consumer";
 const ROUTE = "MF-Route-Override";
 
 /** Where scripts/build.mjs puts a build; the variable lets the harness be tried on a Worker from elsewhere. */
-function builtFolder(build) {
+export function builtFolder(build) {
   const elsewhere = process.env.COUNTERSIGN_WORKER_UNDER_TEST;
   return elsewhere ? new URL(`file://${elsewhere}/`) : new URL(`target/worker/${build}/`, REPOSITORY);
 }
@@ -344,9 +344,13 @@ export class World {
     await this.miniflare?.dispose();
   }
 
-  /** Ends every process at once and starts anew on what was persisted, with the same configuration and time. */
-  async restart() {
+  /**
+   * Ends every process at once and starts anew on what was persisted, at the same time and with the same configuration
+   * but for `vars`.
+   */
+  async restart(vars = {}) {
     await this.dispose();
+    Object.assign(this.vars, vars);
     await this.start();
     await this.#setClock(this.#clock);
   }
