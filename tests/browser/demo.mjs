@@ -15,22 +15,26 @@ const PORTS_TO_TRY = 20;
 
 export async function startDemo() {
   const { front, origin, issuer } = await onNeighbouringPorts();
-  const trusted = () => ({ name: DEMO_ISSUER, issuer: issuer.issuer, may: ["mfa_token"] });
-  const vars = { PUBLIC_URL: origin, TENANT_NAME: "Countersign Demo" };
-  const world = await startWorkers({ build: "development", issuers: [{ trusted }], vars });
-  await world.db.prepare(insertClient(demoClient(origin))).run();
-  front.on("request", (request, response) => forward(world, origin, request, response));
-  return {
-    origin,
-    /** Moves the Worker's clock; the browser's and the issuer's stay. */
-    advance: (seconds) => world.advance(seconds),
-    async stop() {
-      front.close();
-      front.closeAllConnections();
-      issuer.close();
-      await world.dispose();
-    },
+  let world;
+  const stop = async () => {
+    front.close();
+    front.closeAllConnections();
+    issuer.close();
+    await world?.dispose();
   };
+  try {
+    const trusted = () => ({ name: DEMO_ISSUER, issuer: issuer.issuer, may: ["mfa_token"] });
+    const vars = { PUBLIC_URL: origin, TENANT_NAME: "Countersign Demo" };
+    world = await startWorkers({ build: "development", issuers: [{ trusted }], vars });
+    await world.db.prepare(insertClient(demoClient(origin))).run();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  front.on("request", (request, response) => forward(world, origin, request, response));
+  /** Moves the Worker's clock; the browser's and the issuer's stay. */
+  const advance = (seconds) => world.advance(seconds);
+  return { origin, advance, stop };
 }
 
 /** The page looks for the issuer on the next port, so that both have to be free. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freshNumber } from "../support/person.mjs";
-import { totp, wrongTotp } from "../support/totp.mjs";
+import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 import { expectAccessible } from "./accessibility.mjs";
 import { launchChromium } from "./chromium.mjs";
 import { startDemo } from "./demo.mjs";
@@ -13,7 +13,8 @@ let browser;
 let demo;
 
 beforeAll(async () => {
-  [browser, demo] = await Promise.all([launchChromium(), startDemo()]);
+  browser = await launchChromium();
+  demo = await startDemo();
 });
 
 afterAll(async () => {
@@ -39,15 +40,16 @@ async function verified(token) {
   return payload;
 }
 
-/** Walks to "done" by an authenticator app. Returns the app's secret. */
+/** Walks to "done" by an authenticator app. Returns the app's secret, and the code that it used up. */
 async function enrollApp(visitor, name) {
   await visitor.signIn(name);
   await visitor.choose("Authenticator app");
   await visitor.expectStep("Scan, then type the code");
   const secret = new URL(await visitor.scan()).searchParams.get("secret");
-  await visitor.typeCode("Code from the app", totp(secret, now()));
+  const code = totp(secret, now());
+  await visitor.typeCode("Code from the app", code);
   await visitor.expectStep("Countersigned");
-  return secret;
+  return { secret, code };
 }
 
 describe("an authenticator app", () => {
@@ -134,7 +136,7 @@ describe("an authenticator app", () => {
   test("somebody enrolled already is asked for a code, and the app's next one is good", async () => {
     const name = somebody();
     const first = await visit();
-    const secret = await enrollApp(first, name);
+    const { secret, code } = await enrollApp(first, name);
     await first.leave();
 
     const again = await visit();
@@ -142,11 +144,18 @@ describe("an authenticator app", () => {
     await again.choose("Text message");
     await again.askForCode("Phone number", freshNumber());
     await again.expectStep(`${name} is protected already`);
-    await again.typeCode("Code from the app", totp(secret, now(), 1));
-    await again.expectStep("Countersigned");
+    await again.typeCode("Code from the app", code);
+    await again.expectProblem(/each works only once/);
+    await demo.advance(STEP_SECONDS);
+    try {
+      await again.typeCode("Code from the app", totp(secret, now(), 1));
+      await again.expectStep("Countersigned");
+    } finally {
+      await demo.advance(-STEP_SECONDS);
+    }
     expect(await again.page.locator("#keep").isVisible()).toBe(false);
     await verified(await again.token());
-    await again.leave(["403 /mfa/associate"]);
+    await again.leave(["403 /mfa/associate", "403 /oauth/token"]);
   });
 
   test("the recovery code opens the door once and is replaced", async () => {
@@ -379,24 +388,26 @@ describe("everybody", () => {
 });
 
 // `UPDATE_SCREENSHOTS=1 npm test` takes the two of the README anew.
-describe.runIf(process.env.UPDATE_SCREENSHOTS)("the pictures for the README", () => {
-  const picture = (name) => fileURLToPath(new URL(`../../docs/screenshots/${name}.png`, import.meta.url));
+if (process.env.UPDATE_SCREENSHOTS) {
+  describe("the pictures for the README", () => {
+    const picture = (name) => fileURLToPath(new URL(`../../docs/screenshots/${name}.png`, import.meta.url));
 
-  test("the step with the QR code, on a desktop in light", async () => {
-    const visitor = await visit({ width: 1120, height: 760 });
-    await visitor.signIn("Ada Lovelace");
-    await visitor.choose("Authenticator app");
-    await visitor.expectStep("Scan, then type the code");
-    expect(await visitor.scan()).toMatch(/^otpauth:/);
-    await visitor.page.screenshot({ path: picture("qr-code") });
-    await visitor.leave();
-  });
+    test("the step with the QR code, on a desktop in light", async () => {
+      const visitor = await visit({ width: 1120, height: 760 });
+      await visitor.signIn("Ada Lovelace");
+      await visitor.choose("Authenticator app");
+      await visitor.expectStep("Scan, then type the code");
+      expect(await visitor.scan()).toMatch(/^otpauth:/);
+      await visitor.page.screenshot({ path: picture("qr-code") });
+      await visitor.leave();
+    });
 
-  test("the last step, at 360 pixels in dark", async () => {
-    const visitor = await visit({ width: 360, height: 1000, colorScheme: "dark" });
-    await enrollApp(visitor, "Ada Lovelace");
-    await verified(await visitor.token());
-    await visitor.page.screenshot({ path: picture("done") });
-    await visitor.leave();
+    test("the last step, at 360 pixels in dark", async () => {
+      const visitor = await visit({ width: 360, height: 1000, colorScheme: "dark" });
+      await enrollApp(visitor, "Ada Lovelace");
+      await verified(await visitor.token());
+      await visitor.page.screenshot({ path: picture("done") });
+      await visitor.leave();
+    });
   });
-});
+}
