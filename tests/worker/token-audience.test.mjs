@@ -57,6 +57,40 @@ describe("audience and scope", () => {
     });
   });
 
+  describe("asked for once more in the exchange", () => {
+    async function exchanged(claims, parameters) {
+      const client = await stage.addClient({ audiences });
+      const person = stage.person({ client });
+      const mfa_token = person.mfaToken(claims);
+      const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
+      return person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()), ...parameters });
+    }
+
+    test("may be narrower", async () => {
+      const body = await accepted(await exchanged({ scope: "read:things write:things" }, { scope: "read:things" }));
+      expect(body.scope).toBe("read:things");
+    });
+
+    test("are never wider than the login", async () => {
+      const body = await accepted(
+        await exchanged({ scope: "read:things" }, { scope: "read:things write:things openid" }),
+      );
+      expect(body.scope).toBe("read:things");
+      expect(body).not.toHaveProperty("id_token");
+    });
+
+    test("may name the audience again, and no other", async () => {
+      await accepted(await exchanged({ audience: API }, { audience: API }));
+      await refused(await exchanged({ audience: API }, { audience: OTHER_API }), 400, "invalid_target");
+    });
+
+    test("may choose the audience when the login chose none", async () => {
+      const body = await accepted(await exchanged({ audience: undefined }, { audience: OTHER_API, scope: "fly" }));
+      const { aud, scope } = decode(body.access_token).claims;
+      expect({ aud, scope }).toEqual({ aud: OTHER_API, scope: "fly" });
+    });
+  });
+
   test.each([
     ["an audience the client did not register", { audience: "https://elsewhere.example.com" }, audiences],
     ["no audience, when the client registered none", {}, []],
