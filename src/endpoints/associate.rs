@@ -5,27 +5,26 @@
 
 use std::rc::Rc;
 
-use data_encoding::HEXLOWER;
 use serde::Serialize;
 
+use super::Failure;
 use super::bearer::authenticate;
 use super::client::Claimed;
-use super::{Failure, Fault};
+use super::message::{Recipient, compose, message_kind};
 use crate::app::App;
-use crate::delivery::{self, Payload};
-use crate::http::errors::{MessageKind, WireError};
+use crate::delivery;
+use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::mfa::barcode;
-use crate::mfa::binding_code::BindingCode;
 use crate::mfa::enrollment::{Asked, Available, Refused, Rejection, Standing, Wanted, choose};
-use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
+use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
-use crate::storage::enrollments::{self, Enrolled, NewEnrollment, NewMessage, message_budget_keys};
+use crate::storage::enrollments::{self, Enrolled, NewEnrollment};
 use crate::storage::places;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
@@ -222,11 +221,9 @@ async fn enroll<P: Platform>(
     match &order.wanted {
         Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
         Wanted::Sms(number) | Wanted::Voice(number) => {
-            prepare_message(app, bearer, number.expose(), number.expose(), &mut new, &mut answer)?;
+            prepare_message(app, bearer, number.expose(), &mut new, &mut answer)?;
         }
-        Wanted::Email(address) => {
-            prepare_message(app, bearer, address.expose(), &address.index_form(), &mut new, &mut answer)?;
-        }
+        Wanted::Email(address) => prepare_message(app, bearer, address.expose(), &mut new, &mut answer)?,
     }
     match enrollments::add(app, &new).await? {
         Enrolled::Refused(refused) => Ok(Attempted::Refused(refused)),
@@ -272,34 +269,21 @@ fn prepare_totp<P: Platform>(
     Ok(())
 }
 
-/// `address` is where the message goes, `comparable` the form in which two spellings of it are equal.
 fn prepare_message<P: Platform>(
     app: &App<P>,
     bearer: &Bearer,
     address: &str,
-    comparable: &str,
     new: &mut NewEnrollment<'_>,
     answer: &mut Answer,
 ) -> Result<(), Failure> {
     let keyring = &app.config.keyring;
     let kind = new.id.kind();
-    let limit = app.config.factors.message_limit(kind).ok_or(WireError::NotEnabled(kind.as_str()))?;
-    let code = BindingCode::generate(app.platform.random()?);
-    let delivery_id = HEXLOWER.encode(&app.platform.random::<16>()?);
-
-    let payload = Payload { to: address.to_owned(), code: code.expose().to_owned() };
-    let payload = serde_json::to_vec(&payload).map_err(|_| Fault::Bug("a payload could not be written"))?;
+    let recipient = Recipient::of(kind, address)?;
     let place = places::factor(new.id.as_str(), new.user);
     new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
-    new.address_index = Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), comparable]));
-    new.message = Some(NewMessage {
-        channel: kind,
-        sealed: keyring.seal(&places::delivery(&delivery_id), &payload, app.platform.random()?)?,
-        code_hash: keyring.hash(places::BINDING_CODE, &[new.id.as_str(), code.expose()]),
-        budget: limit.budget(),
-        budget_keys: message_budget_keys(keyring, kind, new.user, comparable),
-        delivery_id,
-    });
+    new.address_index =
+        Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
+    new.message = Some(compose(app, &recipient, new.user, new.id.as_str())?);
     let oob_code = OobCode {
         enrollment: new.id.as_str().to_owned(),
         user: new.user.clone(),
@@ -312,8 +296,4 @@ fn prepare_message<P: Platform>(
     answer.oob_channels = kind.oob_channel();
     answer.binding_method = Some("prompt");
     Ok(())
-}
-
-fn message_kind(kind: Kind) -> MessageKind {
-    if kind == Kind::Email { MessageKind::Email } else { MessageKind::Phone }
 }

@@ -7,7 +7,8 @@ use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::platform::Platform;
-use crate::trust::bearer::{Bearer, BearerError, bearer_token, verify_bearer};
+use crate::storage::clients::Client;
+use crate::trust::bearer::{Bearer, BearerError, MfaToken, bearer_token, verify_bearer};
 
 /// The verified token of the `Authorization` header.
 pub async fn authenticate<P: Platform>(app: &App<P>, request: &Request) -> Result<Bearer, Failure> {
@@ -17,6 +18,40 @@ pub async fn authenticate<P: Platform>(app: &App<P>, request: &Request) -> Resul
         Ok(bearer) => Ok(bearer),
         Err(BearerError::ExpiredMfaToken) => Err(WireError::ExpiredMfaToken.into()),
         Err(error) => Err(refused(app, request, error, WireError::InvalidBearer)),
+    }
+}
+
+/// The verified token of the body's `mfa_token`, of either kind, for a client that has been authenticated.
+pub async fn in_body<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    token: &str,
+    client: &Client,
+) -> Result<Bearer, Failure> {
+    let bearer = match verify_bearer(app, request.received_at, token).await {
+        Ok(bearer) => bearer,
+        Err(BearerError::ExpiredMfaToken) => return Err(WireError::ExpiredMfaToken.into()),
+        Err(error) => return Err(refused(app, request, error, WireError::MalformedMfaToken)),
+    };
+    if bearer.client().is_some_and(|own| own != &client.id) {
+        return Err(WireError::OtherClient.into());
+    }
+    if !client.accepts_issuer(bearer.user().issuer_name()) {
+        return Err(WireError::Unauthorized { challenge: false }.into());
+    }
+    Ok(bearer)
+}
+
+/// The same where only an mfa_token will do.
+pub async fn mfa_token<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    token: &str,
+    client: &Client,
+) -> Result<MfaToken, Failure> {
+    match in_body(app, request, token, client).await? {
+        Bearer::Mfa(token) => Ok(token),
+        Bearer::Access(_) => Err(WireError::MalformedMfaToken.into()),
     }
 }
 

@@ -20,6 +20,7 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
         "issuer": app.config.issuer(),
         "authorization_endpoint": format!("{base}/authorize"),
         "token_endpoint": format!("{base}/oauth/token"),
+        "mfa_challenge_endpoint": format!("{base}/mfa/challenge"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],

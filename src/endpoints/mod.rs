@@ -4,8 +4,11 @@
 //! A request walks straight through: decode → authenticate → decide → store → respond.
 
 pub mod associate;
+pub mod authenticators;
 pub mod bearer;
+pub mod challenge;
 pub mod client;
+pub mod message;
 pub mod metadata;
 pub mod target;
 pub mod token;

@@ -9,8 +9,9 @@ use std::rc::Rc;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 
-use super::bearer::refused;
+use super::bearer;
 use super::client::Claimed;
+use super::message::Recipient;
 use super::target::{Target, Wish};
 use super::{Failure, Fault};
 use crate::app::App;
@@ -19,15 +20,14 @@ use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::mfa::binding_code::BindingCode;
-use crate::mfa::email_address::EmailAddress;
-use crate::mfa::factor::Kind;
+use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
 use crate::storage::places;
 use crate::storage::redemptions::{self, Attempt, Bucket, OobTry, Outcome, Redeemed, Tried};
-use crate::trust::bearer::{Bearer, BearerError, verify_bearer};
+use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
 use crate::types::Secret;
 
@@ -113,17 +113,7 @@ async fn login<P: Platform>(
     token: &str,
     client: &Rc<Client>,
 ) -> Result<Bearer, Failure> {
-    let bearer = match verify_bearer(app, request.received_at, token).await {
-        Ok(bearer) => bearer,
-        Err(BearerError::ExpiredMfaToken) => return Err(WireError::ExpiredMfaToken.into()),
-        Err(error) => return Err(refused(app, request, error, WireError::MalformedMfaToken)),
-    };
-    if bearer.client().is_some_and(|own| own != &client.id) {
-        return Err(WireError::OtherClient.into());
-    }
-    if !client.accepts_issuer(bearer.user().issuer_name()) {
-        return Err(WireError::Unauthorized { challenge: false }.into());
-    }
+    let bearer = bearer::in_body(app, request, token, client).await?;
     match &bearer {
         Bearer::Access(token) if !token.scopes.contains("enroll") => {
             Err(WireError::InsufficientScope("enroll").into())
@@ -207,7 +197,14 @@ impl<P: Platform> Exchange<'_, P> {
 
     async fn oob(&self, oob_code: &str, binding_code: &Secret) -> Result<Option<Answer>, Failure> {
         let oob_code = self.accept(oob_code)?;
-        let candidate = match redemptions::try_oob(self.app, &self.attempt, &oob_code.enrollment).await? {
+        let owner = &oob_code.enrollment;
+        let is_enrollment = AuthenticatorId::parse(owner).is_some();
+        let tried = if is_enrollment {
+            redemptions::try_oob(self.app, &self.attempt, owner).await?
+        } else {
+            redemptions::try_challenge(self.app, &self.attempt, owner).await?
+        };
+        let candidate = match tried {
             Tried::Paid(OobTry::Candidate(candidate)) => candidate,
             Tried::Paid(OobTry::UsedUp) => {
                 let retry_after = oob_code.expires_at.since(self.attempt.now).max(1);
@@ -216,27 +213,34 @@ impl<P: Platform> Exchange<'_, P> {
             Tried::Paid(OobTry::Gone) => return Err(WireError::ExpiredOobCode.into()),
             not_paid => return not_paid.told(),
         };
-        let keyring = &self.app.config.keyring;
-        let matches = match BindingCode::parse(binding_code.expose()) {
-            Some(code) => keyring
-                .hash_matches(places::BINDING_CODE, &[&candidate.id, code.expose()], &candidate.code_hash)
-                .map_err(|_| StorageError::Unreadable("code_hash").into()),
-            None => Ok(false),
-        };
+        let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
         if !self.or_refund(Bucket::Guesses, matches).await? {
             return Err(WireError::InvalidBindingCode.into());
         }
-        let (resealed, address_indexes) = self
-            .or_refund(Bucket::Guesses, self.address(candidate.kind, &candidate.id, &candidate.sealed))
-            .await?;
-        let redeemed = Redeemed::Enrollment {
-            enrollment: &candidate.id,
-            kind: candidate.kind,
-            step: 0,
-            resealed,
-            address_indexes,
+        let address = self.address(&candidate.authenticator, &candidate.sealed);
+        let (resealed, address_indexes) = self.or_refund(Bucket::Guesses, address).await?;
+        let redeemed = if is_enrollment {
+            Redeemed::Enrollment {
+                enrollment: owner,
+                kind: candidate.kind,
+                step: 0,
+                resealed,
+                address_indexes,
+            }
+        } else {
+            Redeemed::Challenge { challenge: owner, authenticator: &candidate.authenticator, resealed }
         };
         self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode).await
+    }
+
+    fn binding_code_matches(&self, owner: &str, code: &Secret, stored: &str) -> Result<bool, Failure> {
+        let Some(code) = BindingCode::parse(code.expose()) else {
+            return Ok(false);
+        };
+        let keyring = &self.app.config.keyring;
+        keyring
+            .hash_matches(places::BINDING_CODE, &[owner, code.expose()], stored)
+            .map_err(|_| StorageError::Unreadable("code_hash").into())
     }
 
     async fn recovery_code(&self, code: &Secret) -> Result<Option<Answer>, Failure> {
@@ -275,11 +279,15 @@ impl<P: Platform> Exchange<'_, P> {
         Ok(answer.map(|answer| Answer { recovery_code: Some(next.expose().to_owned()), ..answer }))
     }
 
-    /// The oob_code, if it is ours, alive, and of this user and client.
+    /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an
+    /// enrollment's outlives it, so that a reload goes on.
     fn accept(&self, oob_code: &str) -> Result<OobCode, WireError> {
         let oob_code =
             open_oob_code(&self.app.config.keyring, oob_code).map_err(|_| WireError::MalformedOobCode)?;
-        if &oob_code.user != self.attempt.user || oob_code.client != self.attempt.client.id {
+        let of_this_login = oob_code.transaction.as_ref() == self.attempt.transaction
+            || AuthenticatorId::parse(&oob_code.enrollment).is_some();
+        if &oob_code.user != self.attempt.user || oob_code.client != self.attempt.client.id || !of_this_login
+        {
             return Err(WireError::OobCodeOfAnotherTransaction);
         }
         if oob_code.expires_at <= self.attempt.now {
@@ -365,18 +373,12 @@ impl<P: Platform> Exchange<'_, P> {
     }
 
     /// The address sealed anew where that is due, and its indexes under every hash key.
-    fn address(&self, kind: Kind, id: &str, sealed: &str) -> Result<(Option<String>, Vec<String>), Failure> {
-        let place = places::factor(id, self.attempt.user);
-        let keyring = &self.app.config.keyring;
-        let address = keyring.open(&place, sealed).map_err(|_| StorageError::Unreadable("sealed"))?;
-        let text = std::str::from_utf8(&address).map_err(|_| StorageError::Unreadable("sealed"))?;
-        let comparable = if kind == Kind::Email {
-            EmailAddress::parse(text).map_err(|_| StorageError::Unreadable("sealed"))?.index_form()
-        } else {
-            text.to_owned()
-        };
-        let indexes = keyring.hashes(places::ADDRESS, &[self.attempt.user.as_str(), &comparable]);
-        Ok((self.resealed(id, sealed, &address)?, indexes))
+    fn address(&self, id: &str, sealed: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+        let id = AuthenticatorId::parse(id).ok_or(StorageError::UnexpectedShape("id"))?;
+        let recipient = Recipient::open(self.app, &id, self.attempt.user, sealed)?;
+        let parts = [self.attempt.user.as_str(), recipient.comparable.expose()];
+        let indexes = self.app.config.keyring.hashes(places::ADDRESS, &parts);
+        Ok((self.resealed(id.as_str(), sealed, recipient.address.expose().as_bytes())?, indexes))
     }
 
     /// What was sealed with an older key is sealed with the present one whenever it is used.

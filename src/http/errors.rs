@@ -86,6 +86,23 @@ pub enum WireError {
     AlreadyEnrolled,
     /// Twenty authenticators are active.
     TooManyAuthenticators,
+    /// The bearer must prove a second factor that is active.
+    ProofRequired,
+    /// Nothing is active that could be challenged.
+    AssociationRequired,
+    /// The authenticator that is to be challenged is not among the user's active ones.
+    UnknownAuthenticator,
+    /// None of the challenge types that were asked for would do; carries those that would.
+    UnsupportedChallengeType {
+        /// Whether `otp` would do.
+        otp: bool,
+        /// Whether `oob` would do.
+        oob: bool,
+    },
+    /// The authenticator that is to be removed is none of the user's.
+    NoSuchAuthenticator,
+    /// Recovery codes are replaced by use, not removed.
+    RecoveryCodeStays,
     /// Wrong, reused or outdated one-time password.
     InvalidOtp,
     /// Wrong code of a text message, call or mail.
@@ -125,7 +142,7 @@ impl WireError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::UnknownPath => 404,
+            Self::UnknownPath | Self::UnknownAuthenticator | Self::NoSuchAuthenticator => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType(_) => 415,
@@ -147,16 +164,20 @@ impl WireError {
             | Self::OtherClient
             | Self::UnsupportedGrantType
             | Self::InvalidTarget
+            | Self::AssociationRequired
+            | Self::RecoveryCodeStays
             | Self::TooManyAuthenticators => 400,
             Self::InvalidBearer
             | Self::ExpiredMfaToken
             | Self::ExpiredOobCode
+            | Self::UnsupportedChallengeType { .. }
             | Self::Unauthorized { .. } => 401,
             Self::MalformedMfaToken
             | Self::SpentMfaToken
             | Self::MalformedOobCode
             | Self::InsufficientScope(_)
             | Self::AlreadyEnrolled
+            | Self::ProofRequired
             | Self::InvalidOtp
             | Self::InvalidBindingCode
             | Self::InvalidRecoveryCode => 403,
@@ -170,7 +191,10 @@ impl WireError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::UnknownPath => "not_found",
+            Self::UnknownPath | Self::NoSuchAuthenticator => "not_found",
+            Self::UnknownAuthenticator => "invalid_authenticator",
+            Self::AssociationRequired => "association_required",
+            Self::UnsupportedChallengeType { .. } => "unsupported_challenge_type",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
@@ -190,6 +214,7 @@ impl WireError {
             | Self::InvalidEmailAddress
             | Self::OobCodeOfAnotherTransaction
             | Self::OtherClient
+            | Self::RecoveryCodeStays
             | Self::TooManyAuthenticators => "invalid_request",
             Self::InvalidBearer
             | Self::MalformedMfaToken
@@ -200,7 +225,7 @@ impl WireError {
             | Self::InvalidRecoveryCode => "invalid_grant",
             Self::ExpiredMfaToken | Self::ExpiredOobCode => "expired_token",
             Self::InsufficientScope(_) => "insufficient_scope",
-            Self::Unauthorized { .. } | Self::AlreadyEnrolled => "access_denied",
+            Self::Unauthorized { .. } | Self::AlreadyEnrolled | Self::ProofRequired => "access_denied",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidTarget => "invalid_target",
             Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
@@ -247,6 +272,23 @@ impl WireError {
             Self::InvalidTarget => "The audience is not registered for this client.".into(),
             Self::AlreadyEnrolled => "User is already enrolled.".into(),
             Self::TooManyAuthenticators => "The user has 20 authenticators. Remove one first.".into(),
+            Self::ProofRequired => "Use a second factor first: this needs a token that proves one.".into(),
+            // Clients compare this text.
+            Self::AssociationRequired => "User does not have any confirmed authenticator associated. You can \
+                 associate a new authenticator calling /mfa/associate endpoint. If you have one authenticator ready \
+                 for confirmation, you can confirm it just using it in /oauth/token"
+                .into(),
+            Self::UnknownAuthenticator | Self::NoSuchAuthenticator => "The user has no such authenticator.".into(),
+            Self::UnsupportedChallengeType { otp, oob } => {
+                let supported: Vec<_> =
+                    [("otp", *otp), ("oob", *oob)].into_iter().filter(|(_, does)| *does).map(|(name, _)| name).collect();
+                format!(
+                    "The user does not support any of the requested challenge types. Supported type: {}",
+                    supported.join(", ")
+                )
+                .into()
+            }
+            Self::RecoveryCodeStays => "A recovery code is not removed: it is replaced when it is used.".into(),
             Self::InvalidOtp => "Invalid otp_code.".into(),
             Self::InvalidBindingCode => "Invalid binding_code.".into(),
             Self::InvalidRecoveryCode => "MFA Authorization rejected.".into(),

@@ -3,6 +3,9 @@
 //! | route | endpoint |
 //! | --- | --- |
 //! | `POST /mfa/associate` | [`associate`] |
+//! | `POST /mfa/challenge` | [`challenge`] |
+//! | `GET /mfa/authenticators` | [`authenticators`] |
+//! | `DELETE /mfa/authenticators/{id}` | [`authenticators`] |
 //! | `POST /oauth/token` | [`token`] |
 //! | `GET /.well-known/jwks.json` | [`metadata`] |
 //! | `GET /.well-known/openid-configuration` | [`metadata`] |
@@ -18,13 +21,17 @@ use super::errors::WireError;
 use super::request::{Method, Request};
 use super::response::{Dialect, Response};
 use crate::app::App;
-use crate::endpoints::{associate, metadata, token};
+use crate::endpoints::{associate, authenticators, challenge, metadata, token};
 use crate::platform::Platform;
 use crate::storage::clients;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
+enum Route<'a> {
     Associate,
+    Challenge,
+    Authenticators,
+    /// The id as it stands in the path.
+    Authenticator(&'a str),
     Token,
     KeySet,
     Discovery,
@@ -32,10 +39,15 @@ enum Route {
     Development(crate::development::Page),
 }
 
-impl Route {
-    fn of(path: &str) -> Option<Self> {
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        if let Some(id) = path.strip_prefix("/mfa/authenticators/") {
+            return (!id.is_empty() && !id.contains('/')).then_some(Self::Authenticator(id));
+        }
         match path {
             "/mfa/associate" => Some(Self::Associate),
+            "/mfa/challenge" => Some(Self::Challenge),
+            "/mfa/authenticators" => Some(Self::Authenticators),
             "/oauth/token" => Some(Self::Token),
             "/.well-known/jwks.json" => Some(Self::KeySet),
             "/.well-known/openid-configuration" => Some(Self::Discovery),
@@ -49,8 +61,9 @@ impl Route {
     /// The verbs that mean something here, as `Allow` lists them.
     const fn methods(self) -> &'static str {
         match self {
-            Self::Associate | Self::Token => "POST, OPTIONS",
-            Self::KeySet | Self::Discovery => "GET, HEAD, OPTIONS",
+            Self::Associate | Self::Challenge | Self::Token => "POST, OPTIONS",
+            Self::Authenticator(_) => "DELETE, OPTIONS",
+            Self::Authenticators | Self::KeySet | Self::Discovery => "GET, HEAD, OPTIONS",
             #[cfg(feature = "development")]
             Self::Development(_) => "GET, HEAD, OPTIONS",
         }
@@ -58,13 +71,13 @@ impl Route {
 
     const fn takes(self, method: Method) -> bool {
         match self {
-            Self::Associate | Self::Token => matches!(method, Method::Post),
-            Self::KeySet | Self::Discovery => matches!(method, Method::Get),
+            Self::Associate | Self::Challenge | Self::Token => matches!(method, Method::Post),
+            Self::Authenticator(_) => matches!(method, Method::Delete),
+            Self::Authenticators | Self::KeySet | Self::Discovery => matches!(method, Method::Get),
             #[cfg(feature = "development")]
             Self::Development(_) => matches!(method, Method::Get),
         }
     }
-
 }
 
 /// How a path answers, also where there is nothing.
@@ -102,6 +115,9 @@ async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
     }
     match route {
         Route::Associate => associate::handle(app, request).await,
+        Route::Challenge => challenge::handle(app, request).await,
+        Route::Authenticators => authenticators::list(app, request).await,
+        Route::Authenticator(id) => authenticators::remove(app, request, id).await,
         Route::Token => token::handle(app, request).await,
         Route::KeySet => metadata::key_set(app),
         Route::Discovery => metadata::discovery(app),

@@ -94,6 +94,15 @@ pub struct Available<'a> {
 }
 
 impl<'a> Available<'a> {
+    /// Whether authenticators of this kind can be used.
+    #[must_use]
+    pub fn kind(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Totp => self.factors.otp,
+            Kind::Sms | Kind::Voice | Kind::Email => self.channel(kind).is_some(),
+        }
+    }
+
     /// The limits of a channel, or `None` where it is switched off or nobody could deliver.
     #[must_use]
     pub fn channel(&self, kind: Kind) -> Option<&'a MessageLimit> {

@@ -60,6 +60,16 @@ impl Kind {
         }
     }
 
+    /// `type` on the wire, by which SDKs filter lists and read `mfa_requirements`.
+    #[must_use]
+    pub const fn factor_type(self) -> &'static str {
+        match self {
+            Self::Totp => "otp",
+            Self::Sms | Self::Voice => "phone",
+            Self::Email => "email",
+        }
+    }
+
     /// What stands for it in a token's `amr`: RFC 8176 where that has a word, `email` of our own.
     #[must_use]
     pub const fn amr(self) -> &'static str {
@@ -112,6 +122,19 @@ impl AuthenticatorId {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The id under which the same phone number is reached by the other of SMS and voice: one number is two
+    /// authenticators with one suffix.
+    #[must_use]
+    pub fn twin(&self) -> Option<Self> {
+        let kind = match self.kind {
+            Kind::Sms => Kind::Voice,
+            Kind::Voice => Kind::Sms,
+            Kind::Totp | Kind::Email => return None,
+        };
+        let (_, device) = self.written.split_once('|')?;
+        Some(Self { kind, written: format!("{}|{device}", kind.as_str()) })
     }
 }
 

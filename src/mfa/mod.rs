@@ -6,6 +6,7 @@
 pub mod barcode;
 pub mod binding_code;
 pub mod budget;
+pub mod challenge;
 pub mod email_address;
 pub mod enrollment;
 pub mod factor;

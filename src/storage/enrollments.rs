@@ -1,11 +1,10 @@
 //! Adding a pending enrollment, with the message that goes with it, in one round trip.
 
-use super::keyring::Keyring;
-use super::{places, statements};
+use super::messages::{NewMessage, budget_keys};
+use super::statements;
 use crate::app::App;
-use crate::mfa::budget::Budget;
 use crate::mfa::enrollment::{Refused, Standing, State, refused};
-use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
+use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::storage::clients::Client;
 use crate::types::{TransactionId, UnixSeconds, UserId};
@@ -37,23 +36,6 @@ pub struct NewEnrollment<'a> {
     pub expires_at: UnixSeconds,
 }
 
-/// The message of an out-of-band enrollment.
-#[derive(Debug)]
-pub struct NewMessage {
-    /// The delivery's id, which the queue is told.
-    pub delivery_id: String,
-    /// The channel.
-    pub channel: Kind,
-    /// What the consumer needs, sealed.
-    pub sealed: String,
-    /// Keyed hash of the code.
-    pub code_hash: String,
-    /// The budget of each of `budget_keys`.
-    pub budget: Budget,
-    /// The user's and the address's budget.
-    pub budget_keys: [String; 2],
-}
-
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enrolled {
@@ -81,7 +63,7 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewEnrollment<'_>) -> Result<E
 impl NewEnrollment<'_> {
     fn statements(&self) -> Vec<Statement> {
         let message = self.message.as_ref();
-        let (user_budget, address_budget) = self.budget_keys();
+        let [user_budget, address_budget] = budget_keys(self.message.as_ref());
         let (recovery_id, recovery_hash) = match &self.recovery {
             Some((id, hash)) => (Value::from(id.as_str()), Value::from(hash.as_str())),
             None => (Value::Null, Value::Null),
@@ -110,13 +92,13 @@ impl NewEnrollment<'_> {
             ],
         }];
         if let Some(message) = message {
-            statements.extend(message.statements(self));
+            statements.extend(message.statements(self.id.as_str(), self.now, self.expires_at));
         }
         statements
     }
 
     fn state_statement(&self) -> Statement {
-        let (user_budget, address_budget) = self.budget_keys();
+        let [user_budget, address_budget] = budget_keys(self.message.as_ref());
         Statement {
             sql: statements::ENROLLMENT_STATE,
             parameters: vec![
@@ -129,44 +111,6 @@ impl NewEnrollment<'_> {
             ],
         }
     }
-
-    fn budget_keys(&self) -> (Value, Value) {
-        match &self.message {
-            Some(NewMessage { budget_keys: [user, address], .. }) => {
-                (user.as_str().into(), address.as_str().into())
-            }
-            None => (Value::Null, Value::Null),
-        }
-    }
-}
-
-impl NewMessage {
-    fn statements(&self, enrollment: &NewEnrollment<'_>) -> [Statement; 2] {
-        let [user_budget, address_budget] = &self.budget_keys;
-        [
-            Statement {
-                sql: statements::ADD_DELIVERY,
-                parameters: vec![
-                    self.delivery_id.as_str().into(),
-                    self.channel.as_str().into(),
-                    self.sealed.as_str().into(),
-                    enrollment.now.into(),
-                    enrollment.expires_at.into(),
-                    enrollment.id.as_str().into(),
-                ],
-            },
-            Statement {
-                sql: statements::CHARGE_MESSAGE,
-                parameters: vec![
-                    user_budget.as_str().into(),
-                    address_budget.as_str().into(),
-                    enrollment.now.into(),
-                    self.budget.interval.into(),
-                    enrollment.id.as_str().into(),
-                ],
-            },
-        ]
-    }
 }
 
 fn state(row: &Row) -> Result<State, StorageError> {
@@ -177,14 +121,4 @@ fn state(row: &Row) -> Result<State, StorageError> {
         spent: row.flag("spent")?,
         full_at: row.optional_integer("full_at")?.map(UnixSeconds),
     })
-}
-
-/// Keys of the message budgets of a user and of an address. Text messages and calls share one.
-#[must_use]
-pub fn message_budget_keys(keyring: &Keyring, kind: Kind, user: &UserId, address: &str) -> [String; 2] {
-    let medium = if kind == Kind::Email { "email" } else { "phone" };
-    [
-        format!("{medium}:{}", keyring.hash(places::BUDGET, &[medium, "user", user.as_str()])),
-        format!("{medium}:{}", keyring.hash(places::BUDGET, &[medium, "address", address])),
-    ]
 }

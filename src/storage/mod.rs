@@ -3,10 +3,13 @@
 //! What must be atomic is one guarded statement or one batch: a decision is never read in one round trip and acted
 //! on in the next without its condition standing in the statement that acts.
 
+pub mod authenticators;
+pub mod challenges;
 pub mod clients;
 pub mod deliveries;
 pub mod enrollments;
 pub mod keyring;
+pub mod messages;
 pub mod places;
 pub mod redemptions;
 pub mod statements;

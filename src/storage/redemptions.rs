@@ -58,12 +58,12 @@ pub struct TotpCandidate {
     pub pending: bool,
 }
 
-/// An enrollment whose code was sent by message.
+/// An enrollment or challenge whose code was sent by message.
 #[derive(Debug)]
 pub struct OobCandidate {
-    /// Its id.
-    pub id: String,
-    /// Its kind.
+    /// The id of the authenticator, which an enrollment will be.
+    pub authenticator: String,
+    /// The channel that the code came by.
     pub kind: Kind,
     /// The sealed address.
     pub sealed: String,
@@ -81,7 +81,7 @@ pub struct RecoveryCandidate {
     pub independent: bool,
 }
 
-/// How an enrollment answered to a try of its code.
+/// How an enrollment or challenge answered to a try of its code.
 #[derive(Debug)]
 pub enum OobTry {
     /// Compare with this.
@@ -150,10 +150,43 @@ pub async fn try_oob<P: Platform>(
         if let Some(row) = rows(&results, 2).first() {
             return Ok(OobTry::Candidate(oob_candidate(row)?));
         }
-        match rows(&results, 3).first() {
-            Some(row) if row.integer("attempts")? >= 5 => Ok(OobTry::UsedUp),
-            _ => Ok(OobTry::Gone),
+        used_up_or_gone(&results)
+    })
+}
+
+/// Charges a guess, a failure of the authenticator, and one of the five tries of the code that was sent for
+/// `challenge`.
+pub async fn try_challenge<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+    challenge: &str,
+) -> Result<Tried<OobTry>, StorageError> {
+    let key = Bucket::Guesses.key(attempt.user);
+    let user = Value::from(attempt.user.as_str());
+    let mut batch = attempt.charge(&key, Bucket::Guesses);
+    batch.push(Statement {
+        sql: statements::TRY_CHALLENGE,
+        parameters: vec![
+            challenge.into(),
+            user.clone(),
+            attempt.client.id.as_str().into(),
+            attempt.transaction.map(TransactionId::as_str).into(),
+            attempt.now.into(),
+            key.as_str().into(),
+            attempt.id.into(),
+        ],
+    });
+    batch.push(Statement { sql: statements::CHALLENGE_ATTEMPTS, parameters: vec![challenge.into()] });
+    batch.push(Statement {
+        sql: statements::CHARGE_CHALLENGED,
+        parameters: vec![challenge.into(), user, key.into(), attempt.id.into()],
+    });
+    let results = charge(app, attempt, Bucket::Guesses, batch).await?;
+    attempt.paid(&results, Bucket::Guesses, || match (rows(&results, 2).first(), rows(&results, 4).first()) {
+        (Some(challenge), Some(authenticator)) => {
+            Ok(OobTry::Candidate(challenge_candidate(challenge, authenticator)?))
         }
+        _ => used_up_or_gone(&results),
     })
 }
 
@@ -184,6 +217,15 @@ pub enum Redeemed<'a> {
         /// The time step of the code.
         step: i64,
         /// The secret under the present key, if it was sealed with an older one.
+        resealed: Option<String>,
+    },
+    /// The code of a challenge.
+    Challenge {
+        /// The challenge.
+        challenge: &'a str,
+        /// The authenticator that it was for.
+        authenticator: &'a str,
+        /// The address under the present key, if it was sealed with an older one.
         resealed: Option<String>,
     },
     /// The first code of an enrollment.
@@ -335,7 +377,7 @@ async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Buc
 impl Redeemed<'_> {
     const fn bucket(&self) -> Bucket {
         match self {
-            Self::Totp { .. } | Self::Enrollment { .. } => Bucket::Guesses,
+            Self::Totp { .. } | Self::Challenge { .. } | Self::Enrollment { .. } => Bucket::Guesses,
             Self::RecoveryCode { .. } => Bucket::RecoveryGuesses,
         }
     }
@@ -344,9 +386,12 @@ impl Redeemed<'_> {
     fn spent(&self, attempt: &Attempt<'_>) -> String {
         match (attempt.transaction, self) {
             (Some(transaction), _) => transaction.as_str().to_owned(),
-            (None, Self::Enrollment { enrollment: id, .. } | Self::Totp { authenticator: id, .. }) => {
-                (*id).to_owned()
-            }
+            (
+                None,
+                Self::Enrollment { enrollment: id, .. }
+                | Self::Challenge { challenge: id, .. }
+                | Self::Totp { authenticator: id, .. },
+            ) => (*id).to_owned(),
             (None, Self::RecoveryCode { matched, .. }) => (*matched).to_owned(),
         }
     }
@@ -445,9 +490,32 @@ impl Attempt<'_> {
                     ]),
                 },
             ],
+            Redeemed::Challenge { challenge, authenticator, resealed } => vec![
+                Statement {
+                    sql: statements::REDEEM_CHALLENGE,
+                    parameters: own(vec![
+                        expires_at.into(),
+                        client.clone(),
+                        version.clone(),
+                        (*challenge).into(),
+                        user.clone(),
+                        now.clone(),
+                    ]),
+                },
+                Statement {
+                    sql: statements::USE_CHALLENGED,
+                    parameters: own(vec![(*authenticator).into(), user, now, resealed.clone().into()]),
+                },
+                Statement { sql: statements::REMOVE_CHALLENGE, parameters: own(vec![(*challenge).into()]) },
+            ],
             Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes } => {
                 let enrollment = Value::from(*enrollment);
                 let indexes = Value::from(serde_json::json!(address_indexes).to_string());
+                // A phone number is one authenticator, whichever of its two channels it was enrolled by.
+                let kinds = match kind {
+                    Kind::Sms | Kind::Voice => r#"["sms","voice"]"#.to_owned(),
+                    Kind::Totp | Kind::Email => serde_json::json!([kind.as_str()]).to_string(),
+                };
                 vec![
                     Statement {
                         sql: statements::REDEEM_ENROLLMENT,
@@ -459,12 +527,12 @@ impl Attempt<'_> {
                             user.clone(),
                             now.clone(),
                             indexes.clone(),
-                            kind.as_str().into(),
+                            kinds.as_str().into(),
                         ]),
                     },
                     Statement {
                         sql: statements::ACTIVATE_RECOVERY_CODE,
-                        parameters: own(vec![enrollment.clone(), now.clone()]),
+                        parameters: own(vec![enrollment.clone()]),
                     },
                     Statement {
                         sql: statements::VOID_OTHER_ENROLLMENTS,
@@ -472,7 +540,7 @@ impl Attempt<'_> {
                     },
                     Statement {
                         sql: statements::RETIRE_REPLACED,
-                        parameters: own(vec![user.clone(), kind.as_str().into(), indexes]),
+                        parameters: own(vec![user.clone(), kinds.into(), indexes]),
                     },
                     Statement {
                         sql: statements::ACTIVATE,
@@ -504,7 +572,7 @@ impl Attempt<'_> {
                 },
                 Statement {
                     sql: statements::ROTATE_RECOVERY_CODE,
-                    parameters: own(vec![user, next.as_str().into(), now]),
+                    parameters: own(vec![user, next.as_str().into()]),
                 },
             ],
         };
@@ -534,9 +602,26 @@ fn totp_candidate(row: &Row, pending: bool) -> Result<TotpCandidate, StorageErro
     })
 }
 
+/// The row of attempts stands behind the try in both batches.
+fn used_up_or_gone(results: &[Vec<Row>]) -> Result<OobTry, StorageError> {
+    match rows(results, 3).first() {
+        Some(row) if row.integer("attempts")? >= 5 => Ok(OobTry::UsedUp),
+        _ => Ok(OobTry::Gone),
+    }
+}
+
+fn challenge_candidate(challenge: &Row, authenticator: &Row) -> Result<OobCandidate, StorageError> {
+    Ok(OobCandidate {
+        authenticator: challenge.text("authenticator_id")?.to_owned(),
+        kind: Kind::parse(challenge.text("channel")?).ok_or(StorageError::UnexpectedShape("channel"))?,
+        sealed: authenticator.text("sealed")?.to_owned(),
+        code_hash: challenge.text("code_hash")?.to_owned(),
+    })
+}
+
 fn oob_candidate(row: &Row) -> Result<OobCandidate, StorageError> {
     Ok(OobCandidate {
-        id: row.text("id")?.to_owned(),
+        authenticator: row.text("id")?.to_owned(),
         kind: Kind::parse(row.text("kind")?).ok_or(StorageError::UnexpectedShape("kind"))?,
         sealed: row.text("sealed")?.to_owned(),
         code_hash: row.text("code_hash")?.to_owned(),

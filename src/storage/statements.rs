@@ -59,21 +59,117 @@ SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = ?1) AS active,
        EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent,
        (SELECT MAX(full_at) FROM budgets WHERE key IN (?5, ?6)) AS full_at";
 
-/// The outbox row of a code, written with its enrollment or not at all.
+/// The outbox row of a code, written with its enrollment or challenge or not at all.
 ///
-/// `?1` id, `?2` channel, `?3` sealed payload, `?4` now, `?5` expiry, `?6` the enrollment.
+/// `?1` id, `?2` channel, `?3` sealed payload, `?4` now, `?5` expiry, `?6` the enrollment or challenge.
 pub const ADD_DELIVERY: &str = "\
 INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
-SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?6)";
+SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5
+WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?6) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?6)";
 
-/// Charges the message budgets of an enrollment that was added; [`ENROLL`] has seen in the same transaction that
-/// there is room.
+/// Charges the message budgets of an enrollment or challenge that was added; [`ENROLL`] or [`CHALLENGE`] has seen in
+/// the same transaction that there is room.
 ///
-/// `?1` and `?2` keys, `?3` now, `?4` interval, `?5` the enrollment.
+/// `?1` and `?2` keys, `?3` now, `?4` interval, `?5` the enrollment or challenge.
 pub const CHARGE_MESSAGE: &str = "\
 INSERT INTO budgets (key, full_at)
-SELECT column1, ?3 + ?4 FROM (VALUES (?1), (?2)) WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?5)
+SELECT column1, ?3 + ?4 FROM (VALUES (?1), (?2))
+WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?5) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?5)
 ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?3) + ?4";
+
+/// A user's active authenticators, the one used last first: what a challenge may be sent to.
+///
+/// `?1` user.
+pub const ACTIVE_AUTHENTICATORS: &str = "\
+SELECT id, kind, sealed FROM authenticators
+WHERE user_id = ?1 AND failures < 100
+ORDER BY last_used_at DESC, created_at DESC";
+
+/// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]; a code that was sent to the authenticator
+/// before is replaced by the unique index on it, so that a newer code kills the older.
+///
+/// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
+/// `?9` client version, `?10` and `?11` message budgets, `?12` the latest `full_at` with which there is room,
+/// `?13` channel.
+pub const CHALLENGE: &str = "\
+INSERT OR REPLACE INTO challenges
+  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
+SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8
+WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = ?2 AND user_id = ?3 AND failures < 100)
+  AND EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?9)
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?5)
+  AND NOT EXISTS (SELECT 1 FROM budgets WHERE key IN (?10, ?11) AND full_at > ?12)
+RETURNING id";
+
+/// Whether a login may still go on, and why [`CHALLENGE`] added nothing.
+///
+/// `?1` client, `?2` client version, `?3` transaction, `?4` and `?5` message budgets.
+pub const LOGIN_STATE: &str = "\
+SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?1 AND version = ?2) AS client_current,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?3) AS spent,
+       (SELECT MAX(full_at) FROM budgets WHERE key IN (?4, ?5)) AS full_at";
+
+/// What a user has: active authenticators, pending ones, and the recovery code, in the order in which they were made.
+/// A recovery code that waits with enrollments is shown once.
+///
+/// `?1` user, `?2` now.
+pub const LIST_AUTHENTICATORS: &str = "\
+SELECT id, kind, sealed, 1 AS active, created_at, -1 AS sequence FROM authenticators WHERE user_id = ?1
+UNION ALL
+SELECT id, kind, sealed, 0, created_at, sequence FROM enrollments WHERE user_id = ?1 AND expires_at > ?2
+UNION ALL
+SELECT id, 'recovery-code', NULL, 1, created_at, 10 FROM recovery_codes WHERE user_id = ?1
+UNION ALL
+SELECT * FROM (
+  SELECT recovery_id, 'recovery-code', NULL, 0, created_at, sequence FROM enrollments
+  WHERE user_id = ?1 AND expires_at > ?2 AND recovery_id IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ?1)
+  ORDER BY sequence LIMIT 1)
+ORDER BY created_at, sequence, kind = 'recovery-code'";
+
+/// Whether a transaction is spent. `?1` transaction.
+pub const IS_SPENT: &str = "SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1) AS spent";
+
+/// Removes an active authenticator, if nothing independent is active or the bearer proves MFA no older than it.
+///
+/// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued.
+pub const REMOVE_AUTHENTICATOR: &str = "\
+DELETE FROM authenticators
+WHERE user_id = ?1 AND id IN (?2, ?3)
+  AND COALESCE((SELECT ?4 = 1 AND ?5 >= MIN(confirmed_at) FROM authenticators
+                WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+RETURNING id";
+
+/// Removes a pending one, under the same condition.
+///
+/// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued.
+pub const REMOVE_PENDING: &str = "\
+DELETE FROM enrollments
+WHERE user_id = ?1 AND id IN (?2, ?3)
+  AND COALESCE((SELECT ?4 = 1 AND ?5 >= MIN(confirmed_at) FROM authenticators
+                WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+RETURNING id";
+
+/// The recovery code retires with the last authenticator.
+///
+/// `?1` user.
+pub const RETIRE_RECOVERY_CODE: &str = "\
+DELETE FROM recovery_codes
+WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1)";
+
+/// Codes on their way to an authenticator that is gone are void.
+///
+/// `?1` user.
+pub const VOID_CHALLENGES: &str = "\
+DELETE FROM challenges
+WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.id = authenticator_id)";
+
+/// Whether a user has an authenticator of this id, active or pending: to tell "not there" from "not allowed".
+///
+/// `?1` user, `?2` and `?3` id and its twin's.
+pub const HAS_AUTHENTICATOR: &str = "\
+SELECT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND id IN (?2, ?3))
+    OR EXISTS (SELECT 1 FROM enrollments WHERE user_id = ?1 AND id IN (?2, ?3)) AS found";
 
 /// Charges one guess. A row comes back if there was room, the client is as the Worker knows it and the transaction
 /// is not spent; statements behind it in the batch carry [`PAID`] and so happen only then. Parallel guesses queue up
@@ -137,6 +233,29 @@ WHERE id = ?1 AND user_id = ?2 AND client_id = ?3 AND code_hash IS NOT NULL AND 
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?5 AND attempt = ?6)
 RETURNING id, kind, sealed, code_hash";
 
+/// One try of the code that was sent for a challenge, within its login. Five are allowed.
+///
+/// `?1` challenge, `?2` user, `?3` client, `?4` transaction, `?5` now, `?6` budget key, `?7` attempt.
+pub const TRY_CHALLENGE: &str = "\
+UPDATE challenges SET attempts = attempts + 1
+WHERE id = ?1 AND user_id = ?2 AND client_id = ?3 AND transaction_id = ?4 AND attempts < 5 AND expires_at > ?5
+  AND EXISTS (SELECT 1 FROM authenticators
+              WHERE authenticators.id = authenticator_id AND authenticators.user_id = ?2 AND failures < 100)
+  AND EXISTS (SELECT 1 FROM budgets WHERE key = ?6 AND attempt = ?7)
+RETURNING id, authenticator_id, channel, code_hash";
+
+/// Charges the failure to the challenge's authenticator that success takes back, as [`TRY_ACTIVE_TOTP`] does.
+///
+/// `?1` challenge, `?2` user, `?3` budget key, `?4` attempt.
+pub const CHARGE_CHALLENGED: &str = "\
+UPDATE authenticators SET failures = failures + 1
+WHERE user_id = ?2 AND id = (SELECT authenticator_id FROM challenges WHERE id = ?1 AND user_id = ?2)
+  AND EXISTS (SELECT 1 FROM budgets WHERE key = ?3 AND attempt = ?4)
+RETURNING sealed";
+
+/// How often the code of a challenge has been tried. `?1` challenge.
+pub const CHALLENGE_ATTEMPTS: &str = "SELECT attempts FROM challenges WHERE id = ?1";
+
 /// How often the code of an enrollment has been tried, to tell "too often" from "gone".
 ///
 /// `?1` enrollment.
@@ -185,11 +304,42 @@ WHERE user_id = ?1 AND kind = 'totp'
   AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
 
+/// Spends a transaction on the code of a challenge. Two requests with one code: the second finds the challenge gone or
+/// the transaction spent.
+///
+/// `?1` what is spent, `?2` redemption, `?3` when this can be forgotten, `?4` client, `?5` client version,
+/// `?6` challenge, `?7` user, `?8` now.
+pub const REDEEM_CHALLENGE: &str = "\
+INSERT INTO redemptions (spent, redemption, expires_at)
+SELECT ?1, ?2, ?3
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
+  AND EXISTS (SELECT 1 FROM challenges
+              WHERE challenges.id = ?6 AND challenges.user_id = ?7 AND challenges.expires_at > ?8
+                AND EXISTS (SELECT 1 FROM authenticators
+                            WHERE authenticators.id = authenticator_id AND authenticators.user_id = ?7))
+ON CONFLICT (spent) DO NOTHING
+RETURNING spent";
+
+/// Marks the challenged authenticator as used and clears its failures.
+///
+/// `?1` what is spent, `?2` redemption, `?3` authenticator, `?4` user, `?5` now, `?6` the address sealed anew, or NULL.
+pub const USE_CHALLENGED: &str = "\
+UPDATE authenticators SET failures = 0, last_used_at = ?5, sealed = COALESCE(?6, sealed)
+WHERE id = ?3 AND user_id = ?4
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// The code has been used.
+///
+/// `?1` what is spent, `?2` redemption, `?3` challenge.
+pub const REMOVE_CHALLENGE: &str = "\
+DELETE FROM challenges
+WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
 /// Spends a transaction on confirming an enrollment. The same condition as when it was read: a factor that another
 /// request has activated meanwhile closes the door, unless the enrollment was made with proof.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` when this can be forgotten, `?4` client, `?5` client version,
-/// `?6` enrollment, `?7` user, `?8` now, `?9` address indexes that it replaces (JSON array), `?10` kind.
+/// `?6` enrollment, `?7` user, `?8` now, `?9` address indexes and `?10` kinds that it replaces (JSON arrays).
 pub const REDEEM_ENROLLMENT: &str = "\
 INSERT INTO redemptions (spent, redemption, expires_at)
 SELECT ?1, ?2, ?3
@@ -199,17 +349,17 @@ WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
                        (SELECT 1 FROM authenticators WHERE user_id = ?7 AND kind <> 'email')))
   AND (SELECT COUNT(*) FROM authenticators
        WHERE user_id = ?7
-         AND NOT (kind = ?10 AND address_index IS NOT NULL
+         AND NOT (kind IN (SELECT value FROM json_each(?10)) AND address_index IS NOT NULL
                   AND address_index IN (SELECT value FROM json_each(?9)))) < 20
 ON CONFLICT (spent) DO NOTHING
 RETURNING spent";
 
 /// Puts the confirmed enrollment's recovery code in force, if it has one and no independent factor is active yet.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` now.
+/// `?1` what is spent, `?2` redemption, `?3` enrollment.
 pub const ACTIVATE_RECOVERY_CODE: &str = "\
 INSERT OR REPLACE INTO recovery_codes (user_id, id, hash, created_at)
-SELECT user_id, recovery_id, recovery_hash, ?4 FROM enrollments
+SELECT user_id, recovery_id, recovery_hash, created_at FROM enrollments
 WHERE id = ?3 AND recovery_hash IS NOT NULL
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
   AND NOT EXISTS (SELECT 1 FROM authenticators
@@ -226,13 +376,14 @@ WHERE user_id = ?4 AND id <> ?3 AND proof = 0
   AND EXISTS (SELECT 1 FROM enrollments AS confirmed WHERE confirmed.id = ?3 AND confirmed.kind <> 'email')
   AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";
 
-/// Retires the authenticator of the same kind and address, which the confirmed enrollment replaces.
+/// Retires the authenticator with the same number or address, which the confirmed enrollment replaces.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` user, `?4` kind, `?5` address indexes (JSON array, one for each hash
-/// key).
+/// `?1` what is spent, `?2` redemption, `?3` user, `?4` kinds (JSON array: SMS and voice of one number are one), `?5`
+/// address indexes (JSON array, one for each hash key).
 pub const RETIRE_REPLACED: &str = "\
 DELETE FROM authenticators
-WHERE user_id = ?3 AND kind = ?4 AND address_index IN (SELECT value FROM json_each(?5))
+WHERE user_id = ?3 AND kind IN (SELECT value FROM json_each(?4))
+  AND address_index IN (SELECT value FROM json_each(?5))
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
 /// The confirmed enrollment becomes an authenticator under the same id.
@@ -267,9 +418,9 @@ RETURNING spent";
 
 /// The next recovery code takes the used one's place.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` user, `?4` new hash, `?5` now.
+/// `?1` what is spent, `?2` redemption, `?3` user, `?4` new hash.
 pub const ROTATE_RECOVERY_CODE: &str = "\
-UPDATE recovery_codes SET hash = ?4, created_at = ?5
+UPDATE recovery_codes SET hash = ?4
 WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
 /// Gives the winner's guess back.
@@ -340,6 +491,10 @@ RETURNING id, channel, attempts, failure";
 
 /// Expired enrollments. `?1` now.
 pub const SWEEP_ENROLLMENTS: &str = "DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments WHERE expires_at <= ?1 LIMIT 1000)";
+
+/// Expired challenges. `?1` now.
+pub const SWEEP_CHALLENGES: &str =
+    "DELETE FROM challenges WHERE rowid IN (SELECT rowid FROM challenges WHERE expires_at <= ?1 LIMIT 1000)";
 
 /// Redemptions whose tokens have expired. `?1` now.
 pub const SWEEP_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE rowid IN (SELECT rowid FROM redemptions WHERE expires_at <= ?1 LIMIT 1000)";

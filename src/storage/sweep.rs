@@ -50,6 +50,7 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
 async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     let batch = [
         (statements::SWEEP_ENROLLMENTS, now),
+        (statements::SWEEP_CHALLENGES, now),
         (statements::SWEEP_REDEMPTIONS, now),
         (statements::SWEEP_ASSERTIONS, now),
         (statements::SWEEP_BUDGETS, now),

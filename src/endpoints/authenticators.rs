@@ -1,0 +1,160 @@
+//! `GET /mfa/authenticators` and `DELETE /mfa/authenticators/{id}`: what a person has, and taking one of it away.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::{Failure, bearer};
+use crate::app::App;
+use crate::delivery;
+use crate::http::errors::WireError;
+use crate::http::request::Request;
+use crate::http::response::{Dialect, Response};
+use crate::mfa::email_address::EmailAddress;
+use crate::mfa::enrollment::{Available, Standing};
+use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::phone_number::PhoneNumber;
+use crate::platform::{Platform, StorageError};
+use crate::storage::authenticators::{self, Content, Entry, Removed};
+use crate::storage::clients::{self, Client};
+use crate::storage::places;
+use crate::trust::bearer::Bearer;
+use crate::types::UserId;
+
+/// Answers a request for the list.
+pub async fn list<P: Platform>(app: &App<P>, request: &Request) -> Response {
+    match items(app, request).await {
+        Ok(items) => Response::json(Dialect::Mfa, &items),
+        Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
+    }
+}
+
+/// Answers a request to remove the authenticator whose id stands in the path as `encoded`.
+pub async fn remove<P: Platform>(app: &App<P>, request: &Request, encoded: &str) -> Response {
+    match take_away(app, request, encoded).await {
+        Ok(()) => Response::empty(204),
+        Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
+    }
+}
+
+/// One item of the list.
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    authenticator_type: &'static str,
+    active: bool,
+    /// SDKs drop items without it as soon as they filter.
+    #[serde(rename = "type")]
+    factor_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oob_channel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Item>, Failure> {
+    let bearer = bearer::authenticate(app, request).await?;
+    client(app, request, &bearer).await?;
+    if let Bearer::Access(token) = &bearer
+        && !token.scopes.contains("read:authenticators")
+    {
+        return Err(WireError::InsufficientScope("read:authenticators").into());
+    }
+    let entries = authenticators::list(app, bearer.user(), bearer.transaction(), request.received_at)
+        .await?
+        .ok_or(WireError::InvalidBearer)?;
+    let mut items = Vec::new();
+    for entry in &entries {
+        items.extend(shown(app, bearer.user(), entry)?);
+    }
+    Ok(items)
+}
+
+/// The items that an entry is shown as. A phone number is two, where both of its channels are available.
+fn shown<P: Platform>(app: &App<P>, user: &UserId, entry: &Entry) -> Result<Vec<Item>, StorageError> {
+    let Content::Authenticator { id, sealed } = &entry.content else {
+        return Ok(vec![Item {
+            id: entry.id.clone(),
+            authenticator_type: "recovery-code",
+            active: entry.active,
+            factor_type: "recovery-code",
+            oob_channel: None,
+            name: None,
+        }]);
+    };
+    let name = name(app, user, id, sealed)?;
+    let item = |id: &AuthenticatorId| Item {
+        id: id.as_str().to_owned(),
+        authenticator_type: id.kind().authenticator_type(),
+        active: entry.active,
+        factor_type: id.kind().factor_type(),
+        oob_channel: id.kind().oob_channel(),
+        name: name.clone(),
+    };
+    let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+    let twin = id.twin().filter(|twin| available.kind(twin.kind()));
+    Ok(std::iter::once(item(id)).chain(twin.as_ref().map(item)).collect())
+}
+
+/// The masked number or address, by which a person knows which of theirs it is.
+fn name<P: Platform>(
+    app: &App<P>,
+    user: &UserId,
+    id: &AuthenticatorId,
+    sealed: &str,
+) -> Result<Option<String>, StorageError> {
+    if id.kind() == Kind::Totp {
+        return Ok(None);
+    }
+    let unreadable = StorageError::Unreadable("sealed");
+    let address = app
+        .config
+        .keyring
+        .open(&places::factor(id.as_str(), user), sealed)
+        .map_err(|_| unreadable.clone())?;
+    let address = std::str::from_utf8(&address).map_err(|_| unreadable.clone())?;
+    let masked = match id.kind() {
+        Kind::Email => EmailAddress::parse(address).map(|address| address.masked()).ok(),
+        _ => PhoneNumber::parse(address).map(|number| number.masked()).ok(),
+    };
+    masked.map(Some).ok_or(unreadable)
+}
+
+async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) -> Result<(), Failure> {
+    let bearer = bearer::authenticate(app, request).await?;
+    client(app, request, &bearer).await?;
+    // An mfa_token has to finish MFA first.
+    let Bearer::Access(token) = &bearer else {
+        return Err(WireError::InvalidBearer.into());
+    };
+    if !token.scopes.contains("remove:authenticators") {
+        return Err(WireError::InsufficientScope("remove:authenticators").into());
+    }
+    // Of an id only the bar is ever escaped.
+    let id = encoded.replace("%7C", "|").replace("%7c", "|");
+    if id.starts_with("recovery-code|") {
+        return Err(WireError::RecoveryCodeStays.into());
+    }
+    let id = AuthenticatorId::parse(&id).ok_or(WireError::NoSuchAuthenticator)?;
+    let standing = Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at };
+    match authenticators::remove(app, &token.user, &id, standing).await? {
+        Removed::Gone => Ok(()),
+        Removed::NotFound => Err(WireError::NoSuchAuthenticator.into()),
+        Removed::ProofMissing => Err(WireError::ProofRequired.into()),
+    }
+}
+
+/// The client that the token names must be registered and open to the token's issuer.
+async fn client<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    bearer: &Bearer,
+) -> Result<Option<Rc<Client>>, Failure> {
+    let Some(id) = bearer.client() else {
+        return Ok(None);
+    };
+    match clients::find(app, request.received_at, id).await? {
+        Some(client) if client.accepts_issuer(bearer.user().issuer_name()) => Ok(Some(client)),
+        _ => Err(WireError::Unauthorized { challenge: false }.into()),
+    }
+}
