@@ -1,7 +1,7 @@
 /** POST /oauth/token with the MFA grants: what confirms, what verifies, and what comes back. */
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
-import { accepted, refused } from "../support/answers.mjs";
+import { accepted, refused, refusedBearer } from "../support/answers.mjs";
 import { API } from "../support/clients.mjs";
 import { decode } from "../support/jwt.mjs";
 import { useStage } from "../support/stage.mjs";
@@ -301,8 +301,17 @@ describe("an mfa_token", () => {
     const spent = (response) => refused(response, 403, "invalid_grant", "mfa_token has already been used");
     await spent(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }));
     await spent(await person.exchange("recovery", { mfa_token, recovery_code: recoveryCode }));
-    const response = await person.associateOtp({ token: mfa_token });
-    await refused(response, 401, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token.");
+    await refusedBearer(await person.associateOtp({ token: mfa_token }));
+  });
+
+  test("is spent by confirming e-mail, too, although that does not make anybody enrolled", async () => {
+    const person = stage.person();
+    const mfa_token = person.mfaToken();
+    const { oob_code } = await accepted(await person.associateEmail({ token: mfa_token }));
+    const binding_code = await stage.webhook.codeFor(person.email);
+    await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }));
+    await refusedBearer(await person.associateOtp({ token: mfa_token }));
+    await accepted(await person.associateOtp());
   });
 
   test("is not spent by one that fails", async () => {
