@@ -100,6 +100,7 @@ describe("an authenticator app", () => {
     expect(await visitor.page.locator("#keep").isVisible()).toBe(false);
     const after = await verified(await visitor.token());
     expect(after.sub).toBe(before.sub);
+    expect(after.amr).toEqual(expect.arrayContaining(["otp", "email", "mfa"]));
     expect(after.exp).toBeLessThanOrEqual(before.exp);
     await visitor.leave();
   });
@@ -169,7 +170,7 @@ describe("an authenticator app", () => {
     await again.signIn(name);
     await again.choose("Authenticator app");
     await again.expectStep(`${name} is protected already`);
-    await again.page.getByText("No app, or lost it?").click();
+    await again.page.getByText("Lost the phone?").click();
     const use = async (typed) => {
       await again.field("Recovery code").fill(typed);
       await again.page.getByRole("button", { name: "Use it" }).click();
@@ -201,6 +202,39 @@ describe("a phone", () => {
     expect(await visitor.recoveryCode()).toMatch(/^[A-Z0-9]{24}$/);
     expect((await verified(await visitor.token())).amr).toEqual(expect.arrayContaining(["sms", "mfa"]));
     await visitor.leave();
+  });
+
+  test("somebody enrolled already gets a code on the known phone", async () => {
+    const name = somebody();
+    const number = freshNumber();
+    const first = await visit();
+    await first.signIn(name);
+    await first.choose("Text message");
+    await first.askForCode("Phone number", number);
+    await first.expectStep("Type the code");
+    const sent = await first.lookAtPhone("See what the phone shows", number);
+    await sent.phone.close();
+    await first.typeCode("Code", sent.code);
+    await first.expectStep("Countersigned");
+    await first.leave();
+
+    const again = await visit();
+    await again.signIn(name);
+    await again.choose("Authenticator app");
+    await again.expectStep(`${name} is protected already`);
+    expect(await again.field("Code from the app").isVisible()).toBe(false);
+    await expectAccessible(again.page, "the way back in by phone");
+    await again.page.getByRole("button", { name: new RegExp(`^Text a code to .*${number.slice(-4)}$`) }).click();
+    await again.expectStep("Type the code");
+    const { phone, message } = await again.lookAtPhone("See what the phone shows", number);
+    await expect.poll(() => phone.getByRole("listitem").filter({ hasText: number }).count()).toBe(2);
+    const code = await message.locator("code").innerText();
+    await phone.close();
+    await again.typeCode("Code", code);
+    await again.expectStep("Countersigned");
+    expect(await again.page.locator("#keep").isVisible()).toBe(false);
+    expect((await verified(await again.token())).amr).toEqual(expect.arrayContaining(["sms", "mfa"]));
+    await again.leave(["403 /mfa/associate"]);
   });
 
   test("a call's code works as well, and a newer code ends the older one", async () => {
@@ -366,7 +400,7 @@ describe("everybody", () => {
     await visitor.signIn(name);
     await visitor.choose("Authenticator app");
     await visitor.expectStep(/is protected already$/);
-    await page.getByText("No app, or lost it?").click();
+    await page.getByText("Lost the phone?").click();
     await check("the way back in");
     expect(secret).toHaveLength(32);
     await visitor.leave(["400 /mfa/associate", "403 /oauth/token", "403 /mfa/associate"]);

@@ -40,9 +40,12 @@ const freshState = () => ({
   /** What proves who is here: the issuer's mfa_token, after the first factor the access token. */
   bearer: "",
   factor: "",
-  /** The body of the last associate request and its answer. */
-  request: null,
-  enrollment: null,
+  /** The answer that began what is being confirmed: of associate, or of challenge for a factor from before. */
+  started: null,
+  /** Sends the code again. */
+  send: null,
+  /** Where "Back" leads from the code. */
+  before: "",
   /** The names of what was confirmed, in order. */
   confirmed: [],
 });
@@ -74,7 +77,7 @@ async function choose(factor) {
   } catch (problem) {
     return refuseOrThrow(problem);
   }
-  const { secret, barcode_uri: uri, qr_svg: picture } = state.enrollment;
+  const { secret, barcode_uri: uri, qr_svg: picture } = state.started;
   // As an image a picture cannot run anything, whatever is in it.
   element("qr").src = `data:image/svg+xml,${encodeURIComponent(picture)}`;
   element("open-app").href = uri.startsWith("otpauth://totp/") ? uri : "#step";
@@ -86,16 +89,27 @@ async function sendCode(form) {
   const byMail = state.factor === "email";
   const to = (byMail ? form.elements.email : form.elements.phone).value.trim();
   if (!to) throw new Problem(byMail ? "Type an e-mail address first." : "Type a phone number first.");
+  const address = byMail ? { email: to } : { phone_number: to };
+  state.send = () => associate({ authenticator_types: ["oob"], oob_channels: [state.factor], ...address });
   try {
-    await associate({
-      authenticator_types: ["oob"],
-      oob_channels: [state.factor],
-      ...(byMail ? { email: to } : { phone_number: to }),
-    });
+    await state.send();
   } catch (problem) {
     return refuseOrThrow(problem);
   }
+  askForMessage(to, "contact");
+}
+
+/** A code to a phone that was confirmed before. */
+async function sendToKnown({ id, oob_channel: channel, name }) {
+  state.factor = channel;
+  state.send = () => challenge(id);
+  await state.send();
+  askForMessage(name, "enrolled");
+}
+
+function askForMessage(to, before) {
   const factor = factors[state.factor];
+  state.before = before;
   element("message-lead").textContent = factor.sent(to);
   element("phone-link-text").textContent = factor.link;
   element("sent-again").hidden = true;
@@ -103,7 +117,7 @@ async function sendCode(form) {
 }
 
 async function sendAgain() {
-  await associate(state.request);
+  await state.send();
   element("sent-again").hidden = false;
   say("A new code is on its way. The one before no longer works.");
   element("binding-code").value = "";
@@ -112,15 +126,15 @@ async function sendAgain() {
 
 async function confirmApp(form) {
   const tokens = await redeem("mfa-otp", { otp: digits(form.elements.code) });
-  finish(tokens, state.enrollment);
+  finish(tokens, state.started);
 }
 
 async function confirmMessage(form) {
   const tokens = await redeem("mfa-oob", {
-    oob_code: state.enrollment.oob_code,
+    oob_code: state.started.oob_code,
     binding_code: digits(form.elements.code),
   });
-  finish(tokens, state.enrollment);
+  finish(tokens, state.started);
 }
 
 async function verifyApp(form) {
@@ -137,19 +151,19 @@ async function verifyRecovery(form) {
 }
 
 /** Shows what a confirmed factor brings: the recovery code, once, and the token. */
-function finish(tokens, enrollment = {}) {
+function finish(tokens, started = {}) {
   const byMail = state.factor === "email";
   const how = factors[state.factor]?.name ?? "recovery code";
   state.confirmed.push(how);
   state.bearer = tokens.access_token;
-  state.enrollment = null;
+  state.started = null;
 
   sign("second", state.name, state.confirmed.join(" and "));
   element("done-title").textContent = byMail ? "E-mail address added" : "Countersigned";
   element("done-lead").textContent = byMail
     ? "From now on a code by mail can help out. The recovery code you saved stays the same."
     : `Two factors stand behind this now: the sign-in as ${state.name} and the ${how}.`;
-  const code = enrollment.recovery_codes?.[0] ?? "";
+  const code = started.recovery_codes?.[0] ?? "";
   element("keep").hidden = !code;
   element("keep-why").textContent = state.factor
     ? "It gets you in once when the phone is lost, and it is not shown again."
@@ -161,18 +175,50 @@ function finish(tokens, enrollment = {}) {
 }
 
 /** A name that has a factor already goes to the step that asks for it. */
-function refuseOrThrow(problem) {
+async function refuseOrThrow(problem) {
   if (problem.error !== "access_denied" || problem.status !== 403) throw problem;
+  const known = await authenticators();
+  const phones = known.filter(({ oob_channel: channel }) => ["sms", "voice"].includes(channel));
   element("enrolled-title").textContent = `${state.name} is protected already`;
+  element("verify-otp").hidden = !known.some(({ type }) => type === "otp");
+  element("known-phones").replaceChildren(...phones.map(phoneButton));
   show("enrolled");
+}
+
+function phoneButton(authenticator) {
+  const { oob_channel: channel, name } = authenticator;
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "secondary";
+  button.textContent = channel === "sms" ? `Text a code to ${name}` : `Call ${name}`;
+  onClick(button, element("enrolled-problem"), () => sendToKnown(authenticator));
+  item.append(button);
+  return item;
 }
 
 // The API -------------------------------------------------------------------
 
+const bearer = () => ({ Authorization: `Bearer ${state.bearer}` });
+
 async function associate(request) {
-  const headers = { Authorization: `Bearer ${state.bearer}` };
-  state.enrollment = await call("/mfa/associate", json(request, headers));
-  state.request = request;
+  state.started = await call("/mfa/associate", json(request, bearer()));
+}
+
+async function challenge(authenticator) {
+  const request = {
+    client_id: client,
+    mfa_token: state.bearer,
+    challenge_type: "oob",
+    authenticator_id: authenticator,
+  };
+  state.started = await call("/mfa/challenge", json(request));
+}
+
+/** What this person has confirmed before. */
+async function authenticators() {
+  const all = await call("/mfa/authenticators", { headers: bearer() });
+  return all.filter(({ active }) => active);
 }
 
 function redeem(type, proof) {
@@ -370,6 +416,8 @@ const meanings = {
   exp: "good until",
   nbf: "good from",
   jti: "its own number",
+  idp_iss: "signed in at",
+  idp_sub: "known there as",
 };
 const times = new Set(["auth_time", "iat", "exp", "nbf"]);
 
@@ -425,7 +473,7 @@ async function checkSignature(token, { kid, alg }) {
     const signed = new TextEncoder().encode(token.slice(0, end));
     const good = await crypto.subtle.verify(key.algorithm, key, bytes(token.slice(end + 1)), signed);
     return good
-      ? [true, `Signature checked: ${alg}, key ${kid} of /.well-known/jwks.json.`]
+      ? [true, `Signature checked: ${alg}, with the key from /.well-known/jwks.json.`]
       : [false, "The signature does not fit the published key."];
   } catch {
     return [false, "The signature could not be checked."];
@@ -478,7 +526,8 @@ function wire() {
 
 function back() {
   const here = sections.find((section) => !section.hidden).id;
-  if (here === "message") showContact();
+  if (here === "message" && state.before === "contact") showContact();
+  else if (here === "message") show("enrolled");
   else show(state.confirmed.length ? "done" : "choose");
 }
 
