@@ -1,9 +1,10 @@
 // The Worker's D1 database, local or deployed, through wrangler.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fromCaller, packageProgram, ROOT } from "./setup/repository.mjs";
-import { run } from "./terminal/command.mjs";
+import { DEPLOYMENT } from "./deploy/settings.mjs";
+import { fromCaller, ROOT } from "./setup/repository.mjs";
 import { Failure } from "./terminal/failure.mjs";
+import { wrangler, wranglerFailure, wranglerOrFail } from "./wrangler.mjs";
 
 const DATABASE = "countersign";
 
@@ -33,28 +34,12 @@ export async function execute(sql, where = {}) {
  * @param {Where} where
  */
 export async function migrate(where = {}) {
-  const result = await wrangler(["d1", "migrations", "apply", where.database ?? DATABASE, ...place(where)]);
-  if (result.code !== 0) throw new Failure("The database could not be migrated: wrangler's message stands above.", result.output);
-}
-
-/** The settings that `npm run deploy` keeps, with the account's ids, if there are any. */
-export function deployedSettings() {
-  const path = join(ROOT, "wrangler.deploy.json");
-  return existsSync(path) ? path : undefined;
+  await wranglerOrFail(["d1", "migrations", "apply", where.database ?? DATABASE, ...place(where)], "The database could not be migrated.");
 }
 
 function place({ remote, persistTo }) {
-  const settings = remote ? deployedSettings() : undefined;
-  return [
-    remote ? "--remote" : "--local",
-    ...(persistTo ? ["--persist-to", fromCaller(persistTo)] : []),
-    ...(settings ? ["--config", settings] : []),
-  ];
-}
-
-// CI keeps wrangler from asking.
-function wrangler(args) {
-  return run(packageProgram("wrangler"), args, { cwd: ROOT, env: { ...process.env, CI: "true", NO_COLOR: "1" } });
+  if (!remote) return ["--local", ...(persistTo ? ["--persist-to", fromCaller(persistTo)] : [])];
+  return ["--remote", ...(existsSync(join(ROOT, DEPLOYMENT)) ? ["--config", DEPLOYMENT] : [])];
 }
 
 /** Says in one sentence what a database usually misses. */
@@ -63,8 +48,5 @@ function databaseFailure(output, { remote }) {
     return new Failure(`The database has no tables yet: run \`npm ${remote ? "run deploy" : "start"}\` once.`);
   }
   if (output.includes("UNIQUE constraint failed: clients.id")) return new Failure("That id is taken: `npm run clients -- list` shows all of them.");
-  if (/not authenticated|CLOUDFLARE_API_TOKEN/.test(output)) {
-    return new Failure("Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.");
-  }
-  return new Failure("The database refused: wrangler's message stands above.", output);
+  return wranglerFailure(output, "The database refused.");
 }

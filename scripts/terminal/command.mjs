@@ -12,6 +12,7 @@ import { Failure } from "./failure.mjs";
  * @param {NodeJS.ProcessEnv} [options.env] the whole environment
  * @param {string} [options.input] written to its standard input
  * @param {boolean} [options.echo] also show the output while it comes
+ * @param {boolean} [options.terminal] hand it the terminal, so that it can ask; then nothing it says is kept
  * @param {number} [options.timeout] milliseconds after which it is ended
  * @returns {Promise<{ code: number, stdout: string, stderr: string, output: string, missing: boolean }>}
  *   `missing` tells that there is no such program
@@ -19,9 +20,10 @@ import { Failure } from "./failure.mjs";
 export function run(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const { cwd, env, input, echo, timeout } = options;
-    const child = spawn(program, args, { cwd, env, timeout, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+    const stdio = options.terminal ? "inherit" : [input === undefined ? "ignore" : "pipe", "pipe", "pipe"];
+    const child = spawn(program, args, { cwd, env, timeout, stdio });
     const said = { stdout: "", stderr: "", output: "" };
-    for (const name of ["stdout", "stderr"]) {
+    for (const name of options.terminal ? [] : ["stdout", "stderr"]) {
       child[name].setEncoding("utf8");
       child[name].on("data", (text) => {
         said[name] += text;

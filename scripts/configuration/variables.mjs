@@ -1,0 +1,30 @@
+// The names that configure Countersign, and where their values come from on this machine.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+import { ROOT } from "../setup/repository.mjs";
+
+/** What a deployment cannot do without. */
+export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
+
+/** What has a default, or is needed for some features only. */
+export const OPTIONAL = ["FACTORS", "ACCESS_TOKEN_SECONDS", "ACTIVE_SIGNING_KEY", "WEBHOOK_URL"];
+
+const SECRETS = ["ENCRYPTION_KEYS", "WEBHOOK_SECRET"];
+
+export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
+
+/** Whether a name configures Countersign. */
+export const isVariable = (name) => [...REQUIRED, ...OPTIONAL, ...SECRETS].includes(name) || isSigningKey(name);
+
+/** The variables among these, as texts. A variable that wrangler's file writes as a table or list is JSON. */
+export function variablesIn(values) {
+  const own = Object.entries(values ?? {}).filter(([name, value]) => isVariable(name) && value !== "" && value !== undefined);
+  return Object.fromEntries(own.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]));
+}
+
+/** The variables of .dev.vars. */
+export function developmentVariables() {
+  const path = join(ROOT, ".dev.vars");
+  return existsSync(path) ? variablesIn(parseEnv(readFileSync(path, "utf8"))) : {};
+}

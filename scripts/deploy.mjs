@@ -1,0 +1,80 @@
+// `npm run deploy`: everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there
+// stays, and secrets are never replaced. `--dry-run` only says what a new account would get.
+import { parseArgs } from "node:util";
+import { problemsIn } from "./configuration/check.mjs";
+import { isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
+import { readAccount, readIds } from "./deploy/account.mjs";
+import { carryOut, freshSecret } from "./deploy/carry-out.mjs";
+import { EMPTY, missingSecrets, planDeployment } from "./deploy/plan.mjs";
+import { askForMissing, completed } from "./deploy/questions.mjs";
+import { keptSettings, knownVariables, repositorySettings, resourcesOf } from "./deploy/settings.mjs";
+import { rustToolchain } from "./setup/rust-toolchain.mjs";
+import { Failure, runMain } from "./terminal/failure.mjs";
+import { step } from "./terminal/step.mjs";
+
+await runMain(async () => {
+  const { dryRun } = readArguments();
+  const repository = repositorySettings();
+  const resources = resourcesOf(repository);
+  const known = completed(knownVariables({ repository, kept: keptSettings(), environment: process.env }));
+  const secrets = givenSecrets();
+
+  if (dryRun) {
+    tell(planDeployment(resources, EMPTY, { variables: known, secrets }));
+    const missing = REQUIRED.filter((name) => !known[name]);
+    if (missing.length > 0) console.log(`It would ask for ${missing.join(", ")}.`);
+    return;
+  }
+
+  const variables = await askForMissing(known);
+  if (!/^https:\/\//.test(variables.PUBLIC_URL)) throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
+  let account;
+  await step("Look at the account", "seconds", async () => {
+    account = await readAccount(resources);
+  });
+  const steps = planDeployment(resources, account, { variables, secrets });
+  tell(steps);
+  await step("Check the configuration", "a minute the first time", () => checkBefore({ account, variables, secrets }));
+  await carryOut(steps, { repository, variables, findIds: () => findIds(resources) });
+
+  const { secrets: added } = steps.at(-1);
+  if (added.some(({ name, made }) => made && name === "ENCRYPTION_KEYS")) {
+    console.log("ENCRYPTION_KEYS were made and cannot be read back: nobody but the Worker opens the database.");
+  }
+  console.log(`Deployed. Try ${new URL("/.well-known/openid-configuration", variables.PUBLIC_URL)}, then register a client: npm run clients -- add --remote …`);
+});
+
+function readArguments() {
+  try {
+    const { values } = parseArgs({ options: { "dry-run": { type: "boolean", default: false } } });
+    return { dryRun: values["dry-run"] };
+  } catch {
+    throw new Failure("`npm run deploy` takes one option, --dry-run (npm run deploy -- --dry-run).");
+  }
+}
+
+function tell(steps) {
+  console.log("Steps:");
+  steps.forEach(({ text }, index) => console.log(`  ${index + 1}. ${text}`));
+}
+
+/** Secrets that the operator brings along in the environment; they count only where the Worker has none. */
+function givenSecrets() {
+  const names = (name) => name === "ENCRYPTION_KEYS" || name === "WEBHOOK_SECRET" || isSigningKey(name);
+  return Object.fromEntries(Object.entries(variablesIn(process.env)).filter(([name]) => names(name)));
+}
+
+// The account does not give its secrets away, so fresh ones of the right shape stand for those it has.
+async function checkBefore({ account, variables, secrets }) {
+  const there = account.secrets.filter((name) => name === "ENCRYPTION_KEYS" || isSigningKey(name));
+  const stand = Object.fromEntries(there.map((name) => [name, freshSecret(name)]));
+  if (account.secrets.includes("WEBHOOK_SECRET")) stand.WEBHOOK_SECRET = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
+  const missing = missingSecrets(account, variables, secrets).map(({ name, value }) => [name, value ?? freshSecret(name)]);
+  const problems = await problemsIn({ ...variables, ...stand, ...Object.fromEntries(missing) }, await rustToolchain());
+  if (problems.length > 0) throw new Failure(`${problems.join("\n")}\nNothing was deployed: put this right, then repeat.`);
+}
+
+async function findIds(resources) {
+  const { databases, namespaces } = await readIds();
+  return { databaseId: resources.databaseId ?? databases[resources.database], namespaceId: resources.namespaceId ?? namespaces[resources.namespace] };
+}

@@ -1,0 +1,63 @@
+// Carries out the steps of a deployment's plan.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { migrate } from "../database.mjs";
+import { freshEncryptionKeys, freshSigningKey } from "../keys.mjs";
+import { step } from "../terminal/step.mjs";
+import { wranglerOrFail } from "../wrangler.mjs";
+import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
+
+/**
+ * Does one step after the other.
+ *
+ * @param {ReturnType<typeof import("./plan.mjs").planDeployment>} steps
+ * @param {object} deployment
+ * @param {object} deployment.repository wrangler.toml's settings
+ * @param {Record<string, string>} deployment.variables
+ * @param {() => Promise<{ databaseId: string, namespaceId: string }>} deployment.findIds
+ */
+export async function carryOut(steps, deployment) {
+  for (const each of steps) {
+    if (each.what === "worker") await deployWorker(each);
+    else await step(each.text, "seconds", () => actions[each.what](each, deployment));
+  }
+}
+
+const actions = {
+  database: ({ name }) => create(["d1", "create", name], name),
+  namespace: ({ name }) => create(["kv", "namespace", "create", name], name),
+  queue: ({ name }) => create(["queues", "create", name], name),
+  settings: async (_, { repository, variables, findIds }) => {
+    keepSettings(deploymentSettings({ repository, variables, ...(await findIds()) }));
+  },
+  migrations: () => migrate({ remote: true }),
+};
+
+async function create(args, name) {
+  await wranglerOrFail(args, `${name} could not be created.`);
+}
+
+// Secrets travel in a file that only this user can read and that is gone afterwards, never on a command line.
+async function deployWorker({ text, secrets }) {
+  console.log(`• ${text} (one to three minutes)`);
+  const folder = mkdtempSync(join(tmpdir(), "countersign-deploy-"));
+  try {
+    const args = ["deploy", "--config", DEPLOYMENT];
+    if (secrets.length > 0) {
+      const file = join(folder, "secrets.json");
+      const values = Object.fromEntries(secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]));
+      writeFileSync(file, JSON.stringify(values), { mode: 0o600 });
+      args.push("--secrets-file", file);
+    }
+    // Where somebody is there, wrangler asks before it takes over a DNS record that exists.
+    const shown = process.stdin.isTTY ? { terminal: true } : { echo: true };
+    await wranglerOrFail(args, "The Worker could not be deployed.", { ...shown, env: { COUNTERSIGN_BUILD: "deploy" } });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export function freshSecret(name) {
+  return name === "ENCRYPTION_KEYS" ? freshEncryptionKeys() : freshSigningKey();
+}

@@ -1,0 +1,66 @@
+// wrangler.deploy.json: wrangler.toml plus what belongs to one account, its ids and variables. Made by `npm run deploy`,
+// kept for the next time, ignored by git. It lies beside wrangler.toml, so that the paths in both mean the same.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { experimental_readRawConfig as readRawConfig } from "wrangler";
+import { OPTIONAL, REQUIRED, variablesIn } from "../configuration/variables.mjs";
+import { ROOT } from "../setup/repository.mjs";
+
+/** The file's name. The tests have one of their own. */
+export const DEPLOYMENT = process.env.COUNTERSIGN_DEPLOYMENT || "wrangler.deploy.json";
+
+/** What wrangler.toml says. */
+export function repositorySettings() {
+  return readRawConfig({ config: join(ROOT, "wrangler.toml") }).rawConfig;
+}
+
+/** What the last deployment kept, or undefined. */
+export function keptSettings() {
+  const path = join(ROOT, DEPLOYMENT);
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+}
+
+export function keepSettings(settings) {
+  writeFileSync(join(ROOT, DEPLOYMENT), `${JSON.stringify(settings, null, 2)}\n`);
+}
+
+/** The variables that are known already: the environment's win over what was kept, and that over wrangler.toml's. */
+export function knownVariables({ repository, kept, environment }) {
+  const all = { ...variablesIn(repository.vars), ...variablesIn(kept?.vars), ...variablesIn(environment) };
+  return Object.fromEntries([...REQUIRED, ...OPTIONAL].filter((name) => all[name] !== undefined).map((name) => [name, all[name]]));
+}
+
+/** What the Worker needs of an account, by wrangler.toml. The namespace is named after its binding. */
+export function resourcesOf(repository) {
+  const [database] = repository.d1_databases;
+  const [namespace] = repository.kv_namespaces;
+  const queues = [...repository.queues.producers, ...repository.queues.consumers].flatMap(({ queue, dead_letter_queue: dead }) => [queue, dead]);
+  return {
+    worker: repository.name,
+    database: database.database_name,
+    databaseId: database.database_id,
+    namespace: `${repository.name}-${namespace.binding.toLowerCase()}`,
+    namespaceId: namespace.id,
+    queues: [...new Set(queues.filter(Boolean))],
+  };
+}
+
+/** The settings to deploy with. */
+export function deploymentSettings({ repository, variables, databaseId, namespaceId }) {
+  const [database, ...databases] = repository.d1_databases;
+  const [namespace, ...namespaces] = repository.kv_namespaces;
+  return {
+    ...repository,
+    ...addressOf(repository, variables.PUBLIC_URL),
+    vars: { ...repository.vars, ...variables },
+    d1_databases: [{ ...database, database_id: databaseId }, ...databases],
+    kv_namespaces: [{ ...namespace, id: namespaceId }, ...namespaces],
+  };
+}
+
+// An address of one's own becomes a custom domain of the Worker, unless wrangler.toml says how it is reached.
+function addressOf(repository, publicUrl) {
+  const { host, hostname } = new URL(publicUrl);
+  const said = ["route", "routes", "workers_dev"].some((name) => repository[name] !== undefined);
+  return said || hostname.endsWith(".workers.dev") ? {} : { routes: [{ pattern: host, custom_domain: true }] };
+}

@@ -1,0 +1,35 @@
+// Cloudflare's command line, of the version in package-lock.json.
+import { packageProgram, ROOT } from "./setup/repository.mjs";
+import { run } from "./terminal/command.mjs";
+import { Failure } from "./terminal/failure.mjs";
+
+/**
+ * Runs wrangler without letting it ask anything, unless `terminal` hands it the terminal.
+ *
+ * @param {string[]} args
+ * @param {{ echo?: boolean, terminal?: boolean, env?: Record<string, string> }} [options]
+ */
+export function wrangler(args, { echo = false, terminal = false, env = {} } = {}) {
+  // CI keeps wrangler from asking.
+  const quiet = terminal ? {} : { CI: "true", NO_COLOR: "1" };
+  return run(packageProgram("wrangler"), args, { cwd: ROOT, env: { ...process.env, ...quiet, ...env }, echo, terminal });
+}
+
+/** Like `wrangler`, but a failure ends in one sentence: why, where that is known, else the given one. */
+export async function wranglerOrFail(args, sentence, options) {
+  const result = await wrangler(args, options);
+  if (result.code === 0) return result;
+  const failure = wranglerFailure(result.output, sentence);
+  throw options?.echo ? new Failure(failure.message) : failure; // it has been shown already
+}
+
+/** The failure that wrangler's output tells of. */
+export function wranglerFailure(output, sentence) {
+  if (/not authenticated|not logged in|"loggedIn": false|CLOUDFLARE_API_TOKEN environment variable for wrangler/i.test(output)) {
+    return new Failure("Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.");
+  }
+  if (output.includes("More than one account available")) {
+    return new Failure("This login has several Cloudflare accounts: set CLOUDFLARE_ACCOUNT_ID to one of those above, then repeat.", output);
+  }
+  return new Failure(`${sentence} Wrangler's message stands above.`, output);
+}

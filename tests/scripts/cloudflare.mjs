@@ -1,0 +1,85 @@
+/**
+ * An account at Cloudflare, as far as `npm run deploy` and `npm run clients -- --remote` get to see it through wrangler:
+ * databases (SQLite), namespaces, queues, and one Worker with its secrets. It listens on loopback.
+ */
+import { randomUUID } from "node:crypto";
+import { createServer } from "node:http";
+import { DatabaseSync } from "node:sqlite";
+
+const ACCOUNT = "0123456789abcdef0123456789abcdef";
+
+/** Starts it; `env` is what makes wrangler talk to it. */
+export async function startCloudflare() {
+  const account = { databases: [], namespaces: [], queues: [], worker: undefined, requests: [] };
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const url = new URL(request.url, "http://cloudflare");
+    account.requests.push(`${request.method} ${request.url}`);
+    const path = url.pathname.replace(`/client/v4/accounts/${ACCOUNT}`, "");
+    const { status = 200, result = null, errors = [] } = answer(account, `${request.method} ${path}`, url, Buffer.concat(chunks));
+    response.writeHead(status, { "Content-Type": "application/json" });
+    response.end(JSON.stringify({ success: errors.length === 0, errors, messages: [], result, result_info: { page: 1, per_page: 100, total_pages: 1, count: 1, total_count: 1 } }));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const env = {
+    CLOUDFLARE_API_BASE_URL: `http://127.0.0.1:${server.address().port}/client/v4`,
+    CLOUDFLARE_API_TOKEN: "test",
+    CLOUDFLARE_ACCOUNT_ID: ACCOUNT,
+  };
+  const stop = () => new Promise((resolve) => (server.close(resolve), server.closeAllConnections()));
+  return { account, env, stop };
+}
+
+function answer(account, what, url, body) {
+  const json = () => JSON.parse(body);
+  const named = (name) => account.databases.find((database) => database.uuid === name || database.name === name);
+  const routes = [
+    [/^GET \/d1\/database$/, () => account.databases.map(({ uuid, name }) => ({ uuid, name }))],
+    [/^POST \/d1\/database$/, () => added(account.databases, { uuid: randomUUID(), name: json().name, sqlite: new DatabaseSync(":memory:") })],
+    [/^GET \/d1\/database\/([^/]+)$/, (name) => named(name)],
+    [/^POST \/d1\/database\/([^/]+)\/query$/, (name) => [query(named(name).sqlite, json())]],
+    [/^GET \/storage\/kv\/namespaces$/, () => account.namespaces],
+    [/^POST \/storage\/kv\/namespaces$/, () => added(account.namespaces, { id: randomUUID().replaceAll("-", ""), title: json().title })],
+    [/^GET \/queues$/, () => account.queues.filter(({ queue_name: name }) => [null, name].includes(url.searchParams.get("name")))],
+    [/^POST \/queues$/, () => added(account.queues, { queue_id: randomUUID(), queue_name: json().queue_name, producers: [], consumers: [] })],
+    [/^GET \/workers\/scripts\/([^/]+)\/secrets$/, () => account.worker && Object.keys(account.worker.secrets).map((name) => ({ name, type: "secret_text" }))],
+    [/^PUT \/workers\/scripts\/([^/]+)$/, (name) => deployed(account, name, body)],
+    [/^GET \/workers\/workers\/[^/]+$/, () => ({ subdomain: { enabled: false, previews_enabled: false } })],
+    [/^POST \/workers\/scripts\/[^/]+\/subdomain$/, () => ({ enabled: false, previews_enabled: false })],
+    [/^PUT \/workers\/scripts\/[^/]+\/schedules$/, () => ((account.worker.schedules = json()), {})],
+    [/^POST \/workers\/scripts\/[^/]+\/domains\/changeset$/, () => ({ added: json(), removed: [], updated: [], conflicting: [] })],
+    [/^PUT \/workers\/scripts\/[^/]+\/domains\/records$/, () => ((account.worker.domains = json()), {})],
+    [/^POST \/queues\/[^/]+\/consumers$/, () => ((account.worker.consumer = json()), {})],
+    // Nothing to upload: the assets are taken to be there.
+    [/^POST \/workers\/scripts\/([^/]+)\/assets-upload-session$/, () => ({ jwt: "assets", buckets: [] })],
+  ];
+  for (const [pattern, handle] of routes) {
+    const match = pattern.exec(what);
+    const result = match && handle(...match.slice(1));
+    // Some lists are read until a page is empty.
+    const furtherPage = Array.isArray(result) && Number(url.searchParams.get("page") ?? 1) > 1;
+    if (result) return { result: furtherPage ? [] : result };
+  }
+  return { status: 404, errors: [{ code: 10007, message: `nothing at ${what}` }] };
+}
+
+// Secrets that a deployment does not name stay as they are.
+function deployed(account, name, body) {
+  const { bindings } = JSON.parse(/name="metadata"\r\n\r\n(.*)\r\n/.exec(body)[1]);
+  const secrets = Object.fromEntries(bindings.filter(({ type }) => type === "secret_text").map((binding) => [binding.name, binding.text]));
+  account.worker = { name, bindings, secrets: { ...account.worker?.secrets, ...secrets } };
+  return { id: name, deployment_id: randomUUID(), startup_time_ms: 5 };
+}
+
+function added(list, entry) {
+  list.push(entry);
+  return entry;
+}
+
+// A query of several statements: all but the last are run for their effect.
+function query(sqlite, { sql, params = [] }) {
+  const statements = sql.split(/;\s*(?:\n|$)/).filter((part) => part.replaceAll(/--[^\n]*/g, "").trim() !== "");
+  const results = statements.map((statement) => sqlite.prepare(statement).all(...params)).at(-1) ?? [];
+  return { results, success: true, meta: { duration: 0, changes: 0, rows_read: 0, rows_written: 0 } };
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["tests/**/*.test.mjs"],
+    // A file starts a workerd of its own, or several; more than two files at once only slow each other down.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // A test that ends and leaves something running hides a fault.
+    teardownTimeout: 20_000,
+    restoreMocks: true,
+    passWithNoTests: false,
+  },
+});
