@@ -55,13 +55,13 @@ describe("a further factor, begun with proof", () => {
     await accepted(await person.exchange("recovery", parameters));
   });
 
-  test("of the same number by another channel stands beside the first", async () => {
+  test("of the same number by another channel replaces the first: one number is one authenticator", async () => {
     const { person } = await enrolled();
     await addPhone(person, "sms");
     await addPhone(person, "voice");
-    expect(await kinds(person)).toEqual(["sms", "totp", "voice"]);
-    await addPhone(person, "voice");
-    expect(await kinds(person)).toEqual(["sms", "totp", "voice"]);
+    expect(await kinds(person)).toEqual(["totp", "voice"]);
+    await addPhone(person, "sms");
+    expect(await kinds(person)).toEqual(["sms", "totp"]);
   });
 
   test("never makes more than twenty, however many are confirmed at once", async () => {
