@@ -6,8 +6,8 @@ export default defineConfig({
     // A file starts a workerd of its own, or several; more than two files at once only slow each other down.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     // A test that ends and leaves something running hides a fault.
     teardownTimeout: 20_000,
     restoreMocks: true,

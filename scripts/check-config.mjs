@@ -1,6 +1,6 @@
 // `npm run check-config`: what is wrong with the configuration, if anything. Each value comes from the environment, else
 // from .dev.vars, else from wrangler.deploy.json (what `npm run deploy` keeps), else from wrangler.toml.
-import { problemsIn } from "./configuration/check.mjs";
+import { checkConfiguration } from "./configuration/check.mjs";
 import { developmentVariables, variablesIn } from "./configuration/variables.mjs";
 import { keptSettings, repositorySettings } from "./deploy/settings.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
@@ -13,8 +13,7 @@ await runMain(async () => {
     ...developmentVariables(),
     ...variablesIn(process.env),
   };
-  const problems = await problemsIn(variables, await rustToolchain());
-  for (const problem of problems) console.log(problem);
-  if (problems.length === 0) console.log("The configuration is right.");
-  return problems.length === 0 ? 0 : 1;
+  const { right, said } = await checkConfiguration(variables, await rustToolchain());
+  console.log(said);
+  return right ? 0 : 1;
 });

@@ -50,9 +50,15 @@ export async function startDemoIssuer({ port, countersign, audience, log = conso
 
   // A caller that goes away in the middle of a request is no reason to stop.
   const servers = ADDRESSES.map(() => createServer((request, response) => answer(request, response).catch(() => response.destroy())));
-  const listening = await Promise.all(servers.map((server, index) => listen(server, port, ADDRESSES[index])));
-  if (!listening.some(Boolean)) throw new Error(`neither ${ADDRESSES.join(" nor ")} can be listened on`);
-  return { issuer, close: () => servers.forEach((server) => (server.close(), server.closeAllConnections())) };
+  const close = () => servers.forEach((server) => (server.close(), server.closeAllConnections()));
+  try {
+    const listening = await Promise.all(servers.map((server, index) => listen(server, port, ADDRESSES[index])));
+    if (!listening.some(Boolean)) throw new Error(`neither ${ADDRESSES.join(" nor ")} can be listened on`);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { issuer, close };
 }
 
 /** The claims of an mfa_token, or undefined where the request makes no sense. */

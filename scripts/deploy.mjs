@@ -1,13 +1,14 @@
 // `npm run deploy`: everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there
 // stays, and secrets are never replaced. `--dry-run` only says what a new account would get.
 import { parseArgs } from "node:util";
-import { problemsIn } from "./configuration/check.mjs";
-import { isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
+import { checkConfiguration } from "./configuration/check.mjs";
+import { isSecret, REQUIRED, variablesIn } from "./configuration/variables.mjs";
 import { readAccount, readIds } from "./deploy/account.mjs";
-import { carryOut, freshSecret } from "./deploy/carry-out.mjs";
-import { EMPTY, missingSecrets, planDeployment } from "./deploy/plan.mjs";
+import { carryOut } from "./deploy/carry-out.mjs";
+import { EMPTY, planDeployment } from "./deploy/plan.mjs";
 import { askForMissing, completed } from "./deploy/questions.mjs";
 import { keptSettings, knownVariables, repositorySettings, resourcesOf } from "./deploy/settings.mjs";
+import { freshSecret } from "./keys.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
@@ -33,11 +34,11 @@ await runMain(async () => {
     account = await readAccount(resources);
   });
   const steps = planDeployment(resources, account, { variables, secrets });
+  const { secrets: added } = steps.at(-1);
   tell(steps);
-  await step("Check the configuration", "a minute the first time", () => checkBefore({ account, variables, secrets }));
+  await step("Check the configuration", "a minute the first time", () => checkBefore({ account, variables, added }));
   await carryOut(steps, { repository, variables, findIds: () => findIds(resources) });
 
-  const { secrets: added } = steps.at(-1);
   if (added.some(({ name, made }) => made && name === "ENCRYPTION_KEYS")) {
     console.log("ENCRYPTION_KEYS were made and cannot be read back: nobody but the Worker opens the database.");
   }
@@ -60,18 +61,15 @@ function tell(steps) {
 
 /** Secrets that the operator brings along in the environment; they count only where the Worker has none. */
 function givenSecrets() {
-  const names = (name) => name === "ENCRYPTION_KEYS" || name === "WEBHOOK_SECRET" || isSigningKey(name);
-  return Object.fromEntries(Object.entries(variablesIn(process.env)).filter(([name]) => names(name)));
+  return Object.fromEntries(Object.entries(variablesIn(process.env)).filter(([name]) => isSecret(name)));
 }
 
 // The account does not give its secrets away, so fresh ones of the right shape stand for those it has.
-async function checkBefore({ account, variables, secrets }) {
-  const there = account.secrets.filter((name) => name === "ENCRYPTION_KEYS" || isSigningKey(name));
-  const stand = Object.fromEntries(there.map((name) => [name, freshSecret(name)]));
-  if (account.secrets.includes("WEBHOOK_SECRET")) stand.WEBHOOK_SECRET = `whsec_${Buffer.alloc(32, 1).toString("base64")}`;
-  const missing = missingSecrets(account, variables, secrets).map(({ name, value }) => [name, value ?? freshSecret(name)]);
-  const problems = await problemsIn({ ...variables, ...stand, ...Object.fromEntries(missing) }, await rustToolchain());
-  if (problems.length > 0) throw new Failure(`${problems.join("\n")}\nNothing was deployed: put this right, then repeat.`);
+async function checkBefore({ account, variables, added }) {
+  const secrets = [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added];
+  const values = secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]);
+  const { right, said } = await checkConfiguration({ ...variables, ...Object.fromEntries(values) }, await rustToolchain());
+  if (!right) throw new Failure(`${said}\nNothing was deployed: put this right, then repeat.`);
 }
 
 async function findIds(resources) {

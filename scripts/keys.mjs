@@ -14,3 +14,10 @@ export function freshSigningKey() {
   const kid = createHash("sha256").update(JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n })).digest("base64url");
   return JSON.stringify({ ...jwk, kid, alg: "RS256", use: "sig" });
 }
+
+/** A fresh value of any secret that configures Countersign. */
+export function freshSecret(name) {
+  if (name === "ENCRYPTION_KEYS") return freshEncryptionKeys();
+  if (name === "WEBHOOK_SECRET") return `whsec_${randomBytes(32).toString("base64")}`;
+  return freshSigningKey();
+}

@@ -7,11 +7,12 @@ import { startDemoIssuer } from "./demo-issuer.mjs";
 import { DEMO_AUDIENCE, DEMO_ISSUER, putDemoClient } from "./setup/demo-client.mjs";
 import { makeDevelopmentKeys } from "./setup/development-keys.mjs";
 import { freePort } from "./setup/ports.mjs";
-import { fromCaller, packageProgram, ROOT } from "./setup/repository.mjs";
+import { fromCaller, ROOT } from "./setup/repository.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
+import { WRANGLER } from "./wrangler.mjs";
 
 const PATIENCE = 10_000;
 
@@ -51,7 +52,7 @@ async function serve({ port, publicUrl, issuer, where }) {
     `--var=TRUSTED_ISSUERS:${JSON.stringify(trusted)}`,
   ];
   const env = { ...process.env, COUNTERSIGN_BUILD: "development" };
-  const wrangler = spawn(packageProgram("wrangler"), args, { cwd: ROOT, env, stdio: ["ignore", "inherit", "inherit"] });
+  const wrangler = spawn(process.execPath, [WRANGLER, ...args], { cwd: ROOT, env, stdio: ["ignore", "inherit", "inherit"] });
   const ended = new Promise((resolve, reject) => {
     wrangler.on("error", reject);
     wrangler.on("exit", (code, signal) => resolve(code ?? signal));

@@ -1,7 +1,11 @@
 // Cloudflare's command line, of the version in package-lock.json.
-import { packageProgram, ROOT } from "./setup/repository.mjs";
+import { join } from "node:path";
+import { ROOT } from "./setup/repository.mjs";
 import { run } from "./terminal/command.mjs";
 import { Failure } from "./terminal/failure.mjs";
+
+/** wrangler's script, to be run on the Node that runs this: the first one on the PATH may be too old. */
+export const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
 
 /**
  * Runs wrangler without letting it ask anything, unless `terminal` hands it the terminal.
@@ -12,7 +16,7 @@ import { Failure } from "./terminal/failure.mjs";
 export function wrangler(args, { echo = false, terminal = false, env = {} } = {}) {
   // CI keeps wrangler from asking.
   const quiet = terminal ? {} : { CI: "true", NO_COLOR: "1" };
-  return run(packageProgram("wrangler"), args, { cwd: ROOT, env: { ...process.env, ...quiet, ...env }, echo, terminal });
+  return run(process.execPath, [WRANGLER, ...args], { cwd: ROOT, env: { ...process.env, ...quiet, ...env }, echo, terminal });
 }
 
 /** Like `wrangler`, but a failure ends in one sentence: why, where that is known, else the given one. */

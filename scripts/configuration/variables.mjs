@@ -10,12 +10,13 @@ export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
 /** What has a default, or is needed for some features only. */
 export const OPTIONAL = ["FACTORS", "ACCESS_TOKEN_SECONDS", "ACTIVE_SIGNING_KEY", "WEBHOOK_URL"];
 
-const SECRETS = ["ENCRYPTION_KEYS", "WEBHOOK_SECRET"];
-
 export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
 
+/** Whether a name stands for a secret of Countersign. */
+export const isSecret = (name) => name === "ENCRYPTION_KEYS" || name === "WEBHOOK_SECRET" || isSigningKey(name);
+
 /** Whether a name configures Countersign. */
-export const isVariable = (name) => [...REQUIRED, ...OPTIONAL, ...SECRETS].includes(name) || isSigningKey(name);
+export const isVariable = (name) => REQUIRED.includes(name) || OPTIONAL.includes(name) || isSecret(name);
 
 /** The variables among these, as texts. A variable that wrangler's file writes as a table or list is JSON. */
 export function variablesIn(values) {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate } from "../database.mjs";
-import { freshEncryptionKeys, freshSigningKey } from "../keys.mjs";
+import { freshSecret } from "../keys.mjs";
 import { step } from "../terminal/step.mjs";
 import { wranglerOrFail } from "../wrangler.mjs";
 import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
@@ -56,8 +56,4 @@ async function deployWorker({ text, secrets }) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-export function freshSecret(name) {
-  return name === "ENCRYPTION_KEYS" ? freshEncryptionKeys() : freshSigningKey();
 }

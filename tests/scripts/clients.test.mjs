@@ -1,0 +1,250 @@
+/** `npm run clients`: what may be registered, the SQL it becomes, and the command itself on a local database. */
+import { spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readArguments } from "../../scripts/clients/arguments.mjs";
+import { publicKeySet } from "../../scripts/clients/public-keys.mjs";
+import { checkedHours, registration, secretHash } from "../../scripts/clients/registration.mjs";
+import { insertClient, listClients, literal, putClient, removeClient, rotateSecret, showClient } from "../../scripts/clients/statements.mjs";
+import { migrate } from "../../scripts/database.mjs";
+import { migrationStatements } from "../support/migrations.mjs";
+
+const FRESH = { id: "fresh-id", secret: "ab12cd34ef56".padEnd(64, "0789"), version: 7 };
+const SECRET = "0123456789abcdef".repeat(4);
+
+/** Registers what a command line says. */
+function register(...args) {
+  const { given, audiences } = readArguments(["add", ...args]);
+  return registration({ given, audiences, jwks: given.jwks && "{}", fresh: FRESH, now: 1_800_000_000 });
+}
+
+describe("a registration", () => {
+  test("has a fresh id, and a fresh secret of which only the hash is stored", () => {
+    const { row, secret } = register("--name", "Back end", "--auth", "post");
+    expect(secret).toBe(FRESH.secret);
+    expect(row).toMatchObject({ id: "fresh-id", version: 7, name: "Back end", authentication: "post", created_at: 1_800_000_000 });
+    expect(row.secret_hash).toBe(secretHash(FRESH.secret));
+    expect(JSON.stringify(row)).not.toContain(FRESH.secret);
+  });
+
+  test("of a public client has no secret", () => {
+    const { row, secret } = register("--name", "Page", "--auth", "none");
+    expect(secret).toBeUndefined();
+    expect(row.secret_hash).toBeNull();
+  });
+
+  test("keeps origins, issuers and audiences in order and once each, and scopes with their audience", () => {
+    const { row } = register(
+      ...["--name", "Page", "--auth", "none", "--origin", "https://a.example", "--origin", "http://localhost:3000", "--origin", "https://a.example"],
+      ...["--issuer", "idp", "--audience", "https://one.example", "--scope", "read write", "--scope", "read"],
+      ...["--audience", "https://two.example"],
+    );
+    expect(JSON.parse(row.origins)).toEqual(["https://a.example", "http://localhost:3000"]);
+    expect(JSON.parse(row.issuers)).toEqual(["idp"]);
+    expect(JSON.parse(row.audiences)).toEqual([
+      { audience: "https://one.example", scopes: ["read", "write"] },
+      { audience: "https://two.example", scopes: [] },
+    ]);
+  });
+
+  test("may bring a secret along", () => {
+    expect(register("--name", "x", "--auth", "basic", "--secret", SECRET).secret).toBe(SECRET);
+  });
+
+  const page = ["--name", "x", "--auth", "none"];
+  test.each([
+    ["no name", ["--auth", "none"], /--name is missing/],
+    ["a name of two lines", ["--name", "a\nb", "--auth", "none"], /--name must be one line/],
+    ["no authentication", ["--name", "x"], /--auth must be one of/],
+    ["an unknown authentication", ["--name", "x", "--auth", "magic"], /--auth must be one of/],
+    ["an id with a colon, at which Basic ends it", [...page, "--id", "a:b"], /cannot be an id/],
+    ["a secret of 31 bytes", ["--name", "x", "--auth", "post", "--secret", SECRET.slice(2)], /at least 32 random bytes/],
+    ["a secret that is a word", ["--name", "x", "--auth", "post", "--secret", "correct horse battery staple"], /at least 32 random bytes/],
+    ["a secret of one digit", ["--name", "x", "--auth", "post", "--secret", "a".repeat(64)], /not random/],
+    ["a secret for a public client", [...page, "--secret", SECRET], /--secret goes with/],
+    ["keys for a public client", [...page, "--jwks-uri", "https://a.example/jwks"], /--jwks-uri goes with/],
+    ["assertions without keys", ["--name", "x", "--auth", "private_key_jwt"], /needs its public keys/],
+    ["two sources of keys", ["--name", "x", "--auth", "private_key_jwt", "--jwks", "f", "--jwks-uri", "https://a.example"], /either --jwks FILE or/],
+    ["keys over plain http", ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "http://a.example/jwks"], /must be an https URL/],
+    ["an origin with a slash", [...page, "--origin", "https://a.example/"], /write https:\/\/a\.example\./],
+    ["an origin with a default port", [...page, "--origin", "https://a.example:443"], /write https:\/\/a\.example\./],
+    ["an origin that is a host", [...page, "--origin", "a.example"], /is not an origin/],
+    ["any origin", [...page, "--origin", "*"], /is not an origin/],
+    ["an issuer's URL", [...page, "--issuer", "https://idp.example"], /is not a name in TRUSTED_ISSUERS/],
+    ["a scope before its audience", [...page, "--scope", "read"], /must follow the --audience/],
+    ["an audience twice", [...page, "--audience", "https://a.example", "--audience", "https://a.example"], /is given twice/],
+    ["a scope with a quote", [...page, "--audience", "https://a.example", "--scope", 'a"b'], /is not a scope/],
+    ["required authentication of a public client", [...page, "--require-authentication"], /cannot do/],
+    ["an unknown option", [...page, "--nmae", "x"], /Unknown option '--nmae'/],
+    ["an option without its value", ["--name"], /argument missing/],
+    ["something left over", [...page, "more"], /takes no "more"/],
+    ["a local folder for the deployed database", [...page, "--remote", "--persist-to", "x"], /leave it out with --remote/],
+  ])("is refused with %s, in one sentence", (_, args, sentence) => {
+    expect(() => register(...args)).toThrow(sentence);
+    try {
+      register(...args);
+    } catch (error) {
+      expect(error.message).not.toContain("\n");
+    }
+  });
+});
+
+describe("a key set", () => {
+  const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwk = { ...rsa.publicKey.export({ format: "jwk" }), kid: "k" };
+  const curve = (namedCurve) => generateKeyPairSync("ec", { namedCurve }).publicKey.export({ format: "jwk" });
+  const short = generateKeyPairSync("rsa", { modulusLength: 1024 }).publicKey.export({ format: "jwk" });
+  const set = (...keys) => JSON.stringify({ keys });
+
+  test("of public keys is kept in one line, without what is around the keys", () => {
+    const kept = publicKeySet(JSON.stringify({ keys: [jwk, curve("P-256")], extra: 1 }, null, 2), "f");
+    expect(JSON.parse(kept).keys).toHaveLength(2);
+    expect(JSON.parse(kept).extra).toBeUndefined();
+    expect(kept).not.toContain("\n");
+  });
+
+  test.each([
+    ["a private key", set(rsa.privateKey.export({ format: "jwk" })), /Key 1 of f has the private member "d"/],
+    ["a shared secret", set({ kty: "oct", k: "AAAA" }), /private member "k"/],
+    ["a short RSA key", set(jwk, short), /Key 2 of f has 1024 bits/],
+    ["a curve that is not accepted", set(curve("P-384")), /must be an RSA key or an EC key on P-256/],
+    ["a key for encryption", set({ ...jwk, use: "enc" }), /not for signatures/],
+    ["a broken key", set({ kty: "RSA", n: 5, e: "AQAB" }), /not a well-formed JWK/],
+    ["no keys", set(), /at least one key/],
+    ["a lone key", JSON.stringify(jwk), /must be a JWK Set/],
+    ["no JSON", "-----BEGIN PUBLIC KEY-----", /is not JSON/],
+  ])("with %s is refused", (_, content, sentence) => {
+    expect(() => publicKeySet(content, "f")).toThrow(sentence);
+  });
+});
+
+describe("the SQL", () => {
+  let database;
+  const client = (id) => database.prepare("SELECT * FROM clients WHERE id = ?").get(id);
+
+  beforeAll(async () => {
+    database = new DatabaseSync(":memory:");
+    for (const statement of await migrationStatements()) database.exec(statement);
+  });
+  afterAll(() => database.close());
+
+  test.each(["O'Brien", "'; DROP TABLE clients; --", 'say "no"', "back\\slash", "two\nlines", "/* hm */", "ünïcödé 🔑", ""])("carries %j as it is", (value) => {
+    expect(database.prepare(`SELECT ${literal(value)} AS value`).get().value).toBe(value);
+  });
+
+  test("refuses a text that SQLite would cut short", () => {
+    expect(() => literal("a\0b")).toThrow(/NUL/);
+  });
+
+  test("adds, lists and shows clients without any hash", () => {
+    const { row } = register("--name", "It's; a client", "--auth", "post", "--id", "one");
+    expect(database.prepare(insertClient(row)).all()).toEqual([{ id: "one" }]);
+    expect({ ...client("one"), previous_secret_hash: undefined, previous_secret_expires_at: undefined }).toEqual({
+      ...row,
+      previous_secret_hash: undefined,
+      previous_secret_expires_at: undefined,
+    });
+    const shown = [...database.prepare(listClients()).all(), ...database.prepare(showClient("one")).all()];
+    expect(shown.map(({ has_secret }) => has_secret)).toEqual([1, 1]);
+    expect(JSON.stringify(shown)).not.toContain(row.secret_hash);
+  });
+
+  test("rotates a secret, keeps the one before for a while, and raises the version", () => {
+    const before = client("one");
+    database.exec(rotateSecret("one", "new-hash", 1_800_003_600));
+    expect(client("one")).toMatchObject({
+      secret_hash: "new-hash",
+      previous_secret_hash: before.secret_hash,
+      previous_secret_expires_at: 1_800_003_600,
+      version: before.version + 1,
+    });
+  });
+
+  test("rotates a secret and ends the one before at once", () => {
+    database.exec(rotateSecret("one", "newer-hash", null));
+    expect(client("one")).toMatchObject({ secret_hash: "newer-hash", previous_secret_hash: null, previous_secret_expires_at: null });
+  });
+
+  test("gives a public client no secret", () => {
+    database.exec(insertClient(register("--name", "x", "--auth", "none", "--id", "public").row));
+    expect(database.prepare(rotateSecret("public", "hash", null)).all()).toEqual([]);
+    expect(client("public").secret_hash).toBeNull();
+  });
+
+  test("puts a client again without changing anything, and raises the version where something differs", () => {
+    const { row } = register("--name", "x", "--auth", "none", "--id", "put");
+    database.exec(putClient(row));
+    database.exec(putClient({ ...row, version: 99, created_at: 1 }));
+    expect(client("put")).toMatchObject({ version: row.version, created_at: row.created_at });
+    database.exec(putClient({ ...row, origins: '["http://localhost:9000"]' }));
+    expect(client("put")).toMatchObject({ version: row.version + 1, origins: '["http://localhost:9000"]' });
+  });
+
+  test("removes the named client alone", () => {
+    expect(database.prepare(removeClient("one")).all()).toEqual([{ id: "one" }]);
+    expect(database.prepare(removeClient("one")).all()).toEqual([]);
+    expect(client("put")).toBeDefined();
+  });
+});
+
+test.each(["-1", "1.5", "a day", "", "100000"])("hours are a whole number, not %j", (hours) => {
+  expect(() => checkedHours(hours)).toThrow(/--keep-hours/);
+});
+
+describe("the command", () => {
+  const folder = mkdtempSync(join(tmpdir(), "countersign-clients-"));
+  const script = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
+  const clients = async (...args) => {
+    const child = spawn(process.execPath, [script, "clients", ...args, "--persist-to", folder], { stdio: ["ignore", "pipe", "pipe"] });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await ended, out, err };
+  };
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("says in one sentence that the database has no tables", async () => {
+    expect(await clients("list")).toMatchObject({ code: 1, out: "", err: "The database has no tables yet: run `npm start` once.\n" });
+  });
+
+  test("adds a client, tells its secret once, rotates it and removes the client", async () => {
+    await migrate({ persistTo: folder });
+    const name = `O'Brien; "the" client -- 1`;
+    const added = await clients("add", "--name", name, "--auth", "basic", "--id", "brien", "--audience", "https://api.example", "--scope", "read");
+    expect(added.err).toBe("");
+    const [, secret] = /^client_secret {2}([0-9a-f]{64})$/m.exec(added.out);
+    expect(await clients("add", "--name", name, "--auth", "none", "--id", "brien")).toMatchObject({ code: 1, err: expect.stringMatching(/^That id is taken/) });
+
+    const shown = await clients("show", "brien");
+    expect(JSON.parse(shown.out)).toMatchObject({ id: "brien", name, authentication: "basic", has_secret: true, previous_secret_until: null });
+    expect(JSON.parse(shown.out).audiences).toEqual([{ audience: "https://api.example", scopes: ["read"] }]);
+
+    const rotated = await clients("rotate-secret", "brien", "--keep-hours", "1");
+    const [, second] = /^client_secret {2}([0-9a-f]{64})$/m.exec(rotated.out);
+    expect(second).not.toBe(secret);
+    expect(rotated.out).toMatch(/^The secret before stays valid until 2\d{3}-/);
+
+    const listed = await clients("list");
+    expect(listed.out).toBe(`brien  basic            ${name}\n`);
+    for (const said of [shown.out, listed.out]) for (const hidden of [secret, second, secretHash(secret), secretHash(second)]) expect(said).not.toContain(hidden);
+
+    expect(await clients("remove", "brien")).toMatchObject({ code: 0 });
+    expect(await clients("remove", "brien")).toMatchObject({ code: 1, err: expect.stringMatching(/^There is no client "brien"/) });
+  }, 300_000);
+
+  test("reads a key set from a file and refuses a private one", async () => {
+    const file = join(folder, "keys.json");
+    const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    writeFileSync(file, JSON.stringify({ keys: [privateKey.export({ format: "jwk" })] }));
+    const refused = await clients("add", "--name", "x", "--auth", "private_key_jwt", "--jwks", file);
+    expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/has the private member "d"/) });
+    const missing = await clients("add", "--name", "x", "--auth", "private_key_jwt", "--jwks", join(folder, "none.json"));
+    expect(missing).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be read \(ENOENT\)/) });
+  });
+});

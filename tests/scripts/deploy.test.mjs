@@ -1,0 +1,221 @@
+/** `npm run deploy`: its plan for accounts that have nothing, something and everything, and the command itself. */
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EMPTY, planDeployment } from "../../scripts/deploy/plan.mjs";
+import { completed } from "../../scripts/deploy/questions.mjs";
+import { deploymentSettings, knownVariables, repositorySettings, resourcesOf } from "../../scripts/deploy/settings.mjs";
+import { freshEncryptionKeys } from "../../scripts/keys.mjs";
+import { WRANGLER } from "../../scripts/wrangler.mjs";
+import { startCloudflare } from "./cloudflare.mjs";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const repository = repositorySettings();
+const resources = resourcesOf(repository);
+const variables = {
+  PUBLIC_URL: "https://mfa.example.com",
+  TENANT_NAME: "Example",
+  TRUSTED_ISSUERS: '[{"name":"idp","issuer":"https://idp.example.com/","may":["mfa_token"]}]',
+};
+const COMPLETE = {
+  databases: { countersign: "database-id", other: "x" },
+  namespaces: { "countersign-jwks": "namespace-id" },
+  queues: ["countersign-oob", "countersign-oob-dead"],
+  secrets: ["ENCRYPTION_KEYS", "SIGNING_KEY_2"],
+  sealed: true,
+};
+const plan = (account, given = {}) => planDeployment(resources, account, { variables, secrets: {}, ...given });
+const what = (steps) => steps.map(({ what, name }) => (name ? `${what} ${name}` : what));
+const secretsIn = (steps) => steps.at(-1).secrets.map(({ name }) => name);
+
+describe("the plan", () => {
+  test("for an empty account makes everything, the Worker last", () => {
+    const steps = plan(EMPTY);
+    expect(what(steps)).toEqual([
+      "database countersign",
+      "namespace countersign-jwks",
+      "queue countersign-oob",
+      "queue countersign-oob-dead",
+      "settings",
+      "migrations",
+      "worker countersign",
+    ]);
+    expect(secretsIn(steps)).toEqual(["ENCRYPTION_KEYS", "SIGNING_KEY_1"]);
+  });
+
+  test("for an account that was half made does the other half", () => {
+    const steps = plan({ ...EMPTY, databases: { countersign: "x" }, queues: ["countersign-oob"], secrets: ["SIGNING_KEY_1"] });
+    expect(what(steps)).toEqual(["namespace countersign-jwks", "queue countersign-oob-dead", "settings", "migrations", "worker countersign"]);
+    expect(secretsIn(steps)).toEqual(["ENCRYPTION_KEYS"]);
+  });
+
+  test("for a complete account only deploys again, and leaves the secrets alone", () => {
+    const steps = plan(COMPLETE, { secrets: { ENCRYPTION_KEYS: "another", SIGNING_KEY_9: "another" } });
+    expect(what(steps)).toEqual(["settings", "migrations", "worker countersign"]);
+    expect(secretsIn(steps)).toEqual([]);
+  });
+
+  test("takes secrets that the operator brings along instead of making them", () => {
+    const steps = plan(EMPTY, { secrets: { ENCRYPTION_KEYS: "own keys", SIGNING_KEY_A: "own key" } });
+    expect(steps.at(-1).secrets).toEqual([
+      { name: "ENCRYPTION_KEYS", value: "own keys", made: false },
+      { name: "SIGNING_KEY_A", value: "own key", made: false },
+    ]);
+  });
+
+  test("never makes new encryption keys over a database that needs the old ones", () => {
+    const lost = { ...COMPLETE, secrets: [] };
+    expect(() => plan(lost)).toThrow(/set ENCRYPTION_KEYS to the keys it had/);
+    expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS: "old keys" } }))).toEqual(["ENCRYPTION_KEYS", "SIGNING_KEY_1"]);
+  });
+
+  test("asks for the webhook's secret, which only its receiver knows", () => {
+    const withWebhook = { variables: { ...variables, WEBHOOK_URL: "https://hooks.example.com" } };
+    expect(() => plan(COMPLETE, withWebhook)).toThrow(/set WEBHOOK_SECRET/);
+    expect(secretsIn(plan(COMPLETE, { ...withWebhook, secrets: { WEBHOOK_SECRET: "whsec_x" } }))).toEqual(["WEBHOOK_SECRET"]);
+    expect(secretsIn(plan({ ...COMPLETE, secrets: [...COMPLETE.secrets, "WEBHOOK_SECRET"] }, withWebhook))).toEqual([]);
+  });
+
+  test("leaves out what wrangler.toml names by its id", () => {
+    const named = resourcesOf({
+      ...repository,
+      d1_databases: [{ ...repository.d1_databases[0], database_id: "own" }],
+      kv_namespaces: [{ ...repository.kv_namespaces[0], id: "own" }],
+    });
+    const steps = planDeployment(named, EMPTY, { variables, secrets: {} });
+    expect(what(steps)[0]).toBe("queue countersign-oob");
+  });
+});
+
+describe("the settings of a deployment", () => {
+  const settings = (publicUrl = variables.PUBLIC_URL, more = {}) =>
+    deploymentSettings({ repository: { ...repository, ...more }, variables: { ...variables, PUBLIC_URL: publicUrl }, databaseId: "d", namespaceId: "n" });
+
+  test("are wrangler.toml's with the account's ids and variables", () => {
+    const { vars, d1_databases: databases, kv_namespaces: namespaces, routes, ...rest } = settings();
+    const { d1_databases: database, kv_namespaces: namespace, ...own } = repository;
+    expect(rest).toEqual(own);
+    expect(vars).toEqual(variables);
+    expect(databases).toEqual([{ ...database[0], database_id: "d" }]);
+    expect(namespaces).toEqual([{ ...namespace[0], id: "n" }]);
+    expect(routes).toEqual([{ pattern: "mfa.example.com", custom_domain: true }]);
+  });
+
+  test("claim no address on workers.dev, nor where wrangler.toml says how the Worker is reached", () => {
+    expect(settings("https://countersign.example.workers.dev").routes).toBeUndefined();
+    expect(settings(variables.PUBLIC_URL, { routes: [] }).routes).toEqual([]);
+  });
+
+  test("take a variable from the environment, else from the last time, else from wrangler.toml", () => {
+    const known = knownVariables({
+      repository: { vars: { TENANT_NAME: "one", FACTORS: { otp: {} }, PUBLIC_URL: "https://one.example" } },
+      kept: { vars: { TENANT_NAME: "two", PUBLIC_URL: "https://two.example" } },
+      environment: { TENANT_NAME: "three", ENCRYPTION_KEYS: "secret", PATH: "/bin" },
+    });
+    expect(known).toEqual({ PUBLIC_URL: "https://two.example", TENANT_NAME: "three", FACTORS: '{"otp":{}}' });
+  });
+
+  test("make one trusted issuer of a lone URL", () => {
+    const { TRUSTED_ISSUERS: issuers } = completed({ TRUSTED_ISSUERS: "https://idp.example.com/" });
+    expect(JSON.parse(issuers)).toEqual([{ name: "idp", issuer: "https://idp.example.com/", may: ["mfa_token", "access_token"] }]);
+    expect(completed(variables)).toEqual(variables);
+  });
+});
+
+describe("the command", () => {
+  const kept = `wrangler.deploy-test-${process.pid}.json`;
+  let cloudflare;
+  const deploy = async (args = [], env = {}) => {
+    const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), "deploy", ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...cloudflare.env, ...variables, COUNTERSIGN_DEPLOYMENT: kept, ...env },
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await ended, out, err };
+  };
+
+  beforeAll(async () => {
+    cloudflare = await startCloudflare();
+  });
+  afterAll(async () => {
+    await cloudflare.stop();
+    rmSync(join(ROOT, kept), { force: true });
+  });
+
+  test("tells its plan without an account", async () => {
+    const { code, out, err } = await deploy(["--dry-run"], { TENANT_NAME: "" });
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n *7\. Build and deploy the Worker/);
+    expect(out).toMatch(/It would ask for TENANT_NAME\./);
+    expect(cloudflare.account.requests).toEqual([]);
+  });
+
+  test("says what is missing where nobody can be asked", async () => {
+    const { code, err } = await deploy([], { TENANT_NAME: "", PUBLIC_URL: "" });
+    expect(code).toBe(1);
+    expect(err).toBe("Set PUBLIC_URL, TENANT_NAME in the environment: nobody is here to be asked.\n");
+  });
+
+  test("changes nothing where the configuration is wrong", async () => {
+    const { code, err } = await deploy([], { PUBLIC_URL: "https://mfa.example.com/path" });
+    expect(code).toBe(1);
+    expect(err).toMatch(/PUBLIC_URL.*\nNothing was deployed: put this right, then repeat\.\n$/s);
+    expect(cloudflare.account.requests.filter((request) => !request.startsWith("GET"))).toEqual([]);
+    expect(existsSync(join(ROOT, kept))).toBe(false);
+  }, 600_000);
+
+  test("makes everything the first time, and repeated changes neither data nor secrets", async () => {
+    const first = await deploy();
+    expect(first).toMatchObject({ code: 0, err: "" });
+    const { account } = cloudflare;
+    expect(account.databases.map(({ name }) => name)).toEqual(["countersign"]);
+    expect(account.namespaces.map(({ title }) => title)).toEqual(["countersign-jwks"]);
+    expect(account.queues.map(({ queue_name: name }) => name)).toEqual(["countersign-oob", "countersign-oob-dead"]);
+    expect(account.worker.schedules).toEqual([{ cron: "* * * * *" }]);
+    expect(account.worker.consumer).toMatchObject({ dead_letter_queue: "countersign-oob-dead", settings: { max_retries: 10, batch_size: 10 } });
+    const texts = Object.fromEntries(account.worker.bindings.filter(({ type }) => type === "plain_text").map(({ name, text }) => [name, text]));
+    expect(texts).toEqual(variables);
+
+    const secrets = { ...account.worker.secrets };
+    expect(Object.keys(secrets)).toEqual(["ENCRYPTION_KEYS", "SIGNING_KEY_1"]);
+    const keptFile = readFileSync(join(ROOT, kept), "utf8");
+    for (const secret of Object.values(secrets)) {
+      const { d, seal } = JSON.parse(secret);
+      for (const said of [first.out, keptFile, account.requests.join()]) expect(said).not.toContain(d ?? seal.keys.s1);
+    }
+
+    account.databases[0].sqlite.exec("INSERT INTO authenticators VALUES ('a', 'idp|1', 'totp', 's', NULL, 0, 0, 1, 1, 1)");
+    const second = await deploy([], { PUBLIC_URL: "", TENANT_NAME: "", TRUSTED_ISSUERS: "" });
+    expect(second).toMatchObject({ code: 0, err: "" });
+    expect(second.out).not.toMatch(/Create/);
+    expect(account.worker.secrets).toEqual(secrets);
+    expect(account.databases).toHaveLength(1);
+    expect(account.databases[0].sqlite.prepare("SELECT count(*) AS count FROM authenticators").get().count).toBe(1);
+
+    account.worker = undefined; // the Worker was deleted, and its keys with it
+    const third = await deploy();
+    expect(third).toMatchObject({ code: 1, err: expect.stringMatching(/set ENCRYPTION_KEYS to the keys it had/) });
+    const fourth = await deploy([], { ENCRYPTION_KEYS: freshEncryptionKeys() });
+    expect(fourth).toMatchObject({ code: 0, err: "" });
+  }, 600_000);
+});
+
+test("wrangler deploys the repository as it is, without the pages of local development", () => {
+  const folder = mkdtempSync(join(tmpdir(), "countersign-bundle-"));
+  try {
+    const args = [WRANGLER, "deploy", "--dry-run", "--outdir", folder];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", env: { ...process.env, CI: "true" } });
+    expect(status, `${stdout}${stderr}`).toBe(0);
+    const bundle = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const contents = bundle.map(({ parentPath, name }) => readFileSync(join(parentPath, name)));
+    expect(bundle.map(({ name }) => name).some((name) => name.endsWith(".wasm"))).toBe(true);
+    for (const content of contents) for (const hidden of ["/dev/outbox", "demo page", "8788"]) expect(content.includes(hidden)).toBe(false);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 600_000);

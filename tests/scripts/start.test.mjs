@@ -1,0 +1,113 @@
+/** `npm start`, as a newcomer runs it, on a port and a database of its own. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createRemoteJWKSet, jwtVerify } from "jose";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const state = mkdtempSync(join(tmpdir(), "countersign-start-"));
+let port;
+
+/** Runs it until it says what is asked for. */
+async function start(until) {
+  const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), "start"], {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, PORT: String(port), COUNTERSIGN_STATE: state },
+  });
+  const ended = once(child, "close").then(([code]) => code);
+  let said = "";
+  const heard = new Promise((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8");
+      stream.on("data", (text) => {
+        said += text;
+        if (until.test(said)) resolve();
+      });
+    }
+  });
+  const code = await Promise.race([heard, ended]);
+  return { child, ended, code, said: () => said };
+}
+
+/** Two neighbouring ports that nobody uses. */
+async function neighbours() {
+  const listen = (number) =>
+    new Promise((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(undefined));
+      server.listen(number, "127.0.0.1", () => resolve(server));
+    });
+  for (;;) {
+    const first = await listen(0);
+    const { port: number } = first.address();
+    const second = await listen(number + 1);
+    await Promise.all([first, second].filter(Boolean).map((server) => new Promise((resolve) => server.close(resolve))));
+    if (second) return number;
+  }
+}
+
+const post = (url, body, headers) =>
+  fetch(url, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+
+beforeAll(async () => {
+  port = await neighbours();
+});
+afterAll(() => rmSync(state, { recursive: true, force: true }));
+
+test("one command serves the Worker and the demo issuer, and stops both", async () => {
+  const running = await start(/Countersign is ready at/);
+  const publicUrl = `http://localhost:${port}`;
+  const issuer = `http://localhost:${port + 1}`;
+  try {
+    expect(running.code, running.said()).toBeUndefined();
+    expect(running.said()).toContain(`Countersign is ready at ${publicUrl}`);
+    expect(running.said()).toMatch(/^• Build the Worker \(development\)/m);
+
+    const discovery = await (await fetch(`${publicUrl}/.well-known/openid-configuration`)).json();
+    expect(discovery.issuer).toBe(`${publicUrl}/`);
+    expect((await fetch(publicUrl)).headers.get("content-type")).toMatch(/^text\/html/);
+
+    const { mfa_token: token } = await (await post(`${issuer}/sign-in`, { name: "Ada Lovelace" })).json();
+    const { payload, protectedHeader } = await jwtVerify(token, createRemoteJWKSet(new URL(`${issuer}/jwks.json`)), {
+      issuer: `${issuer}/`,
+      audience: `${publicUrl}/mfa/`,
+      typ: "mfa+jwt",
+    });
+    expect(protectedHeader.alg).toBe("RS256");
+    expect(payload).toMatchObject({ sub: "demo|ada-lovelace", email: "ada-lovelace@example.com", email_verified: true, azp: "demo", amr: ["pwd"] });
+
+    const enrolled = await post(`${publicUrl}/mfa/associate`, { authenticator_types: ["otp"] }, { Authorization: `Bearer ${token}`, Origin: publicUrl });
+    expect(enrolled.status).toBe(200);
+    expect(enrolled.headers.get("access-control-allow-origin")).toBe(publicUrl);
+    expect(await enrolled.json()).toMatchObject({ authenticator_type: "otp", secret: expect.stringMatching(/^[A-Z2-7]{32}$/) });
+
+    const second = await start(/never/);
+    expect(second.code).toBe(1);
+    expect(second.said()).toMatch(new RegExp(`^Port ${port} is taken: choose another with \`PORT=\\d+ npm start\`\\.\n$`));
+  } finally {
+    running.child.kill("SIGTERM");
+  }
+  expect(await running.ended).toBe(0);
+  for (const url of [publicUrl, issuer]) await expect(fetch(url)).rejects.toThrow();
+}, 600_000);
+
+test("the demo issuer refuses a sign-in without a name", async () => {
+  const { startDemoIssuer } = await import("../../scripts/demo-issuer.mjs");
+  const { issuer, close } = await startDemoIssuer({ port, countersign: "http://localhost:1", audience: "a", log: () => {} });
+  try {
+    for (const body of [{}, { name: "  " }, { name: 5 }, []]) expect((await post(`${issuer}sign-in`, body)).status).toBe(400);
+    const kept = await fetch(`${issuer}jwks.json`);
+    expect(kept.headers.get("cache-control")).toBe("max-age=300");
+    expect(Object.keys((await kept.json()).keys[0])).not.toContain("d");
+    expect((await fetch(`${issuer}nothing`)).status).toBe(404);
+  } finally {
+    close();
+  }
+});
+
