@@ -269,7 +269,26 @@ export class World {
     await this.#everywhere({ faults: [] });
   }
 
-  /** How many operations a fault of mode "hang" holds now. */
+  /**
+   * Runs all of `starts` and makes a race of it: each request is held at its first D1 round trip that matches `at`, and
+   * all go on together once each is held there or answered. Returns their answers.
+   */
+  async race(at, starts) {
+    await this.fail({ on: "DB", mode: "hang", times: 1e9, matching: at });
+    let answered = 0;
+    const running = starts.map(async (start) => {
+      try {
+        return await start();
+      } finally {
+        answered += 1;
+      }
+    });
+    await until("every request is held or answered", async () => (await this.held()) + answered === starts.length);
+    await this.heal();
+    return Promise.all(running);
+  }
+
+  /** How many operations faults of mode "hang" have held. */
   async held() {
     return (await this.#everywhere()).reduce((sum, { held }) => sum + held, 0);
   }

@@ -220,6 +220,22 @@ describe("at the token endpoint", () => {
     expect([400, 401]).toContain(response.status);
   });
 
+  test("a rotated secret is refused at once, and so is a removed client, whatever the code", async () => {
+    const client = await stage.addClient({ authentication: "post" });
+    const { person, parameters } = await toConfirm(client);
+    const wrong = { ...parameters, otp: "abcdef" };
+    expect((await person.exchange("otp", wrong)).status).toBe(403);
+    await changeClient(stage.world, client.id, "secret_hash", sha256(random(32)));
+    await unauthorized(await person.exchange("otp", wrong));
+    await unauthorized(await person.exchange("otp", parameters));
+    const open = await stage.addClient();
+    const other = await toConfirm(open);
+    expect((await other.person.exchange("otp", { ...other.parameters, otp: "abcdef" })).status).toBe(403);
+    await removeClient(stage.world, open.id);
+    await unauthorized(await other.person.exchange("otp", { ...other.parameters, otp: "abcdef" }));
+    await unauthorized(await other.person.exchange("otp", other.parameters));
+  });
+
   test("a confidential client without credentials is refused", async () => {
     const client = await stage.addClient({ authentication: "post" });
     const { person, parameters } = await toConfirm(client);
@@ -296,7 +312,8 @@ describe("private_key_jwt", () => {
   test("used twice at once is accepted once", async () => {
     const client = await register();
     const once = assertion(client);
-    const responses = await Promise.all([0, 1, 0, 1].map((isolate) => ask(client, once, { isolate })));
+    const starts = [0, 1, 0, 1].map((isolate) => () => ask(client, once, { isolate }));
+    const responses = await stage.world.race("INSERT INTO client_assertions", starts);
     expect(responses.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401]);
   });
 

@@ -201,6 +201,19 @@ describe("a one-time password", () => {
     await stage.world.thaw();
   });
 
+  test("confirms a pending app for a day, and not after", async () => {
+    const { world } = stage;
+    const [early, late] = [stage.person(), stage.person()];
+    const secrets = [];
+    for (const person of [early, late]) secrets.push((await accepted(await person.associateOtp())).secret);
+    await world.advance(24 * 3600 - 60);
+    const confirm = (person, secret) =>
+      person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, world.now()) });
+    await accepted(await confirm(early, secrets[0]));
+    await world.advance(61);
+    await invalidOtp(await confirm(late, secrets[1]));
+  });
+
   test("confirms whichever pending app it belongs to", async () => {
     const person = stage.person();
     const token = person.mfaToken();
