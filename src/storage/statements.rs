@@ -114,17 +114,18 @@ SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?1 AND version = ?2) AS client_c
 ///
 /// `?1` user, `?2` now.
 pub const LIST_AUTHENTICATORS: &str = "\
-SELECT id, kind, sealed, 1 AS active, created_at, -1 AS sequence FROM authenticators WHERE user_id = ?1
-UNION ALL
-SELECT id, kind, sealed, 0, created_at, sequence FROM enrollments WHERE user_id = ?1 AND expires_at > ?2
-UNION ALL
-SELECT id, 'recovery-code', NULL, 1, created_at, 10 FROM recovery_codes WHERE user_id = ?1
-UNION ALL
-SELECT * FROM (
-  SELECT recovery_id, 'recovery-code', NULL, 0, created_at, sequence FROM enrollments
-  WHERE user_id = ?1 AND expires_at > ?2 AND recovery_id IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ?1)
-  ORDER BY sequence LIMIT 1)
+SELECT id, kind, sealed, active FROM (
+  SELECT id, kind, sealed, 1 AS active, created_at, -1 AS sequence FROM authenticators WHERE user_id = ?1
+  UNION ALL
+  SELECT id, kind, sealed, 0, created_at, sequence FROM enrollments WHERE user_id = ?1 AND expires_at > ?2
+  UNION ALL
+  SELECT id, 'recovery-code', NULL, 1, created_at, -1 FROM recovery_codes WHERE user_id = ?1
+  UNION ALL
+  SELECT * FROM (
+    SELECT recovery_id, 'recovery-code', NULL, 0, created_at, sequence FROM enrollments
+    WHERE user_id = ?1 AND expires_at > ?2 AND recovery_id IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ?1)
+    ORDER BY sequence LIMIT 1))
 ORDER BY created_at, sequence, kind = 'recovery-code'";
 
 /// Whether a transaction is spent. `?1` transaction.
