@@ -9,6 +9,20 @@ import { skipped, step } from "../terminal/step.mjs";
 import { alone } from "./lock.mjs";
 import { inputsUnchanged, writeInputs } from "./inputs.mjs";
 
+// What the compiler and wasm-bindgen emit, and workerd runs. `--all-features` would let wasm-opt write what it cannot.
+const WASM_FEATURES = [
+  "mutable-globals",
+  "sign-ext",
+  "nontrapping-float-to-int",
+  "bulk-memory",
+  "multivalue",
+  "reference-types",
+  "exception-handling",
+];
+
+// Small implementations of ciphers and hashes: their loops are not unrolled, which costs microseconds per request.
+const SMALL_CRYPTOGRAPHY = ['--cfg=aes_backend_soft="compact"', '--cfg=sha2_backend_soft="compact"'];
+
 /** What can be built: the Worker as it is deployed, and the one with the pages of local development. */
 export const VARIANTS = { deploy: [], development: ["development"] };
 
@@ -27,7 +41,7 @@ export async function buildWorker(variant, toolchain, tools) {
   const folder = join(ROOT, buildFolder(variant));
   const record = join(folder, ".inputs.json");
   const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
-  const flags = withoutMachinePaths();
+  const flags = [...withoutMachinePaths(), ...SMALL_CRYPTOGRAPHY];
   const settings = { toolchain: toolchain.version, tools: Object.values(tools).join(" "), flags: flags.join(" ") };
   if (existsSync(join(folder, "index.js")) && existsSync(join(folder, "index_bg.wasm")) && inputsUnchanged(record, settings)) {
     skipped(title, "unchanged");
@@ -51,9 +65,18 @@ export async function buildWorker(variant, toolchain, tools) {
       const features = VARIANTS[variant].flatMap((name) => ["--features", name]);
       const args = ["--release", "--out-dir", buildFolder(variant), "--locked", ...features];
       await runOrFail(tools["worker-build"], args, { cwd: ROOT, env }, "The Worker does not build: the compiler's message stands above.");
+      await shrink(join(folder, "index_bg.wasm"), env.WASM_OPT_BIN);
       writeInputs(record, settings, join(target, WASM_TARGET, "release", "countersign.d"));
     }),
   );
+}
+
+// Function names would be a quarter of the file; nothing on a request path panics, so no trace needs them. worker-build
+// runs wasm-opt as well, but always so that they stay, wherefore Cargo.toml tells it not to.
+async function shrink(wasm, optimizer) {
+  const features = WASM_FEATURES.map((name) => `--enable-${name}`);
+  const args = ["-Oz", "--strip-debug", "--strip-producers", ...features, wasm, "--output", wasm];
+  await runOrFail(optimizer, args, { cwd: ROOT }, "wasm-opt could not shrink the Worker.");
 }
 
 // Panic messages carry the paths of sources. Those of this machine are nobody's business, and would make the same
