@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
@@ -46,7 +46,7 @@ impl WebhookSettings {
             .map(|secret| {
                 let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
                 mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-                Some(format!("v1,{}", BASE64.encode(&mac.finalize().into_bytes())))
+                Some(format!("v1,{}", Base64::encode_string(&mac.finalize().into_bytes())))
             })
             .collect::<Option<Vec<_>>>()?;
         Some(signatures.join(" "))
@@ -61,7 +61,7 @@ impl fmt::Debug for WebhookSettings {
 
 fn parse_secret(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     text.strip_prefix("whsec_")
-        .and_then(|encoded| BASE64.decode(encoded.as_bytes()).ok())
+        .and_then(|encoded| Base64::decode_vec(encoded).ok())
         .filter(|bytes| bytes.len() >= MINIMUM_SECRET_BYTES)
         .map(Zeroizing::new)
         .ok_or_else(|| "must be whsec_ followed by at least 24 random bytes in base64".to_owned())
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn while_rotating_each_secret_signs() {
-        let both = format!("{SECRET} whsec_{}", BASE64.encode(&[7; 32]));
+        let both = format!("{SECRET} whsec_{}", Base64::encode_string(&[7; 32]));
         let settings = WebhookSettings::parse("https://example.com", &both).unwrap();
         let signatures = settings.signatures("id", UnixSeconds(1), "{}").unwrap();
         assert_eq!(signatures.split(' ').count(), 2);

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::client::Claimed;
@@ -120,7 +119,7 @@ async fn send<P: Platform>(
         channel: chosen.kind(),
         ..Recipient::open(app, &stored.id, &login.user, &stored.sealed)?
     };
-    let id = HEXLOWER.encode(&app.platform.random::<16>()?);
+    let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let message = compose(app, &recipient, &login.user, &id)?;
     let delivery_id = message.delivery_id.clone();
     let new = NewChallenge {

@@ -1,7 +1,5 @@
 //! A code by message, composed for the enrollment or challenge that it belongs to.
 
-use data_encoding::HEXLOWER;
-
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::delivery::Payload;
@@ -64,7 +62,7 @@ pub fn compose<P: Platform>(
     let kind = recipient.channel;
     let limit = app.config.factors.message_limit(kind).ok_or(WireError::NotEnabled(kind.as_str()))?;
     let code = BindingCode::generate(app.platform.random()?);
-    let delivery_id = HEXLOWER.encode(&app.platform.random::<16>()?);
+    let delivery_id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let payload = Payload { to: recipient.address.expose().to_owned(), code: code.expose().to_owned() };
     let payload = serde_json::to_vec(&payload).map_err(|_| Fault::Bug("a payload could not be written"))?;
     Ok(NewMessage {

@@ -6,7 +6,6 @@
 
 use std::rc::Rc;
 
-use data_encoding::HEXLOWER;
 use serde::Serialize;
 
 use super::bearer;
@@ -89,7 +88,7 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
         let grant = Grant::decode(grant_type, &parameters)?;
         let bearer = login(app, request, parameters.required("mfa_token")?, &client).await?;
         let target = target(app, &parameters, &bearer, &client)?;
-        let id = HEXLOWER.encode(&app.platform.random::<16>()?);
+        let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
         let attempt = Attempt {
             id: &id,
             user: bearer.user(),

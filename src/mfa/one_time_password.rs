@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use data_encoding::BASE32_NOPAD;
+use base32ct::{Base32UpperUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
@@ -74,7 +74,7 @@ impl TotpSecret {
     /// As apps take it: 32 characters of base32 (RFC 4648, section 6), which need no padding.
     #[must_use]
     pub fn to_base32(&self) -> String {
-        BASE32_NOPAD.encode(self.0.as_slice())
+        Base32UpperUnpadded::encode_string(self.0.as_slice())
     }
 }
 

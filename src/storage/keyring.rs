@@ -14,7 +14,7 @@ use std::fmt;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, Payload};
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
@@ -273,7 +273,7 @@ impl<K> Ring<K> {
                     "has a key id in {name}.keys that is not 1 to {MAXIMUM_ID} lower-case letters and digits."
                 ));
             }
-            let key = Zeroizing::new(BASE64URL_NOPAD.decode(key.as_bytes()).unwrap_or_default());
+            let key = Zeroizing::new(Base64UrlUnpadded::decode_vec(&key).unwrap_or_default());
             if key.len() != KEY_BYTES {
                 return Err(format!(
                     "has a key {name}.keys.{id} that is not {KEY_BYTES} bytes in base64url without padding, \
@@ -309,7 +309,7 @@ impl<K> Ring<K> {
         // What is no key id is not repeated in an error: it may be anything a client sent.
         let (id, encoded) =
             stored.split_once('.').filter(|(id, _)| is_key_id(id)).ok_or(FindError::Malformed)?;
-        let bytes = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| FindError::Malformed)?;
+        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| FindError::Malformed)?;
         let named =
             self.all().find(|named| named.id == id).ok_or_else(|| FindError::UnknownKey(id.to_owned()))?;
         Ok((&named.key, bytes))
@@ -347,7 +347,7 @@ fn sealed(
 ) -> Result<String, SealError> {
     let ciphertext = cipher.encrypt((&nonce).into(), payload).map_err(|_| SealError)?;
     let bytes = [nonce.as_slice(), &ciphertext].concat();
-    Ok(format!("{id}.{}", BASE64URL_NOPAD.encode(&bytes)))
+    Ok(format!("{id}.{}", Base64UrlUnpadded::encode_string(&bytes)))
 }
 
 fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
@@ -358,7 +358,7 @@ fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Ze
 
 fn written_hash(named: &Named<Hmac<Sha256>>, purpose: &str, parts: &[&str]) -> String {
     let output = mac(&named.key, purpose, parts).finalize().into_bytes();
-    format!("{}.{}", named.id, BASE64URL_NOPAD.encode(&output))
+    format!("{}.{}", named.id, Base64UrlUnpadded::encode_string(&output))
 }
 
 /// HMAC over the purpose and the parts, each with its length before it.
@@ -573,12 +573,12 @@ mod tests {
     fn every_flipped_bit_of_nonce_text_and_tag_is_a_forgery() {
         let keyring = first();
         let sealed = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
-        let bytes = BASE64URL_NOPAD.decode(&sealed.as_bytes()[3..]).expect("base64url");
+        let bytes = Base64UrlUnpadded::decode_vec(&sealed[3..]).expect("base64url");
         assert_eq!(bytes.len(), 12 + 6 + 16);
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            let changed = format!("s1.{}", BASE64URL_NOPAD.encode(&changed));
+            let changed = format!("s1.{}", Base64UrlUnpadded::encode_string(&changed));
             assert_eq!(keyring.open(&PLACE, &changed), Err(OpenError::Forged), "bit {bit}");
         }
     }
@@ -737,10 +737,10 @@ mod tests {
     #[test]
     fn a_hash_of_another_length_is_malformed() {
         let stored = first().hash("code", &["1"]);
-        let mac = BASE64URL_NOPAD.decode(&stored.as_bytes()[3..]).expect("base64url");
+        let mac = Base64UrlUnpadded::decode_vec(&stored[3..]).expect("base64url");
         for length in (0..32).chain(33..64) {
             let bytes: Vec<u8> = mac.iter().copied().cycle().take(length).collect();
-            let changed = format!("h1.{}", BASE64URL_NOPAD.encode(&bytes));
+            let changed = format!("h1.{}", Base64UrlUnpadded::encode_string(&bytes));
             assert_eq!(first().hash_matches("code", &["1"], &changed), Err(HashError::Malformed), "{length}");
         }
     }

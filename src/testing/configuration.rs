@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 
 use super::issuer::TestIssuer;
@@ -19,7 +19,7 @@ pub(crate) struct Variables(BTreeMap<String, String>);
 impl Variables {
     /// A configuration without flaws: `https://mfa.example.com`, the issuers `idp` and `other`, one signing key.
     pub(crate) fn new() -> Self {
-        let key = |byte: u8| BASE64URL_NOPAD.encode(&[byte; 32]);
+        let key = |byte: u8| Base64UrlUnpadded::encode_string(&[byte; 32]);
         let issuers = json!([TestIssuer::new("idp").entry(), TestIssuer::new("other").entry()]);
         let encryption_keys = json!({
             "seal": { "use": "s1", "keys": { "s1": key(1) } },

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::Algorithm as _;
 use jwt_compact::AlgorithmSignature as _;
 use jwt_compact::alg::{Ed25519, Es256, Rsa, RsaPrivateKey};
@@ -108,10 +108,10 @@ impl TestKey {
     pub(crate) fn sign_texts(&self, header: &str, claims: &str) -> String {
         let signing_input = format!(
             "{}.{}",
-            BASE64URL_NOPAD.encode(header.as_bytes()),
-            BASE64URL_NOPAD.encode(claims.as_bytes())
+            Base64UrlUnpadded::encode_string(header.as_bytes()),
+            Base64UrlUnpadded::encode_string(claims.as_bytes())
         );
-        let signature = BASE64URL_NOPAD.encode(&self.signature(signing_input.as_bytes()));
+        let signature = Base64UrlUnpadded::encode_string(&self.signature(signing_input.as_bytes()));
         format!("{signing_input}.{signature}")
     }
 

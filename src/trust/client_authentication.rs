@@ -1,6 +1,6 @@
 //! Whether a request comes from the client that it names (RFC 6749 section 2.3, RFC 7521, RFC 7523).
 
-use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER};
+use base64ct::{Base64, Base64Unpadded, Encoding};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -95,8 +95,8 @@ pub fn basic_credentials(header: &str) -> Option<BasicCredentials> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let encoded = encoded.trim_start_matches(' ').as_bytes();
-    let text = BASE64.decode(encoded).or_else(|_| BASE64_NOPAD.decode(encoded)).ok()?;
+    let encoded = encoded.trim_start_matches(' ');
+    let text = Base64::decode_vec(encoded).or_else(|_| Base64Unpadded::decode_vec(encoded)).ok()?;
     let text = Secret::new(String::from_utf8(text).ok()?);
     let (id, secret) = text.expose().split_once(':')?;
     let client_id = form_decoded(id).filter(|id| !id.is_empty())?;
@@ -160,7 +160,7 @@ impl<'a> Method<'a> {
 
 /// Compares with both hashes in constant time. The secret has 256 random bits, so one round of SHA-256 is enough.
 fn is_secret(secret: &Secret, hash: &str, previous: Option<&str>) -> bool {
-    let computed = HEXLOWER.encode(&Sha256::digest(secret.expose().as_bytes()));
+    let computed = base16ct::lower::encode_string(&Sha256::digest(secret.expose().as_bytes()));
     let is = |known: &str| computed.as_bytes().ct_eq(known.as_bytes());
     // The computed hash differs from an empty one in length.
     (is(hash) | is(previous.unwrap_or_default())).into()
@@ -223,7 +223,7 @@ fn form_decoded(text: &str) -> Option<String> {
             b'+' => b' ',
             b'%' => {
                 let digits = [bytes.next()?, bytes.next()?];
-                data_encoding::HEXLOWER_PERMISSIVE.decode(&digits).ok()?.first().copied()?
+                base16ct::mixed::decode(&digits, &mut [0]).ok()?.first().copied()?
             }
             other => other,
         });
@@ -245,7 +245,7 @@ mod tests {
     const OLD_SECRET: &str = "0cc175b9c0f1b6a831c399e2697726610cc175b9c0f1b6a831c399e269772661";
 
     fn hash(secret: &str) -> String {
-        HEXLOWER.encode(&Sha256::digest(secret.as_bytes()))
+        base16ct::lower::encode_string(&Sha256::digest(secret.as_bytes()))
     }
 
     fn client(authentication: ClientAuthentication) -> Client {
@@ -538,7 +538,7 @@ mod tests {
 
     #[test]
     fn a_basic_header_is_decoded_as_the_rfc_says() {
-        let header = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
+        let header = |text: &str| format!("Basic {}", Base64::encode_string(text.as_bytes()));
         let read = |header: &str| {
             basic_credentials(header).map(|basic| (basic.client_id.0, basic.secret.expose().to_owned()))
         };

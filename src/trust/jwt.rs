@@ -3,8 +3,8 @@
 //! jwt-compact splits the token, reads the header and compares times. What it does not do is done here: a size limit,
 //! the refusal of `crit`, of duplicate claims and of times that are no whole numbers.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use chrono::{DateTime, TimeDelta, Utc};
-use data_encoding::BASE64URL_NOPAD;
 use jwt_compact::{Claims as TimeClaims, TimeOptions, UntrustedToken, ValidationError};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -55,7 +55,7 @@ impl<'a> UntrustedJwt<'a> {
         let algorithm = Algorithm::parse(token.algorithm()).ok_or(JwtError::UnsupportedAlgorithm)?;
         let (signing_input, _) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
         let (_, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
-        let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).map_err(|_| JwtError::NotAJwt)?;
+        let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| JwtError::NotAJwt)?;
         let claims = Claims::parse(&payload)?;
         Ok(Self { token, signing_input, algorithm, claims })
     }
@@ -107,7 +107,7 @@ impl<'a> UntrustedJwt<'a> {
     /// text can have several valid ones.
     #[must_use]
     pub fn transaction(&self) -> TransactionId {
-        TransactionId(BASE64URL_NOPAD.encode(&Sha256::digest(self.signing_input.as_bytes())))
+        TransactionId(Base64UrlUnpadded::encode_string(&Sha256::digest(self.signing_input.as_bytes())))
     }
 }
 
@@ -380,8 +380,8 @@ mod tests {
     fn token(header: &str, claims: &str) -> String {
         format!(
             "{}.{}.c2ln",
-            BASE64URL_NOPAD.encode(header.as_bytes()),
-            BASE64URL_NOPAD.encode(claims.as_bytes())
+            Base64UrlUnpadded::encode_string(header.as_bytes()),
+            Base64UrlUnpadded::encode_string(claims.as_bytes())
         )
     }
 
@@ -425,7 +425,7 @@ mod tests {
 
     #[test]
     fn what_is_no_jwt_is_refused() {
-        let header = BASE64URL_NOPAD.encode(br#"{"alg":"RS256"}"#);
+        let header = Base64UrlUnpadded::encode_string(br#"{"alg":"RS256"}"#);
         for text in [
             String::new(),
             ".".to_owned(),

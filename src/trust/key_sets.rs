@@ -28,7 +28,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -169,7 +169,7 @@ impl KeySource {
 
     /// What the source is called in the shared cache. KV's keys end at 512 bytes, URLs do not.
     fn cache_key(&self) -> String {
-        format!("key-set/1/{}", BASE64URL_NOPAD.encode(&Sha256::digest(self.identity().as_bytes())))
+        format!("key-set/1/{}", Base64UrlUnpadded::encode_string(&Sha256::digest(self.identity().as_bytes())))
     }
 
     /// Whether the keys can be other ones tomorrow.

@@ -3,7 +3,7 @@
 //! Signed tokens say, beside what RFC 9068 and OpenID Connect Core 1.0 define: `sub`, the user as `{issuer's
 //! name}|{subject}`, and `idp_iss` and `idp_sub`, the issuer and the subject as the identity provider has them.
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ fn common_claims<P: Platform>(
         "azp": grant.client.as_str(),
         "iat": now.0,
         "exp": expires_at.0,
-        "jti": BASE64URL_NOPAD.encode(&token_id),
+        "jti": Base64UrlUnpadded::encode_string(&token_id),
         "amr": grant.authentication_methods,
         "auth_time": grant.authenticated_at.0,
         "idp_sub": grant.user.subject(),
@@ -151,11 +151,11 @@ fn set(claims: &mut Value, name: &str, value: impl Into<Value>) {
 
 async fn sign<P: Platform>(app: &App<P>, media_type: &str, claims: &Value) -> Result<String, MintError> {
     let header = json!({ "alg": "RS256", "kid": app.config.signing_keys.active_key_id(), "typ": media_type });
-    let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let signing_input = format!("{}.{}", part(&header), part(claims));
     let key = signing_key(app).await.map_err(MintError::Key)?;
     let signature = app.platform.sign(&key, signing_input.as_bytes()).await.map_err(MintError::Key)?;
-    Ok(format!("{signing_input}.{}", BASE64URL_NOPAD.encode(&signature)))
+    Ok(format!("{signing_input}.{}", Base64UrlUnpadded::encode_string(&signature)))
 }
 
 /// The active key, imported once per isolate.

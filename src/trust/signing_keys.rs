@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -114,8 +114,8 @@ impl SigningKey {
         check_rsa_exponent(&exponent).map_err(|_| "must have an odd \"e\" of at least 3, such as AQAB.")?;
         let public = BTreeMap::from([
             ("kty", "RSA".to_owned()),
-            ("n", BASE64URL_NOPAD.encode(&modulus)),
-            ("e", BASE64URL_NOPAD.encode(&exponent)),
+            ("n", Base64UrlUnpadded::encode_string(&modulus)),
+            ("e", Base64UrlUnpadded::encode_string(&exponent)),
         ]);
         let private = [written.d, written.p, written.q, written.dp, written.dq, written.qi];
         let private = private_jwk(&public, &private)?;
@@ -176,7 +176,7 @@ fn private_jwk(
 
 /// A big-endian number without leading zeros.
 fn number(text: Option<&str>) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(text?.as_bytes()).ok()?);
+    let bytes = Zeroizing::new(Base64UrlUnpadded::decode_vec(text?).ok()?);
     Some(Zeroizing::new(without_leading_zeros(&bytes).to_vec()))
 }
 
@@ -312,7 +312,7 @@ mod tests {
         assert!(problem(&with("n", json!("!"))).contains("\"n\""));
         let mut large = vec![0xff; 513];
         large[0] = 1;
-        assert!(problem(&with("n", json!(BASE64URL_NOPAD.encode(&large)))).contains("4096"));
+        assert!(problem(&with("n", json!(Base64UrlUnpadded::encode_string(&large)))).contains("4096"));
         assert!(problem(&with("e", json!("AQ"))).contains("\"e\""));
         assert!(problem(&with("e", json!("AAAA"))).contains("\"e\""));
         for name in PRIVATE_MEMBERS {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt};
 use worker::{AbortController, ByteStream, Delay, Fetch, RequestInit, RequestRedirect, ResponseBuilder};
@@ -32,7 +31,9 @@ pub(super) async fn read(mut request: worker::Request, platform: &Workers) -> Re
     };
     Request {
         // Without randomness there is no id; what needs randomness fails by itself later.
-        id: platform.random::<12>().map_or_else(|_| String::new(), |bytes| HEXLOWER.encode(&bytes)),
+        id: platform
+            .random::<12>()
+            .map_or_else(|_| String::new(), |bytes| base16ct::lower::encode_string(&bytes)),
         received_at: platform.now(),
         method,
         host: url.host.to_owned(),

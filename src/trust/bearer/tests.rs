@@ -1,5 +1,6 @@
 use std::rc::Rc;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 
 use super::*;
@@ -177,7 +178,7 @@ fn a_changed_token_is_refused() {
     let (header, rest) = token.split_once('.').unwrap();
     let (_, signature) = rest.split_once('.').unwrap();
     let payload = scene.issuer.mfa_claims(&scene.world, "mallory").to_string();
-    let payload = data_encoding::BASE64URL_NOPAD.encode(payload.as_bytes());
+    let payload = Base64UrlUnpadded::encode_string(payload.as_bytes());
     let invalid = Err(BearerError::InvalidSignature(KeySetError::InvalidSignature));
     assert_eq!(scene.verify(&format!("{header}.{payload}.{signature}")), invalid);
     assert_eq!(scene.verify(&format!("{header}.{}.", rest.split_once('.').unwrap().0)), invalid);

@@ -65,7 +65,7 @@ impl Scene {
 }
 
 fn part(token: &str, index: usize) -> Value {
-    let bytes = BASE64URL_NOPAD.decode(token.split('.').nth(index).unwrap().as_bytes()).unwrap();
+    let bytes = Base64UrlUnpadded::decode_vec(token.split('.').nth(index).unwrap()).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
@@ -150,7 +150,7 @@ fn tokens_verify_with_the_published_keys() {
     let scene = Scene::new();
     let token = scene.mint(true).unwrap().token;
     let (message, signature) = token.rsplit_once('.').unwrap();
-    let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+    let signature = Base64UrlUnpadded::decode_vec(signature).unwrap();
     let signed = Signed {
         key_id: Some("own-a"),
         algorithm: Algorithm::RS256,
@@ -261,7 +261,7 @@ fn a_sealed_oob_code_opens_to_what_it_was() {
         assert_eq!(open_oob_code(keyring, &text), Ok(code));
         for clear in ["alice", "idp", "dev_", "app"] {
             let readable = String::from_utf8_lossy(
-                &BASE64URL_NOPAD.decode(text.rsplit('.').next().unwrap().as_bytes()).unwrap(),
+                &Base64UrlUnpadded::decode_vec(text.rsplit('.').next().unwrap()).unwrap(),
             )
             .into_owned();
             assert!(!text.contains(clear) && !readable.contains(clear), "{clear} in clear");
