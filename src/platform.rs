@@ -4,11 +4,8 @@
 //! `workers::Workers` on Cloudflare's bindings; native tests implement it on SQLite with the same migrations
 //! and statements, and can make each part of it fail.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-
-use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
@@ -107,47 +104,6 @@ impl fmt::Debug for Value {
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
-    /// As a database driver gives it: a text, a whole number or nothing.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-
-        impl Visitor<'_> for AnyValue {
-            type Value = Value;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text, a whole number or null")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::Text(text.to_owned()))
-            }
-
-            fn visit_string<E: de::Error>(self, text: String) -> Result<Value, E> {
-                Ok(Value::Text(text))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Value, E> {
-                Ok(Value::Integer(number))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
-                i64::try_from(number).map(Value::Integer).map_err(E::custom)
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-
-            fn visit_none<E: de::Error>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-        }
-
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
@@ -186,9 +142,13 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 
 /// One row of a result, by column name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Row(pub BTreeMap<String, Value>);
+pub struct Row(pub Vec<(String, Value)>);
 
 impl Row {
+    fn value(&self, column: &'static str) -> Option<&Value> {
+        self.0.iter().find(|(name, _)| name == column).map(|(_, value)| value)
+    }
+
     /// The text in `column`.
     pub fn text(&self, column: &'static str) -> Result<&str, StorageError> {
         self.optional_text(column)?.ok_or(StorageError::UnexpectedShape(column))
@@ -196,7 +156,7 @@ impl Row {
 
     /// The text in `column`, or `None` for NULL.
     pub fn optional_text(&self, column: &'static str) -> Result<Option<&str>, StorageError> {
-        match self.0.get(column) {
+        match self.value(column) {
             Some(Value::Text(text)) => Ok(Some(text)),
             Some(Value::Null) => Ok(None),
             _ => Err(StorageError::UnexpectedShape(column)),
@@ -210,7 +170,7 @@ impl Row {
 
     /// The integer in `column`, or `None` for NULL.
     pub fn optional_integer(&self, column: &'static str) -> Result<Option<i64>, StorageError> {
-        match self.0.get(column) {
+        match self.value(column) {
             Some(Value::Integer(number)) => Ok(Some(*number)),
             Some(Value::Null) => Ok(None),
             _ => Err(StorageError::UnexpectedShape(column)),

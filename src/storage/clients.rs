@@ -219,8 +219,7 @@ mod tests {
     use crate::platform::Value;
 
     fn row(changes: &[(&str, Value)]) -> Row {
-        let mut row = Row::default();
-        for (column, value) in [
+        let plain = [
             ("id", Value::from("spa")),
             ("version", Value::from(7)),
             ("authentication", "none".into()),
@@ -233,13 +232,12 @@ mod tests {
             ("issuers", "[]".into()),
             ("audiences", "[]".into()),
             ("require_authentication", Value::from(0)),
-        ] {
-            row.0.insert(column.to_owned(), value);
-        }
-        for (column, value) in changes {
-            row.0.insert((*column).to_owned(), value.clone());
-        }
-        row
+        ];
+        let changed =
+            |name: &str| changes.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone());
+        let columns =
+            plain.into_iter().map(|(name, value)| (name.to_owned(), changed(name).unwrap_or(value)));
+        Row(columns.collect())
     }
 
     #[test]

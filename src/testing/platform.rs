@@ -547,7 +547,7 @@ fn run_statement(database: &Connection, sql: &str, parameters: &[Value]) -> Resu
     let mut rows = statement.query(rusqlite::params_from_iter(parameters)).map_err(failed)?;
     let mut result = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let mut values = BTreeMap::new();
+        let mut values = Vec::new();
         for (index, column) in columns.iter().enumerate() {
             let value = match row.get_ref(index).map_err(failed)? {
                 ValueRef::Null => Value::Null,
@@ -555,7 +555,7 @@ fn run_statement(database: &Connection, sql: &str, parameters: &[Value]) -> Resu
                 ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).expect("UTF-8")),
                 other => panic!("{column} has type {}, which nothing here stores", other.data_type()),
             };
-            values.insert(column.clone(), value);
+            values.push((column.clone(), value));
         }
         result.push(Row(values));
     }

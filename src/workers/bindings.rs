@@ -1,40 +1,42 @@
-//! D1, KV and the queue.
+//! D1, KV and the queue, called as the runtime has them: rows go straight into [`Row`]s and nothing through serde.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, Env, KvStore};
+use js_sys::{Array, JsString, Object, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::Queue;
+use worker::worker_sys::types::{D1Database, D1PreparedStatement, D1Result};
 
 use crate::platform::{QueueError, Row, Statement, StorageError, Value};
 
-/// A queue message: which delivery waits, and nothing else.
-#[derive(Serialize, Deserialize)]
-struct DeliveryMessage {
-    delivery: String,
+#[wasm_bindgen]
+extern "C" {
+    /// A KV namespace; `worker`'s wrapper brings metadata, streams and bulk reads along.
+    type KvNamespace;
+
+    #[wasm_bindgen(method, catch)]
+    async fn get(this: &KvNamespace, key: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<JsValue, JsValue>;
 }
 
 /// Runs the statements as one transaction.
 pub(super) async fn batch(env: &Env, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
-    let database = env.d1("DB").map_err(storage_error)?;
-    let prepared = statements
-        .iter()
-        .map(|statement| prepare(&database, statement))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(storage_error)?;
-    let results = database.batch(prepared).await.map_err(storage_error)?;
-    results
-        .iter()
-        .map(|result| {
-            let rows = result.results::<BTreeMap<String, Value>>().map_err(storage_error)?;
-            Ok(rows.into_iter().map(Row).collect())
-        })
-        .collect()
+    let database = binding::<D1Database>(env, "DB").map_err(StorageError::Database)?;
+    let prepared = Array::new();
+    for statement in &statements {
+        prepared.push(prepare(&database, statement).map_err(storage_error)?.as_ref());
+    }
+    let running = database.batch(prepared).map_err(storage_error)?;
+    let results = JsFuture::from(running).await.map_err(storage_error)?;
+    Array::from(&results).iter().map(|result| rows(&result.unchecked_into())).collect()
 }
 
-fn prepare(database: &D1Database, statement: &Statement) -> worker::Result<worker::D1PreparedStatement> {
-    let values = statement.parameters.iter().map(js_value).collect::<Vec<_>>();
-    database.prepare(statement.sql).bind(&values)
+fn prepare(database: &D1Database, statement: &Statement) -> Result<D1PreparedStatement, JsValue> {
+    let values: Array = statement.parameters.iter().map(js_value).collect();
+    database.prepare(statement.sql)?.bind(values)
 }
 
 /// D1 takes no BigInt, so integers go as JavaScript's numbers; all of ours are far below 2^53.
@@ -47,41 +49,93 @@ fn js_value(value: &Value) -> JsValue {
     }
 }
 
+fn rows(result: &D1Result) -> Result<Vec<Row>, StorageError> {
+    let rows = result.results().map_err(storage_error)?.unwrap_or_default();
+    rows.iter().map(|row| read_row(&row.unchecked_into())).collect()
+}
+
+fn read_row(row: &Object) -> Result<Row, StorageError> {
+    let read = |column: JsValue| {
+        let value = Reflect::get(row, &column).map_err(storage_error)?;
+        let value = read_value(&value).ok_or(StorageError::UnexpectedShape("a value's type"))?;
+        Ok((column.as_string().unwrap_or_default(), value))
+    };
+    Object::keys(row).iter().map(|column| read(column.into())).collect::<Result<_, _>>().map(Row)
+}
+
+/// A text, a whole number or null: nothing else is stored.
+fn read_value(value: &JsValue) -> Option<Value> {
+    if value.is_null() {
+        return Some(Value::Null);
+    }
+    if let Some(text) = value.as_string() {
+        return Some(Value::Text(text));
+    }
+    let number = value.as_f64()?;
+    #[expect(clippy::cast_possible_truncation, reason = "what is cut off is looked at in the same line")]
+    let whole = (number.trunc() == number).then_some(number as i64);
+    whole.map(Value::Integer)
+}
+
 /// D1's messages name statements, tables and constraints; bound values do not stand in them.
-fn storage_error(error: worker::Error) -> StorageError {
-    StorageError::Database(error.to_string())
+fn storage_error(error: JsValue) -> StorageError {
+    StorageError::Database(text_of(&error))
 }
 
 /// Reads a text from the namespace `JWKS`; a cache that cannot answer is an empty one.
 pub(super) async fn cached(env: &Env, key: &str) -> Option<String> {
-    kv(env)?.get(key).text().await.ok()?
+    binding::<KvNamespace>(env, "JWKS").ok()?.get(key).await.ok()?.as_string()
 }
 
 /// Writes a text to the namespace `JWKS`.
 pub(super) async fn cache(env: &Env, key: &str, value: &str, seconds: i64) {
     // KV refuses to keep anything for less than a minute.
-    let seconds = u64::try_from(seconds).unwrap_or(0).max(60);
-    if let Some(put) = kv(env).and_then(|kv| kv.put(key, value).ok()) {
+    let seconds = u32::try_from(seconds).unwrap_or(0).max(60);
+    let options = object("expirationTtl", &seconds.into());
+    if let Ok(kv) = binding::<KvNamespace>(env, "JWKS") {
         // A cache that was not written is read from the issuer again.
-        let _ = put.expiration_ttl(seconds).execute().await;
+        let _ = kv.put(key, value, &options).await;
     }
 }
 
-fn kv(env: &Env) -> Option<KvStore> {
-    env.kv("JWKS").ok()
-}
-
-/// Sends a delivery's id to the queue.
+/// Sends a delivery's id to the queue, and nothing else.
 pub(super) async fn enqueue(env: &Env, delivery_id: &str) -> Result<(), QueueError> {
-    let queue = env.queue("OOB_QUEUE").map_err(queue_error)?;
-    queue.send(DeliveryMessage { delivery: delivery_id.to_owned() }).await.map_err(queue_error)
+    let queue = binding::<Queue>(env, "OOB_QUEUE").map_err(QueueError)?;
+    let message = object("delivery", &JsValue::from_str(delivery_id));
+    let options = object("contentType", &JsValue::from_str("json"));
+    let sending = queue.send(message.into(), options.into()).map_err(queue_error)?;
+    JsFuture::from(sending).await.map(|_| ()).map_err(queue_error)
 }
 
-fn queue_error(error: worker::Error) -> QueueError {
-    QueueError(error.to_string())
+fn queue_error(error: JsValue) -> QueueError {
+    QueueError(text_of(&error))
 }
 
 /// The delivery that a queue message names, if it is one of ours.
 pub(super) fn delivery_id(body: &JsValue) -> Option<String> {
-    serde_wasm_bindgen::from_value::<DeliveryMessage>(body.clone()).ok().map(|message| message.delivery)
+    Reflect::get(body, &JsValue::from_str("delivery")).ok()?.as_string()
+}
+
+/// The binding `name` of wrangler.toml.
+fn binding<T: JsCast>(env: &Env, name: &str) -> Result<T, String> {
+    match Reflect::get(env, &JsValue::from_str(name)) {
+        Ok(binding) if binding.is_object() => Ok(binding.unchecked_into()),
+        _ => Err(format!("there is no binding {name}")),
+    }
+}
+
+/// An object with this one member.
+pub(super) fn object(member: &str, value: &JsValue) -> Object {
+    let object = Object::new();
+    // A new object takes every member.
+    let _ = Reflect::set(&object, &JsValue::from_str(member), value);
+    object
+}
+
+/// What JavaScript would print of an error.
+pub(super) fn text_of(error: &JsValue) -> String {
+    error
+        .dyn_ref::<js_sys::Error>()
+        .map_or_else(|| JsString::from(error.clone()), js_sys::Error::to_string)
+        .into()
 }

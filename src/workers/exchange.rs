@@ -1,31 +1,39 @@
 //! HTTP in and out.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use futures_util::{Stream, StreamExt};
-use worker::{AbortController, ByteStream, Delay, Fetch, RequestInit, RequestRedirect, ResponseBuilder};
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    AbortController, AbortSignal, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect,
+    ResponseInit, WorkerGlobalScope,
+};
+use worker::Delay;
+use worker::wasm_bindgen::{JsCast, JsValue};
 
+use super::bindings::text_of;
 use super::platform::Workers;
 use crate::http::request::{Body, Headers, MAXIMUM_BODY_BYTES, Method, Request};
 use crate::http::response::Response;
 use crate::platform::{FetchError, OutboundRequest, OutboundResponse, Platform};
 
 /// Reads a request: the headers that are used, and the body as far as it may go.
-pub(super) async fn read(mut request: worker::Request, platform: &Workers) -> Request {
-    let url = request.inner().url();
+pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Request {
+    let url = request.url();
     let url = Address::of(&url);
-    let headers = request.headers().clone();
+    let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    let method = match request.method() {
-        worker::Method::Get | worker::Method::Head => Method::Get,
-        worker::Method::Post => Method::Post,
-        worker::Method::Delete => Method::Delete,
-        worker::Method::Options => Method::Options,
+    let method = match request.method().as_str() {
+        "GET" | "HEAD" => Method::Get,
+        "POST" => Method::Post,
+        "DELETE" => Method::Delete,
+        "OPTIONS" => Method::Options,
         _ => Method::Other,
     };
     let body = if method == Method::Post {
-        body(&mut request, header("content-length").and_then(|length| length.parse().ok())).await
+        body(request, header("content-length").and_then(|length| length.parse().ok())).await
     } else {
         Body::Bytes(Vec::new())
     };
@@ -68,60 +76,75 @@ impl<'a> Address<'a> {
     }
 }
 
-async fn body(request: &mut worker::Request, announced: Option<usize>) -> Body {
-    match announced {
-        Some(length) if length > MAXIMUM_BODY_BYTES => Body::TooLarge,
+async fn body(request: &web_sys::Request, announced: Option<usize>) -> Body {
+    let bytes = match (announced, request.body()) {
+        (Some(length), _) if length > MAXIMUM_BODY_BYTES => return Body::TooLarge,
         // The runtime holds clients to what they announce.
-        Some(_) => request.bytes().await.map_or(Body::Unreadable, Body::Bytes),
-        None => match request.stream() {
-            Ok(stream) => match collect(stream, MAXIMUM_BODY_BYTES).await {
-                Ok(bytes) => Body::Bytes(bytes),
-                Err(Interrupted::TooLarge) => Body::TooLarge,
-                Err(Interrupted::Broken) => Body::Unreadable,
-            },
-            // No body at all.
-            Err(_) => Body::Bytes(Vec::new()),
-        },
+        (Some(_), _) => whole(request).await.map_err(Interrupted::Broken),
+        (None, Some(stream)) => collect(&stream, MAXIMUM_BODY_BYTES).await,
+        (None, None) => Ok(Vec::new()),
+    };
+    match bytes {
+        Ok(bytes) => Body::Bytes(bytes),
+        Err(Interrupted::TooLarge) => Body::TooLarge,
+        Err(Interrupted::Broken(_)) => Body::Unreadable,
     }
+}
+
+async fn whole(request: &web_sys::Request) -> Result<Vec<u8>, JsValue> {
+    Ok(Uint8Array::new(&JsFuture::from(request.array_buffer()?).await?).to_vec())
 }
 
 enum Interrupted {
     TooLarge,
-    Broken,
+    Broken(JsValue),
+}
+
+impl From<JsValue> for Interrupted {
+    fn from(error: JsValue) -> Self {
+        Self::Broken(error)
+    }
 }
 
 /// The stream's bytes, unless there are more than `maximum`.
-async fn collect(
-    mut stream: impl Stream<Item = worker::Result<Vec<u8>>> + Unpin,
-    maximum: usize,
-) -> Result<Vec<u8>, Interrupted> {
+async fn collect(stream: &ReadableStream, maximum: usize) -> Result<Vec<u8>, Interrupted> {
+    let reader = ReadableStreamDefaultReader::new(stream)?;
     let mut bytes = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Interrupted::Broken)?;
+    loop {
+        let read = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&read, &"done".into())?.is_truthy() {
+            return Ok(bytes);
+        }
+        let chunk = Uint8Array::new(&Reflect::get(&read, &"value".into())?).to_vec();
         if bytes.len().saturating_add(chunk.len()) > maximum {
+            // Nobody waits for the end of it.
+            let _ = reader.cancel();
             return Err(Interrupted::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
 }
 
 /// Writes an answer.
-pub(super) fn write(response: Response) -> worker::Result<worker::Response> {
-    let headers = worker::Headers::new();
+pub(super) fn write(response: &Response) -> Result<web_sys::Response, JsValue> {
+    let headers = web_sys::Headers::new()?;
     for (name, value) in &response.headers {
         headers.append(name, value)?;
     }
-    let builder = ResponseBuilder::new().with_status(response.status).with_headers(headers);
-    Ok(if response.body.is_empty() { builder.empty() } else { builder.fixed(response.body.into_bytes()) })
+    let init = ResponseInit::new();
+    init.set_status(response.status);
+    init.set_headers(&headers);
+    // Some statuses, such as 204, must not have even an empty body.
+    let body = Some(response.body.as_str()).filter(|body| !body.is_empty());
+    web_sys::Response::new_with_opt_str_and_init(body, &init)
 }
 
 /// One outbound exchange: no redirects, an end in time, a body of bounded length.
 pub(super) async fn fetch(request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
-    let abort = AbortController::default();
+    let abort = AbortController::new().map_err(connection)?;
     let signal = abort.signal();
     let limit = Delay::from(Duration::from_millis(u64::from(request.timeout_milliseconds)));
-    let exchange = Box::pin(exchange(request, &signal));
+    let exchange = pin!(exchange(&request, &signal));
     match select(exchange, limit).await {
         Either::Left((result, _)) => result,
         Either::Right(_) => {
@@ -131,38 +154,47 @@ pub(super) async fn fetch(request: OutboundRequest) -> Result<OutboundResponse, 
     }
 }
 
-async fn exchange(
-    request: OutboundRequest,
-    signal: &worker::AbortSignal,
-) -> Result<OutboundResponse, FetchError> {
-    let headers = worker::Headers::new();
-    for (name, value) in &request.headers {
-        headers.append(name, value).map_err(connection)?;
-    }
-    let mut init = RequestInit::new();
-    init.with_headers(headers);
-    init.with_method(if request.method == "POST" { worker::Method::Post } else { worker::Method::Get });
-    init.with_body(request.body.map(Into::into));
-    init.redirect = RequestRedirect::Manual;
-    let outbound = worker::Request::new_with_init(&request.url, &init).map_err(connection)?;
-    let mut response = Fetch::Request(outbound).send_with_signal(signal).await.map_err(connection)?;
-    let header = |name: &str| response.headers().get(name).ok().flatten();
+async fn exchange(request: &OutboundRequest, signal: &AbortSignal) -> Result<OutboundResponse, FetchError> {
+    let init = outbound(request, signal).map_err(connection)?;
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let answer =
+        JsFuture::from(global.fetch_with_str_and_init(&request.url, &init)).await.map_err(connection)?;
+    let response: web_sys::Response = answer.unchecked_into();
+    let headers = response.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
     let (cache_control, retry_after) = (header("cache-control"), header("retry-after"));
-    let status = response.status_code();
-    let body = match response.stream() {
-        Ok(stream) => read_answer(stream, request.maximum_body_bytes).await?,
-        Err(_) => Vec::new(),
+    let body = match response.body() {
+        Some(stream) => collect(&stream, request.maximum_body_bytes).await?,
+        None => Vec::new(),
     };
-    Ok(OutboundResponse { status, cache_control, retry_after, body })
+    Ok(OutboundResponse { status: response.status(), cache_control, retry_after, body })
 }
 
-async fn read_answer(stream: ByteStream, maximum: usize) -> Result<Vec<u8>, FetchError> {
-    collect(Box::pin(stream), maximum).await.map_err(|interrupted| match interrupted {
-        Interrupted::TooLarge => FetchError::BodyTooLarge,
-        Interrupted::Broken => FetchError::Connection("the body broke off".to_owned()),
-    })
+fn outbound(request: &OutboundRequest, signal: &AbortSignal) -> Result<RequestInit, JsValue> {
+    let headers = web_sys::Headers::new()?;
+    for (name, value) in &request.headers {
+        headers.append(name, value)?;
+    }
+    let init = RequestInit::new();
+    init.set_method(request.method);
+    init.set_headers(&headers);
+    if let Some(body) = &request.body {
+        init.set_body(&JsValue::from_str(body));
+    }
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(signal));
+    Ok(init)
 }
 
-fn connection(error: worker::Error) -> FetchError {
-    FetchError::Connection(error.to_string())
+impl From<Interrupted> for FetchError {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
+            Interrupted::TooLarge => Self::BodyTooLarge,
+            Interrupted::Broken(error) => connection(error),
+        }
+    }
+}
+
+fn connection(error: JsValue) -> FetchError {
+    FetchError::Connection(text_of(&error))
 }

@@ -1,5 +1,7 @@
 //! Cloudflare's side: its events, and [`Platform`] on its bindings. The only room that knows of Workers.
 
+#![expect(unreachable_pub, reason = "wasm-bindgen exports public functions only")]
+
 mod bindings;
 mod exchange;
 mod platform;
@@ -9,9 +11,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::json;
-use worker::{
-    Context, Env, MessageBatch, MessageExt, QueueRetryOptionsBuilder, ScheduleContext, ScheduledEvent, event,
-};
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::{Context, Message, MessageBatch};
 
 use self::platform::Workers;
 use crate::app::{App, Isolate};
@@ -34,37 +37,42 @@ struct Remembered {
 }
 
 /// A request from outside.
-#[event(fetch)]
-async fn fetch(request: worker::Request, env: Env, context: Context) -> worker::Result<worker::Response> {
-    let platform = Workers::new(env, Rc::new(context));
-    let request = exchange::read(request, &platform).await;
+#[wasm_bindgen]
+pub async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> Result<web_sys::Response, JsValue> {
+    let platform = Workers::new(env, context);
+    let request = exchange::read(&request, &platform).await;
     let response = match app(platform) {
         Some(app) => routes::handle(&app, &request).await,
         None => routes::not_configured(&request),
     };
-    exchange::write(response)
+    exchange::write(&response)
 }
 
 /// Messages of the queue: ids of deliveries.
-#[event(queue)]
-async fn queue(batch: MessageBatch<()>, env: Env, context: Context) -> worker::Result<()> {
-    let platform = Workers::new(env, Rc::new(context));
+#[wasm_bindgen]
+pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<(), JsValue> {
+    let platform = Workers::new(env, context);
     let Some(app) = app(platform) else {
         // Nothing is lost while the operator mends the configuration: the messages come again, and so does the sweep.
-        batch.retry_all();
-        return Ok(());
+        return batch.retry_all(JsValue::UNDEFINED);
     };
     let mut ids = Vec::new();
     let mut messages = Vec::new();
-    for message in batch.raw_iter() {
-        match bindings::delivery_id(&message.body()) {
+    for message in batch.messages()?.iter() {
+        let message: Message = message.unchecked_into();
+        match bindings::delivery_id(&message.body()?) {
             Some(id) => {
                 ids.push(id);
                 messages.push(message);
             }
             None => {
-                app.platform.log(json!({ "event": "queue_message_refused", "message": message.id() }));
-                message.ack();
+                let id = String::from(message.id()?);
+                app.platform.log(json!({ "event": "queue_message_refused", "message": id }));
+                message.ack()?;
             }
         }
     }
@@ -72,30 +80,30 @@ async fn queue(batch: MessageBatch<()>, env: Env, context: Context) -> worker::R
         Ok(verdicts) => {
             for (message, verdict) in messages.iter().zip(verdicts) {
                 match verdict {
-                    Verdict::Acknowledge => message.ack(),
-                    Verdict::Retry(seconds) => retry_in(message, seconds),
+                    Verdict::Acknowledge => message.ack()?,
+                    Verdict::Retry(seconds) => retry_in(message, seconds)?,
                 }
             }
         }
         Err(error) => {
             app.platform.log(json!({ "event": "consumer_failed", "error": format!("{error:?}") }));
             for message in &messages {
-                retry_in(message, 5);
+                retry_in(message, 5)?;
             }
         }
     }
     Ok(())
 }
 
-fn retry_in(message: &worker::RawMessage, seconds: i64) {
+fn retry_in(message: &Message, seconds: i64) -> Result<(), JsValue> {
     let seconds = u32::try_from(seconds).unwrap_or(0);
-    message.retry_with_options(&QueueRetryOptionsBuilder::new().with_delay_seconds(seconds).build());
+    message.retry(bindings::object("delaySeconds", &seconds.into()).into())
 }
 
 /// The cron trigger.
-#[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, context: ScheduleContext) {
-    let platform = Workers::new(env, Rc::new(context));
+#[wasm_bindgen]
+pub async fn scheduled(_event: JsValue, env: Env, context: Context) {
+    let platform = Workers::new(env, context);
     if let Some(app) = app(platform)
         && let Err(error) = sweep::run(&app, app.platform.now()).await
     {

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use js_sys::{Object, Reflect};
+use js_sys::{Date, Object, Reflect};
+use wasm_bindgen_futures::future_to_promise;
 use web_sys::CryptoKey;
 use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::{Context, Date, Delay, Env, ScheduleContext, console_log};
+use worker::worker_sys::Context;
+use worker::{Delay, Env, console_log};
 
 use super::{bindings, exchange, subtle};
 use crate::config::{Config, ConfigError};
@@ -22,29 +24,13 @@ use crate::types::UnixSeconds;
 #[derive(Clone)]
 pub(super) struct Workers {
     env: Env,
-    lifetime: Rc<dyn Lifetime>,
-}
-
-/// What keeps an event alive after its handler has answered.
-pub(super) trait Lifetime {
-    fn extend(&self, work: std::pin::Pin<Box<dyn Future<Output = ()>>>);
-}
-
-impl Lifetime for Context {
-    fn extend(&self, work: std::pin::Pin<Box<dyn Future<Output = ()>>>) {
-        self.wait_until(work);
-    }
-}
-
-impl Lifetime for ScheduleContext {
-    fn extend(&self, work: std::pin::Pin<Box<dyn Future<Output = ()>>>) {
-        self.wait_until(work);
-    }
+    /// What keeps an event alive after its handler has answered.
+    lifetime: Rc<Context>,
 }
 
 impl Workers {
-    pub(super) fn new(env: Env, lifetime: Rc<dyn Lifetime>) -> Self {
-        Self { env, lifetime }
+    pub(super) fn new(env: Env, lifetime: Context) -> Self {
+        Self { env, lifetime: Rc::new(lifetime) }
     }
 
     pub(super) fn configuration(&self) -> Result<Config, Vec<ConfigError>> {
@@ -64,8 +50,8 @@ impl Platform for Workers {
     type SigningKey = CryptoKey;
 
     fn now(&self) -> UnixSeconds {
-        let seconds = Date::now().as_millis() / 1000;
-        UnixSeconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+        #[expect(clippy::cast_possible_truncation, reason = "the clock has milliseconds, seconds are wanted")]
+        UnixSeconds((Date::now() / 1000.0) as i64)
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], RandomError> {
@@ -126,7 +112,12 @@ impl Platform for Workers {
     }
 
     fn defer(&self, work: impl Future<Output = ()> + 'static) {
-        self.lifetime.extend(Box::pin(work));
+        let promise = future_to_promise(async {
+            work.await;
+            Ok(JsValue::UNDEFINED)
+        });
+        // It only ever refuses outside of an event.
+        let _ = self.lifetime.wait_until(&promise);
     }
 
     async fn pause(&self, milliseconds: u32) {
