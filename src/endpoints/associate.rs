@@ -297,3 +297,6 @@ fn prepare_message<P: Platform>(
     answer.binding_method = Some("prompt");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

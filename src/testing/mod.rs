@@ -15,6 +15,7 @@ pub(crate) mod configuration;
 pub(crate) mod executor;
 pub(crate) mod issuer;
 pub(crate) mod keys;
+pub(crate) mod person;
 pub(crate) mod platform;
 
 pub(crate) use configuration::{Variables, app};

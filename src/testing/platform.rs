@@ -33,7 +33,8 @@ pub(crate) struct FakePlatform(Rc<World>);
 struct World {
     now: Cell<UnixSeconds>,
     random: RefCell<SeededRandom>,
-    random_broken: Cell<bool>,
+    /// How many more draws succeed, if the source is broken.
+    random_left: Cell<Option<usize>>,
     log: RefCell<Vec<serde_json::Value>>,
     database: RefCell<Connection>,
     batch_faults: RefCell<VecDeque<BatchFault>>,
@@ -88,7 +89,7 @@ impl FakePlatform {
         Self(Rc::new(World {
             now: Cell::new(START),
             random: RefCell::new(SeededRandom::new(seed)),
-            random_broken: Cell::new(false),
+            random_left: Cell::new(None),
             log: RefCell::default(),
             database: RefCell::new(migrated_database()),
             batch_faults: RefCell::default(),
@@ -124,7 +125,12 @@ impl FakePlatform {
 
     /// Whether the random source fails from now on.
     pub(crate) fn break_random(&self, broken: bool) {
-        self.0.random_broken.set(broken);
+        self.0.random_left.set(broken.then_some(0));
+    }
+
+    /// The random source answers `draws` times more and then fails.
+    pub(crate) fn break_random_after(&self, draws: usize) {
+        self.0.random_left.set(Some(draws));
     }
 
     /// For how long the code under test has paused in all.
@@ -312,8 +318,9 @@ impl Platform for FakePlatform {
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], RandomError> {
-        if self.0.random_broken.get() {
-            return Err(RandomError);
+        match self.0.random_left.get() {
+            Some(0) => return Err(RandomError),
+            left => self.0.random_left.set(left.map(|left| left - 1)),
         }
         let mut bytes = [0; N];
         self.0.random.borrow_mut().fill(&mut bytes);
