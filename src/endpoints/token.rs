@@ -25,7 +25,7 @@ use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
 use crate::storage::places;
-use crate::storage::redemptions::{self, Attempt, Bucket, OobTry, Outcome, Redeemed, Tried};
+use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
 use crate::types::Secret;
@@ -170,14 +170,15 @@ impl<P: Platform> Exchange<'_, P> {
             not_paid => return not_paid.told(),
         };
         for candidate in candidates {
-            let secret =
-                self.or_refund(Bucket::Guesses, self.open_totp(&candidate.id, &candidate.sealed)).await?;
+            let secret = self
+                .or_refund(Charge::OneTimePassword, self.open_totp(&candidate.id, &candidate.sealed))
+                .await?;
             let Some(step) = matching_step(&secret, otp.expose(), self.attempt.now, candidate.last_step)
             else {
                 continue;
             };
             let resealed = self.resealed(&candidate.id, &candidate.sealed, secret.as_bytes());
-            let resealed = self.or_refund(Bucket::Guesses, resealed).await?;
+            let resealed = self.or_refund(Charge::OneTimePassword, resealed).await?;
             let redeemed = if candidate.pending {
                 Redeemed::Enrollment {
                     enrollment: &candidate.id,
@@ -198,10 +199,10 @@ impl<P: Platform> Exchange<'_, P> {
         let oob_code = self.accept(oob_code)?;
         let owner = &oob_code.enrollment;
         let is_enrollment = AuthenticatorId::parse(owner).is_some();
-        let tried = if is_enrollment {
-            redemptions::try_oob(self.app, &self.attempt, owner).await?
+        let (charge, tried) = if is_enrollment {
+            (Charge::EnrollmentCode, redemptions::try_oob(self.app, &self.attempt, owner).await?)
         } else {
-            redemptions::try_challenge(self.app, &self.attempt, owner).await?
+            (Charge::ChallengeCode(owner), redemptions::try_challenge(self.app, &self.attempt, owner).await?)
         };
         let candidate = match tried {
             Tried::Paid(OobTry::Candidate(candidate)) => candidate,
@@ -213,11 +214,11 @@ impl<P: Platform> Exchange<'_, P> {
             not_paid => return not_paid.told(),
         };
         let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
-        if !self.or_refund(Bucket::Guesses, matches).await? {
+        if !self.or_refund(charge, matches).await? {
             return Err(WireError::InvalidBindingCode.into());
         }
         let address = self.address(&candidate.authenticator, &candidate.sealed);
-        let (resealed, address_indexes) = self.or_refund(Bucket::Guesses, address).await?;
+        let (resealed, address_indexes) = self.or_refund(charge, address).await?;
         let redeemed = if is_enrollment {
             Redeemed::Enrollment {
                 enrollment: owner,
@@ -259,11 +260,11 @@ impl<P: Platform> Exchange<'_, P> {
         let matches = keyring
             .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored.hash)
             .map_err(|_| StorageError::Unreadable("hash").into());
-        if !self.or_refund(Bucket::RecoveryGuesses, matches).await? {
+        if !self.or_refund(Charge::RecoveryCode, matches).await? {
             return Err(WireError::InvalidRecoveryCode.into());
         }
         let random = self.app.platform.random().map_err(Failure::from);
-        let next = RecoveryCode::generate(self.or_refund(Bucket::RecoveryGuesses, random).await?);
+        let next = RecoveryCode::generate(self.or_refund(Charge::RecoveryCode, random).await?);
         let redeemed = Redeemed::RecoveryCode {
             matched: &stored.hash,
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
@@ -302,7 +303,7 @@ impl<P: Platform> Exchange<'_, P> {
         redeemed: &Redeemed<'_>,
         lost: WireError,
     ) -> Result<Option<Answer>, Failure> {
-        let answer = self.or_refund(factor.bucket(), self.sign(factor).await).await?;
+        let answer = self.or_refund(redeemed.charge(), self.sign(factor).await).await?;
         // Until then the token that is spent could be presented again.
         let remembered_until = self.bearer.refused_from();
         match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
@@ -310,7 +311,7 @@ impl<P: Platform> Exchange<'_, P> {
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
             Outcome::Lost => Err(lost.into()),
             Outcome::ClientChanged => {
-                redemptions::refund(self.app, &self.attempt, factor.bucket()).await;
+                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
                 Ok(None)
             }
         }
@@ -391,9 +392,9 @@ impl<P: Platform> Exchange<'_, P> {
     }
 
     /// Gives the charge back when what failed was the Worker itself.
-    async fn or_refund<T>(&self, bucket: Bucket, result: Result<T, Failure>) -> Result<T, Failure> {
+    async fn or_refund<T>(&self, charge: Charge<'_>, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(Failure::Fault(_)) = &result {
-            redemptions::refund(self.app, &self.attempt, bucket).await;
+            redemptions::refund(self.app, &self.attempt, charge).await;
         }
         result
     }
@@ -407,13 +408,6 @@ enum Factor {
 }
 
 impl Factor {
-    const fn bucket(self) -> Bucket {
-        match self {
-            Self::Kind(_) => Bucket::Guesses,
-            Self::Recovery { .. } => Bucket::RecoveryGuesses,
-        }
-    }
-
     const fn method(self) -> &'static str {
         match self {
             Self::Kind(kind) => kind.amr(),
@@ -440,3 +434,6 @@ impl<T> Tried<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

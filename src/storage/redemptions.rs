@@ -98,9 +98,10 @@ pub async fn try_totp<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
 ) -> Result<Tried<Vec<TotpCandidate>>, StorageError> {
-    let key = Bucket::Guesses.key(attempt.user);
+    let charge = Charge::OneTimePassword;
+    let key = charge.key(attempt.user);
     let user = attempt.user.as_str();
-    let mut batch = attempt.charge(&key, Bucket::Guesses);
+    let mut batch = attempt.charge(&key, charge);
     batch.push(Statement {
         sql: statements::PENDING_TOTP,
         parameters: vec![
@@ -117,11 +118,18 @@ pub async fn try_totp<P: Platform>(
             parameters: vec![user.into(), key.into(), attempt.id.into()],
         });
     }
-    let results = charge(app, attempt, Bucket::Guesses, batch).await?;
-    attempt.paid(&results, Bucket::Guesses, || {
-        let active = rows(&results, 3).iter().map(|row| totp_candidate(row, false));
-        let pending = rows(&results, 2).iter().map(|row| totp_candidate(row, true));
-        active.chain(pending).collect()
+    let results = pay(app, attempt, charge, batch).await?;
+    attempt.paid(&results, charge, || {
+        let mut candidates = Vec::new();
+        for row in rows(&results, 3) {
+            if row.flag("enabled")? {
+                candidates.push(totp_candidate(row, false)?);
+            }
+        }
+        for row in rows(&results, 2) {
+            candidates.push(totp_candidate(row, true)?);
+        }
+        Ok(candidates)
     })
 }
 
@@ -131,8 +139,9 @@ pub async fn try_oob<P: Platform>(
     attempt: &Attempt<'_>,
     enrollment: &str,
 ) -> Result<Tried<OobTry>, StorageError> {
-    let key = Bucket::Guesses.key(attempt.user);
-    let mut batch = attempt.charge(&key, Bucket::Guesses);
+    let charge = Charge::EnrollmentCode;
+    let key = charge.key(attempt.user);
+    let mut batch = attempt.charge(&key, charge);
     batch.push(Statement {
         sql: statements::TRY_PENDING_OOB,
         parameters: vec![
@@ -145,8 +154,8 @@ pub async fn try_oob<P: Platform>(
         ],
     });
     batch.push(Statement { sql: statements::OOB_ATTEMPTS, parameters: vec![enrollment.into()] });
-    let results = charge(app, attempt, Bucket::Guesses, batch).await?;
-    attempt.paid(&results, Bucket::Guesses, || {
+    let results = pay(app, attempt, charge, batch).await?;
+    attempt.paid(&results, charge, || {
         if let Some(row) = rows(&results, 2).first() {
             return Ok(OobTry::Candidate(oob_candidate(row)?));
         }
@@ -161,9 +170,10 @@ pub async fn try_challenge<P: Platform>(
     attempt: &Attempt<'_>,
     challenge: &str,
 ) -> Result<Tried<OobTry>, StorageError> {
-    let key = Bucket::Guesses.key(attempt.user);
+    let charge = Charge::ChallengeCode(challenge);
+    let key = charge.key(attempt.user);
     let user = Value::from(attempt.user.as_str());
-    let mut batch = attempt.charge(&key, Bucket::Guesses);
+    let mut batch = attempt.charge(&key, charge);
     batch.push(Statement {
         sql: statements::TRY_CHALLENGE,
         parameters: vec![
@@ -181,8 +191,8 @@ pub async fn try_challenge<P: Platform>(
         sql: statements::CHARGE_CHALLENGED,
         parameters: vec![challenge.into(), user, key.into(), attempt.id.into()],
     });
-    let results = charge(app, attempt, Bucket::Guesses, batch).await?;
-    attempt.paid(&results, Bucket::Guesses, || match (rows(&results, 2).first(), rows(&results, 4).first()) {
+    let results = pay(app, attempt, charge, batch).await?;
+    attempt.paid(&results, charge, || match (rows(&results, 2).first(), rows(&results, 4).first()) {
         (Some(challenge), Some(authenticator)) => {
             Ok(OobTry::Candidate(challenge_candidate(challenge, authenticator)?))
         }
@@ -195,16 +205,15 @@ pub async fn try_recovery_code<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
 ) -> Result<Tried<Option<RecoveryCandidate>>, StorageError> {
-    let key = Bucket::RecoveryGuesses.key(attempt.user);
-    let mut batch = attempt.charge(&key, Bucket::RecoveryGuesses);
+    let charge = Charge::RecoveryCode;
+    let key = charge.key(attempt.user);
+    let mut batch = attempt.charge(&key, charge);
     batch.push(Statement {
         sql: statements::TRY_RECOVERY_CODE,
         parameters: vec![attempt.user.as_str().into(), key.into(), attempt.id.into()],
     });
-    let results = charge(app, attempt, Bucket::RecoveryGuesses, batch).await?;
-    attempt.paid(&results, Bucket::RecoveryGuesses, || {
-        rows(&results, 2).first().map(recovery_candidate).transpose()
-    })
+    let results = pay(app, attempt, charge, batch).await?;
+    attempt.paid(&results, charge, || rows(&results, 2).first().map(recovery_candidate).transpose())
 }
 
 /// What matched, and what it is to become.
@@ -279,7 +288,7 @@ pub async fn redeem<P: Platform>(
         Err(_) => match app.platform.batch(attempt.redemption(Run::Second, redeemed, expires_at)).await {
             Ok(results) => results,
             Err(error) => {
-                refund(app, attempt, redeemed.bucket()).await;
+                refund(app, attempt, redeemed.charge()).await;
                 return Err(error);
             }
         },
@@ -303,71 +312,81 @@ enum Run {
     Second,
 }
 
-/// Which of a user's two buckets was charged.
+/// What a guess is charged to: one of the user's two buckets, and a failure of the authenticators that it was tried on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bucket {
-    /// One-time passwords and binding codes.
-    Guesses,
-    /// Recovery codes.
-    RecoveryGuesses,
+pub enum Charge<'a> {
+    /// A one-time password, tried on every active app, unless the bearer is an access token.
+    OneTimePassword,
+    /// The code of an enrollment, which is no authenticator yet.
+    EnrollmentCode,
+    /// The code of the challenge with this id, tried on the authenticator that it was sent to.
+    ChallengeCode(&'a str),
+    /// A recovery code.
+    RecoveryCode,
 }
 
-impl Bucket {
+impl Charge<'_> {
     fn key(self, user: &UserId) -> String {
         match self {
-            Self::Guesses => format!("guess:{}", user.as_str()),
-            Self::RecoveryGuesses => format!("recovery:{}", user.as_str()),
+            Self::RecoveryCode => format!("recovery:{}", user.as_str()),
+            _ => format!("guess:{}", user.as_str()),
         }
     }
 
     const fn budget(self) -> Budget {
         match self {
-            Self::Guesses => GUESSES,
-            Self::RecoveryGuesses => RECOVERY_GUESSES,
+            Self::RecoveryCode => RECOVERY_GUESSES,
+            _ => GUESSES,
         }
     }
 }
 
 /// Gives a charge back that the Worker's own failure has cost. Failing again, it stays: nothing else can be done.
-pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Bucket) {
-    give_back(app, attempt, bucket, true).await;
+pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Charge<'_>) {
+    give_back(app, attempt, charge, true).await;
 }
 
 /// Runs a first batch. When it fails, whether it was committed is unknown, and so is the charge.
-async fn charge<P: Platform>(
+async fn pay<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
-    bucket: Bucket,
+    charge: Charge<'_>,
     batch: Vec<Statement>,
 ) -> Result<Vec<Vec<Row>>, StorageError> {
     match app.platform.batch(batch).await {
         Ok(results) => Ok(results),
         Err(error) => {
-            give_back(app, attempt, bucket, false).await;
+            give_back(app, attempt, charge, false).await;
             Err(error)
         }
     }
 }
 
-async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Bucket, certain: bool) {
-    let key = Value::from(bucket.key(attempt.user));
+async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Charge<'_>, certain: bool) {
+    let key = Value::from(charge.key(attempt.user));
     let second = Value::from(attempt.redemption_id(Run::Second));
+    let of_attempt = |first: Vec<Value>| {
+        let mut all = first;
+        all.extend([attempt.id.into(), certain.into(), second.clone()]);
+        all
+    };
+    let user = Value::from(attempt.user.as_str());
     let mut batch = Vec::new();
-    if bucket == Bucket::Guesses && attempt.transaction.is_some() {
-        batch.push(Statement {
+    match charge {
+        Charge::OneTimePassword if attempt.transaction.is_some() => batch.push(Statement {
             sql: statements::REFUND_TOTP_FAILURES,
-            parameters: vec![
-                attempt.user.as_str().into(),
-                key.clone(),
-                attempt.id.into(),
-                certain.into(),
-                second.clone(),
-            ],
-        });
+            parameters: of_attempt(vec![user, key.clone()]),
+        }),
+        Charge::ChallengeCode(challenge) => {
+            let mut parameters = of_attempt(vec![user, key.clone()]);
+            parameters.push(challenge.into());
+            batch.push(Statement { sql: statements::REFUND_CHALLENGED, parameters });
+        }
+        Charge::OneTimePassword | Charge::EnrollmentCode | Charge::RecoveryCode => {}
     }
     batch.push(Statement {
         sql: statements::REFUND_GUESS,
-        parameters: vec![key, bucket.budget().interval.into(), attempt.id.into(), certain.into(), second],
+        parameters: of_attempt(vec![key, charge.budget().interval.into()]),
     });
     if let Err(error) = app.platform.batch(batch).await {
         app.platform.log(serde_json::json!({ "event": "refund_failed", "error": format!("{error:?}") }));
@@ -375,10 +394,14 @@ async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, bucket: Buc
 }
 
 impl Redeemed<'_> {
-    const fn bucket(&self) -> Bucket {
+    /// What the code was charged to before it was compared.
+    #[must_use]
+    pub const fn charge(&self) -> Charge<'_> {
         match self {
-            Self::Totp { .. } | Self::Challenge { .. } | Self::Enrollment { .. } => Bucket::Guesses,
-            Self::RecoveryCode { .. } => Bucket::RecoveryGuesses,
+            Self::Totp { .. } | Self::Enrollment { kind: Kind::Totp, .. } => Charge::OneTimePassword,
+            Self::Challenge { challenge, .. } => Charge::ChallengeCode(challenge),
+            Self::Enrollment { .. } => Charge::EnrollmentCode,
+            Self::RecoveryCode { .. } => Charge::RecoveryCode,
         }
     }
 
@@ -399,8 +422,8 @@ impl Redeemed<'_> {
 
 impl Attempt<'_> {
     /// The two statements at the head of every first batch.
-    fn charge(&self, key: &str, bucket: Bucket) -> Vec<Statement> {
-        let budget = bucket.budget();
+    fn charge(&self, key: &str, charge: Charge<'_>) -> Vec<Statement> {
+        let budget = charge.budget();
         let client = Value::from(self.client.id.as_str());
         let version = Value::from(self.client.version);
         let transaction = Value::from(self.transaction.map(TransactionId::as_str));
@@ -429,7 +452,7 @@ impl Attempt<'_> {
     fn paid<T>(
         &self,
         results: &[Vec<Row>],
-        bucket: Bucket,
+        charge: Charge<'_>,
         read: impl FnOnce() -> Result<T, StorageError>,
     ) -> Result<Tried<T>, StorageError> {
         if !rows(results, 0).is_empty() {
@@ -443,7 +466,7 @@ impl Attempt<'_> {
             return Ok(Tried::Spent);
         }
         let full_at = row.optional_integer("full_at")?.map_or(self.now, UnixSeconds);
-        Ok(Tried::NoGuessLeft(bucket.budget().refusal(self.now, full_at)))
+        Ok(Tried::NoGuessLeft(charge.budget().refusal(self.now, full_at)))
     }
 
     /// The name by which a run of the redemption stands in the database.
@@ -516,7 +539,7 @@ impl Attempt<'_> {
                     Kind::Sms | Kind::Voice => r#"["sms","voice"]"#.to_owned(),
                     Kind::Totp | Kind::Email => serde_json::json!([kind.as_str()]).to_string(),
                 };
-                vec![
+                let mut confirmation = vec![
                     Statement {
                         sql: statements::REDEEM_ENROLLMENT,
                         parameters: own(vec![
@@ -553,11 +576,15 @@ impl Attempt<'_> {
                         ]),
                     },
                     Statement { sql: statements::REMOVE_ENROLLMENT, parameters: own(vec![enrollment]) },
-                    Statement {
+                ];
+                // Only a login's one-time password was tried on the active apps as well.
+                if *kind == Kind::Totp && self.transaction.is_some() {
+                    confirmation.push(Statement {
                         sql: statements::REFUND_WINNER_TOTP_FAILURES,
-                        parameters: own(vec![user.clone()]),
-                    },
-                ]
+                        parameters: own(vec![user]),
+                    });
+                }
+                confirmation
             }
             Redeemed::RecoveryCode { matched, next } => vec![
                 Statement {
@@ -576,10 +603,10 @@ impl Attempt<'_> {
                 },
             ],
         };
-        let bucket = redeemed.bucket();
+        let charge = redeemed.charge();
         batch.push(Statement {
             sql: statements::REFUND_WINNER,
-            parameters: own(vec![bucket.key(self.user).into(), bucket.budget().interval.into()]),
+            parameters: own(vec![charge.key(self.user).into(), charge.budget().interval.into()]),
         });
         batch.push(Statement {
             sql: statements::REDEMPTION_STATE,

@@ -204,14 +204,15 @@ WHERE key = ?1 AND (?4 = 1 OR attempt = ?3)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
 
 /// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
-/// authenticator (NIST SP 800-63B, section 5.2.2).
+/// authenticator (NIST SP 800-63B, section 5.2.2). Disabled ones are charged as well, though no code is tried on them,
+/// so that taking back never enables one.
 ///
 /// `?1` user, `?2` budget key, `?3` attempt.
 pub const TRY_ACTIVE_TOTP: &str = "\
 UPDATE authenticators SET failures = failures + 1
-WHERE user_id = ?1 AND kind = 'totp' AND failures < 100
+WHERE user_id = ?1 AND kind = 'totp'
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)
-RETURNING id, sealed, last_step";
+RETURNING id, sealed, last_step, failures <= 100 AS enabled";
 
 /// Pending authenticator apps that this client may confirm, the newest first: only while no independent factor is
 /// active, or when they were enrolled with proof of one.
@@ -302,6 +303,16 @@ WHERE user_id = ?4 AND kind = 'totp'
 pub const REFUND_TOTP_FAILURES: &str = "\
 UPDATE authenticators SET failures = MAX(failures - 1, 0)
 WHERE user_id = ?1 AND kind = 'totp'
+  AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+
+/// Takes back the failure that [`CHARGE_CHALLENGED`] charged, under the same conditions.
+///
+/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
+/// `?6` challenge.
+pub const REFUND_CHALLENGED: &str = "\
+UPDATE authenticators SET failures = MAX(failures - 1, 0)
+WHERE user_id = ?1 AND id = (SELECT authenticator_id FROM challenges WHERE id = ?6 AND user_id = ?1)
   AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
 

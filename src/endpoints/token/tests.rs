@@ -1,0 +1,15 @@
+//! `POST /oauth/token` through the front door, by what a test is about.
+#![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
+
+mod guessing;
+
+const GUESSES: &str = "guess:idp|alice";
+const RECOVERY_GUESSES: &str = "recovery:idp|alice";
+/// What one guess costs, in seconds until the bucket is full again.
+const ONE_GUESS: i64 = 360;
+
+const INVALID_OTP: &str = "Invalid otp_code.";
+const INVALID_BINDING_CODE: &str = "Invalid binding_code.";
+const INVALID_RECOVERY_CODE: &str = "MFA Authorization rejected.";
+const TOO_MANY: &str = "Too many failed codes. Wait for some minutes before retrying.";
+const UNAVAILABLE: &str = "The service is temporarily unavailable. Try again in a moment.";

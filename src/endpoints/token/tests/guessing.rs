@@ -1,0 +1,241 @@
+//! What a wrong guess costs.
+
+use std::pin::Pin;
+
+use super::{
+    GUESSES, INVALID_BINDING_CODE, INVALID_OTP, INVALID_RECOVERY_CODE, ONE_GUESS, RECOVERY_GUESSES, TOO_MANY,
+    UNAVAILABLE,
+};
+use crate::http::request::Request;
+use crate::http::routes;
+use crate::platform::Platform;
+use crate::testing::join_all;
+use crate::testing::person::{NUMBER, OTHER_NUMBER, Service};
+use crate::testing::platform::BatchFault;
+
+#[test]
+fn ten_wrong_codes_and_then_one_every_six_minutes() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    for _ in 0..10 {
+        alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    }
+    let before = service.world.database_text();
+    let refused = alice.enters_otp(&alice.logs_in(), &app.code(&service));
+    refused.is_refused(429, TOO_MANY);
+    assert_eq!(refused.json()["error"], "too_many_requests");
+    assert_eq!(refused.header("Retry-After"), Some("360"));
+    assert_eq!(refused.header("X-RateLimit-Limit"), Some("10"));
+    assert_eq!(refused.header("X-RateLimit-Remaining"), Some("0"));
+    let reset = (service.world.now().0 + 360).to_string();
+    assert_eq!(refused.header("X-RateLimit-Reset"), Some(reset.as_str()));
+    assert_eq!(service.world.database_text(), before);
+
+    service.world.advance(359);
+    let refused = alice.enters_otp(&alice.logs_in(), &app.code(&service));
+    refused.is_refused(429, TOO_MANY);
+    assert_eq!(refused.header("Retry-After"), Some("1"));
+    service.world.advance(1);
+    alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).is_refused(429, TOO_MANY);
+    service.world.advance(360);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    // That one was given back, so there is one more.
+    service.world.advance(30);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+}
+
+#[test]
+fn a_success_gives_its_own_guess_back_and_no_other() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    for _ in 0..3 {
+        alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    }
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    assert_eq!(service.charged_seconds(GUESSES), 3 * ONE_GUESS);
+    assert_eq!(service.number("SELECT failures FROM authenticators"), 0);
+}
+
+#[test]
+fn all_factors_share_one_bucket_and_recovery_has_its_own() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let recovery_code = app.recovery_code.clone().unwrap();
+    let proof = alice.proves_mfa(&app);
+    let phone = alice.adds_phone(&proof, NUMBER);
+    for _ in 0..5 {
+        alice.enters_code(&alice.logs_in(), &phone.mistyped()).is_refused(403, INVALID_BINDING_CODE);
+        alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    }
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).is_refused(429, TOO_MANY);
+    for _ in 0..9 {
+        alice.recovers(&alice.logs_in(), &"0".repeat(24)).is_refused(403, INVALID_RECOVERY_CODE);
+    }
+    alice.recovers(&alice.logs_in(), &recovery_code).granted();
+    assert_eq!(service.charged_seconds(RECOVERY_GUESSES), 9 * ONE_GUESS);
+    alice.recovers(&alice.logs_in(), &recovery_code).is_refused(403, INVALID_RECOVERY_CODE);
+    alice.recovers(&alice.logs_in(), &recovery_code).is_refused(429, TOO_MANY);
+    // Nobody else pays for it.
+    service.person("bob").has_app();
+}
+
+#[test]
+fn fifty_guesses_at_once_over_two_isolates_are_ten() {
+    let service = Service::new();
+    let second = service.redeployed(&Service::variables());
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let requests: Vec<_> =
+        (0..50).map(|_| alice.otp_request(&alice.logs_in(), &app.wrong_code(&service))).collect();
+    let statuses = side_by_side(&[&service, &second], &requests);
+    assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 10);
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40);
+    assert_eq!(service.charged_seconds(GUESSES), 10 * ONE_GUESS);
+    assert_eq!(service.number("SELECT failures FROM authenticators"), 10);
+}
+
+#[test]
+fn five_tries_of_one_sent_code_however_many_guesses_are_left() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let phone = alice.adds_phone(&alice.logs_in(), NUMBER);
+    let login = alice.logs_in();
+    service.world.advance(100);
+    for _ in 0..5 {
+        alice.enters_code(&login, &phone.mistyped()).is_refused(403, INVALID_BINDING_CODE);
+    }
+    let refused = alice.enters_code(&login, &phone);
+    refused.is_refused(429, TOO_MANY);
+    assert_eq!(refused.header("Retry-After"), Some("200"), "when the code would have ended");
+    assert_eq!(refused.header("X-RateLimit-Limit"), None);
+    assert_eq!(service.number("SELECT attempts FROM enrollments"), 5);
+    assert_eq!(service.charged_seconds(GUESSES), 6 * ONE_GUESS);
+    // A new code has its own five tries, out of the same bucket.
+    let again = alice.adds_phone(&login, OTHER_NUMBER);
+    alice.enters_code(&login, &again).granted();
+    assert_eq!(service.charged_seconds(GUESSES), 6 * ONE_GUESS);
+}
+
+#[test]
+fn six_tries_of_one_sent_code_at_once_are_five() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let phone = alice.adds_phone(&alice.logs_in(), NUMBER);
+    let wrong = phone.mistyped();
+    let requests: Vec<_> =
+        (0..6).map(|_| alice.oob_request(&alice.logs_in(), &wrong.oob_code, &wrong.code)).collect();
+    let statuses = side_by_side(&[&service], &requests);
+    assert_eq!(statuses.iter().filter(|status| **status == 403).count(), 5);
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 1);
+}
+
+#[test]
+fn a_hundred_failures_in_a_row_disable_that_app_alone() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let recovery_code = app.recovery_code.clone().unwrap();
+    for _ in 0..99 {
+        service.world.advance(360);
+        alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    }
+    assert_eq!(service.number("SELECT failures FROM authenticators"), 99);
+    // The younger app has had none of these failures.
+    let proof = alice.access_token_with(&serde_json::json!({ "amr": ["pwd", "mfa"] }));
+    let second = alice.adds_app(&proof);
+    alice.enters_otp(&proof, &second.code(&service)).granted();
+    assert_eq!(
+        service.number("SELECT sum(failures) FROM authenticators"),
+        99,
+        "confirming tries no active app"
+    );
+    service.world.advance(360);
+    alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+
+    service.world.advance(3600);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).is_refused(403, INVALID_OTP);
+    // The other one's success does not bring it back.
+    alice.enters_otp(&alice.logs_in(), &second.code(&service)).granted();
+    service.world.advance(30);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).is_refused(403, INVALID_OTP);
+    alice.recovers(&alice.logs_in(), &recovery_code).granted();
+    // What the operator's command does.
+    service.world.query("UPDATE authenticators SET failures = 0", &[]);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+}
+
+#[test]
+fn a_success_ends_the_row_of_failures() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    service.world.query("UPDATE authenticators SET failures = 98", &[]);
+    alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    assert_eq!(service.number("SELECT failures FROM authenticators"), 99);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    assert_eq!(service.number("SELECT failures FROM authenticators"), 0);
+}
+
+#[test]
+fn a_code_of_one_app_is_no_failure_of_another() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let proof = alice.proves_mfa(&app);
+    let second = alice.adds_app(&proof);
+    // Neither confirming nor verifying counts against the other.
+    alice.enters_otp(&alice.logs_in(), &second.code(&service)).granted();
+    assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 0);
+    service.world.advance(30);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 0);
+    alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+    assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 2);
+    // The one that is right starts anew, the other keeps its own failure.
+    service.world.advance(30);
+    alice.enters_otp(&alice.logs_in(), &second.code(&service)).granted();
+    assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 1);
+}
+
+#[test]
+fn a_sent_code_neither_adds_a_failure_of_an_app_nor_takes_one_back() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let proof = alice.proves_mfa(&app);
+    service.world.query("UPDATE authenticators SET failures = 5", &[]);
+    let phone = alice.adds_phone(&proof, NUMBER);
+    for fault in [BatchFault::BeforeCommit, BatchFault::AfterCommit] {
+        service.world.fail_batch(fault);
+        alice.enters_code(&alice.logs_in(), &phone).is_refused(503, UNAVAILABLE);
+    }
+    alice.enters_code(&alice.logs_in(), &phone.mistyped()).is_refused(403, INVALID_BINDING_CODE);
+    alice.enters_code(&alice.logs_in(), &phone).granted();
+    assert_eq!(service.number("SELECT failures FROM authenticators WHERE kind = 'totp'"), 5);
+    assert_eq!(service.charged_seconds(GUESSES), ONE_GUESS);
+}
+
+#[test]
+fn a_guess_at_a_user_without_any_factor_costs_as_well() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    for _ in 0..10 {
+        alice.enters_otp(&alice.logs_in(), "000000").is_refused(403, INVALID_OTP);
+        alice.recovers(&alice.logs_in(), &"A".repeat(24)).is_refused(403, INVALID_RECOVERY_CODE);
+    }
+    alice.enters_otp(&alice.logs_in(), "000000").is_refused(429, TOO_MANY);
+    alice.recovers(&alice.logs_in(), &"A".repeat(24)).is_refused(429, TOO_MANY);
+}
+
+fn side_by_side(isolates: &[&Service], requests: &[Request]) -> Vec<u16> {
+    let running = requests.iter().zip(isolates.iter().cycle()).map(|(request, service)| {
+        let future: Pin<Box<dyn Future<Output = u16>>> =
+            Box::pin(async move { routes::handle(&service.app, request).await.status });
+        future
+    });
+    join_all(running.collect())
+}
