@@ -1,7 +1,13 @@
 //! `POST /oauth/token` through the front door, by what a test is about.
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
+mod answers;
+mod faults;
 mod guessing;
+mod keys;
+mod races;
+mod refusals;
+mod takeovers;
 
 const GUESSES: &str = "guess:idp|alice";
 const RECOVERY_GUESSES: &str = "recovery:idp|alice";
@@ -11,5 +17,6 @@ const ONE_GUESS: i64 = 360;
 const INVALID_OTP: &str = "Invalid otp_code.";
 const INVALID_BINDING_CODE: &str = "Invalid binding_code.";
 const INVALID_RECOVERY_CODE: &str = "MFA Authorization rejected.";
+const SPENT: &str = "mfa_token has already been used";
 const TOO_MANY: &str = "Too many failed codes. Wait for some minutes before retrying.";
 const UNAVAILABLE: &str = "The service is temporarily unavailable. Try again in a moment.";
