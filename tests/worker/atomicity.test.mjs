@@ -157,6 +157,7 @@ describe("the first factor", () => {
         await (kind === "otp" ? thief.associateOtp({ token: thiefToken }) : thief.associateSms({ token: thiefToken })),
       );
       const { secret } = await owner.enrollOtp();
+      expect(await db("SELECT id FROM enrollments WHERE user_id = ?", userId(owner))).toEqual([]);
 
       const confirm = async (mfa_token) =>
         kind === "otp"

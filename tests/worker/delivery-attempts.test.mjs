@@ -248,6 +248,13 @@ describe("a batch", () => {
   });
 });
 
+test("the sweep leaves alone what the queue has just been told", async () => {
+  const { world } = stage;
+  const { message } = await waiting();
+  await world.sweep();
+  expect((await world.queued()).filter((each) => JSON.stringify(each) === JSON.stringify(message))).toHaveLength(1);
+});
+
 test("a number is called by voice and written to by e-mail as the enrollment asked", async () => {
   const { world, webhook } = stage;
   const number = freshNumber();

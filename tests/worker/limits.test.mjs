@@ -1,7 +1,7 @@
 /** What guesses cost, exactly and over all isolates, and how many enrollments and authenticators a person may have. */
 import { describe, expect, test } from "vitest";
 import { accepted, refused, refusedFor429 } from "../support/answers.mjs";
-import { CHARGE, ENROLLMENT, atOnce } from "../support/race.mjs";
+import { CHARGE, ENROLLMENT, REDEMPTION, atOnce } from "../support/race.mjs";
 import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 
@@ -125,6 +125,34 @@ describe("guesses", () => {
     const response = await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code });
     expect(response.status).toBeGreaterThanOrEqual(400);
     expect(await authenticators(person)).toEqual([]);
+  });
+
+  test("that lose a race with the very code that won it are charged", async () => {
+    const { world } = stage;
+    const person = stage.person();
+    const { secret } = await person.enrollOtp();
+    await world.freeze();
+    await world.advance(5 * STEP_SECONDS);
+    const otp = totp(secret, world.now());
+    const ask = (isolate) => person.exchange("otp", { mfa_token: person.mfaToken(), otp }, { isolate });
+    const outcome = await atOnce(world, GUESSES, REDEMPTION, ask);
+    expect(outcome.tally).toEqual({ winners: 1, crashes: 0 });
+    const wrong = () => person.exchange("otp", { mfa_token: person.mfaToken(), otp: "abcdef" });
+    expect((await wrong()).status).toBe(403);
+    expect((await wrong()).status).toBe(429);
+    await world.thaw();
+  });
+
+  test("that find the bucket empty do not count towards disabling an app", async () => {
+    const { world } = stage;
+    const person = stage.person();
+    const { id } = await person.enrollOtp();
+    await world.freeze();
+    const wrong = () => person.exchange("otp", { mfa_token: person.mfaToken(), otp: "abcdef" });
+    for (let guess = 0; guess < GUESSES; guess += 1) expect((await wrong()).status).toBe(403);
+    for (let guess = 0; guess < 5; guess += 1) expect((await wrong()).status).toBe(429);
+    expect(await db("SELECT failures FROM authenticators WHERE id = ?", id)).toEqual([{ failures: GUESSES }]);
+    await world.thaw();
   });
 
   test("that find the bucket empty do not use up the tries of a code", async () => {

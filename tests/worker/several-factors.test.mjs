@@ -1,6 +1,7 @@
 /** People with more than one factor: what a further one needs, replaces and leaves alone. */
 import { describe, expect, test } from "vitest";
 import { accepted, refused } from "../support/answers.mjs";
+import { freshNumber } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 
@@ -55,13 +56,23 @@ describe("a further factor, begun with proof", () => {
     await accepted(await person.exchange("recovery", parameters));
   });
 
-  test("of the same number by another channel replaces the first: one number is one authenticator", async () => {
+  test("of the same number replaces the one there was, by whichever channel", async () => {
     const { person } = await enrolled();
     await addPhone(person, "sms");
+    expect(await kinds(person)).toEqual(["sms", "totp"]);
     await addPhone(person, "voice");
     expect(await kinds(person)).toEqual(["totp", "voice"]);
-    await addPhone(person, "sms");
-    expect(await kinds(person)).toEqual(["sms", "totp"]);
+    person.number = freshNumber();
+    await addPhone(person, "voice");
+    expect(await kinds(person)).toEqual(["totp", "voice", "voice"]);
+  });
+
+  test("replaces nobody else's", async () => {
+    const [{ person: one }, { person: two }] = [await enrolled(), await enrolled()];
+    two.number = one.number;
+    await addPhone(one, "sms");
+    await addPhone(two, "sms");
+    for (const person of [one, two]) expect(await kinds(person)).toEqual(["sms", "totp"]);
   });
 
   test("never makes more than twenty, however many are confirmed at once", async () => {

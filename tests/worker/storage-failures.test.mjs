@@ -94,12 +94,14 @@ describe("a guess", () => {
   ])("is not charged when %s", async (_, fault) => {
     const { world } = stage;
     const { right, wrong } = await withApp();
+    for (let guess = 0; guess < 4; guess += 1) expect((await wrong()).status).toBe(403);
     await world.fail({ on: "DB", ...fault });
     await neutral(await right());
     await world.heal();
     await world.settle();
     await accepted(await right());
-    await left(GUESSES, wrong);
+    // Neither more nor less than before: what was not charged is not given back either.
+    await left(GUESSES - 4, wrong);
     await world.thaw();
   });
 
