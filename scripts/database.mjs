@@ -23,7 +23,16 @@ const DATABASE = "countersign";
  * @returns {Promise<object[]>} its rows
  */
 export async function execute(sql, where = {}) {
-  const result = await wrangler(["d1", "execute", where.database ?? DATABASE, ...place(where), "--yes", "--json", "--command", sql]);
+  const result = await wrangler([
+    "d1",
+    "execute",
+    where.database ?? DATABASE,
+    ...place(where),
+    "--yes",
+    "--json",
+    "--command",
+    sql,
+  ]);
   if (result.code !== 0) throw databaseFailure(result.output, where);
   return JSON.parse(result.stdout).flatMap(({ results }) => results);
 }
@@ -34,7 +43,10 @@ export async function execute(sql, where = {}) {
  * @param {Where} where
  */
 export async function migrate(where = {}) {
-  await wranglerOrFail(["d1", "migrations", "apply", where.database ?? DATABASE, ...place(where)], "The database could not be migrated.");
+  await wranglerOrFail(
+    ["d1", "migrations", "apply", where.database ?? DATABASE, ...place(where)],
+    "The database could not be migrated.",
+  );
 }
 
 function place({ remote, persistTo }) {
@@ -47,6 +59,7 @@ function databaseFailure(output, { remote }) {
   if (output.includes("no such table")) {
     return new Failure(`The database has no tables yet: run \`npm ${remote ? "run deploy" : "start"}\` once.`);
   }
-  if (output.includes("UNIQUE constraint failed: clients.id")) return new Failure("That id is taken: `npm run clients -- list` shows all of them.");
+  if (output.includes("UNIQUE constraint failed: clients.id"))
+    return new Failure("That id is taken: `npm run clients -- list` shows all of them.");
   return wranglerFailure(output, "The database refused.");
 }

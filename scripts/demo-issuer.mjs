@@ -30,7 +30,11 @@ export async function startDemoIssuer({ port, countersign, audience, log = conso
     "POST /sign-in": async (request) => {
       const asked = await jsonBody(request);
       const claims = asked && mfaClaims(asked, { issuer, countersign, audience });
-      if (!claims) return { status: 400, body: { error: "invalid_request", error_description: 'Send JSON with a name: {"name": "Ada"}.' } };
+      if (!claims)
+        return {
+          status: 400,
+          body: { error: "invalid_request", error_description: 'Send JSON with a name: {"name": "Ada"}.' },
+        };
       log(`Demo issuer: ${claims.name} signed in.`);
       return { body: { mfa_token: signed(claims, kid, privateKey), expires_in: TOKEN_SECONDS } };
     },
@@ -40,16 +44,24 @@ export async function startDemoIssuer({ port, countersign, audience, log = conso
     response.setHeader("Access-Control-Allow-Origin", countersign);
     response.setHeader("Vary", "Origin");
     if (request.method === "OPTIONS") {
-      response.writeHead(204, { "Access-Control-Allow-Methods": "GET, POST", "Access-Control-Allow-Headers": "content-type" }).end();
+      response
+        .writeHead(204, { "Access-Control-Allow-Methods": "GET, POST", "Access-Control-Allow-Headers": "content-type" })
+        .end();
       return;
     }
-    const route = answers[`${request.method} ${request.url.split("?")[0]}`] ?? (() => ({ status: 404, body: { error: "not_found" } }));
+    const route =
+      answers[`${request.method} ${request.url.split("?")[0]}`] ??
+      (() => ({ status: 404, body: { error: "not_found" } }));
     const { status = 200, body, cache = "no-store" } = await route(request);
-    response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": cache }).end(JSON.stringify(body));
+    response
+      .writeHead(status, { "Content-Type": "application/json", "Cache-Control": cache })
+      .end(JSON.stringify(body));
   };
 
   // A caller that goes away in the middle of a request is no reason to stop.
-  const servers = ADDRESSES.map(() => createServer((request, response) => answer(request, response).catch(() => response.destroy())));
+  const servers = ADDRESSES.map(() =>
+    createServer((request, response) => answer(request, response).catch(() => response.destroy())),
+  );
   const close = () => servers.forEach((server) => (server.close(), server.closeAllConnections()));
   try {
     const listening = await Promise.all(servers.map((server, index) => listen(server, port, ADDRESSES[index])));
@@ -115,7 +127,9 @@ async function jsonBody(request) {
 // A machine may lack IPv6: then there is nobody to listen for on it.
 function listen(server, port, address) {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) => (["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(error.code) ? resolve(false) : reject(error)));
+    server.once("error", (error) =>
+      ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(error.code) ? resolve(false) : reject(error),
+    );
     server.listen({ port, host: address, ipv6Only: address === "::1" }, () => resolve(true));
   });
 }

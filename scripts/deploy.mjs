@@ -28,7 +28,8 @@ await runMain(async () => {
   }
 
   const variables = await askForMissing(known);
-  if (!/^https:\/\//.test(variables.PUBLIC_URL)) throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
+  if (!/^https:\/\//.test(variables.PUBLIC_URL))
+    throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
   let account;
   await step("Look at the account", "seconds", async () => {
     account = await readAccount(resources);
@@ -42,7 +43,9 @@ await runMain(async () => {
   if (added.some(({ name, made }) => made && name === "ENCRYPTION_KEYS")) {
     console.log("ENCRYPTION_KEYS were made and cannot be read back: nobody but the Worker opens the database.");
   }
-  console.log(`Deployed. Try ${new URL("/.well-known/openid-configuration", variables.PUBLIC_URL)}, then register a client: npm run clients -- add --remote …`);
+  console.log(
+    `Deployed. Try ${new URL("/.well-known/openid-configuration", variables.PUBLIC_URL)}, then register a client: npm run clients -- add --remote …`,
+  );
 });
 
 function readArguments() {
@@ -68,11 +71,17 @@ function givenSecrets() {
 async function checkBefore({ account, variables, added }) {
   const secrets = [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added];
   const values = secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]);
-  const { right, said } = await checkConfiguration({ ...variables, ...Object.fromEntries(values) }, await rustToolchain());
+  const { right, said } = await checkConfiguration(
+    { ...variables, ...Object.fromEntries(values) },
+    await rustToolchain(),
+  );
   if (!right) throw new Failure(`${said}\nNothing was deployed: put this right, then repeat.`);
 }
 
 async function findIds(resources) {
   const { databases, namespaces } = await readIds();
-  return { databaseId: resources.databaseId ?? databases[resources.database], namespaceId: resources.namespaceId ?? namespaces[resources.namespace] };
+  return {
+    databaseId: resources.databaseId ?? databases[resources.database],
+    namespaceId: resources.namespaceId ?? namespaces[resources.namespace],
+  };
 }

@@ -11,7 +11,9 @@ export function freshEncryptionKeys() {
 export function freshSigningKey() {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const jwk = privateKey.export({ format: "jwk" });
-  const kid = createHash("sha256").update(JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n })).digest("base64url");
+  const kid = createHash("sha256")
+    .update(JSON.stringify({ e: jwk.e, kty: jwk.kty, n: jwk.n }))
+    .digest("base64url");
   return JSON.stringify({ ...jwk, kid, alg: "RS256", use: "sig" });
 }
 

@@ -52,7 +52,11 @@ async function serve({ port, publicUrl, issuer, where }) {
     `--var=TRUSTED_ISSUERS:${JSON.stringify(trusted)}`,
   ];
   const env = { ...process.env, COUNTERSIGN_BUILD: "development" };
-  const wrangler = spawn(process.execPath, [WRANGLER, ...args], { cwd: ROOT, env, stdio: ["ignore", "inherit", "inherit"] });
+  const wrangler = spawn(process.execPath, [WRANGLER, ...args], {
+    cwd: ROOT,
+    env,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   const ended = new Promise((resolve, reject) => {
     wrangler.on("error", reject);
     wrangler.on("exit", (code, signal) => resolve(code ?? signal));
@@ -71,7 +75,8 @@ async function serve({ port, publicUrl, issuer, where }) {
   let running = true;
   ended.finally(() => (running = false)).catch(() => {});
   while (running && !(await answers(publicUrl))) await pause(200);
-  if (running) console.log(`\nCountersign is ready at ${publicUrl} (the demo issuer at ${issuer}). Ctrl-C stops both.\n`);
+  if (running)
+    console.log(`\nCountersign is ready at ${publicUrl} (the demo issuer at ${issuer}). Ctrl-C stops both.\n`);
 
   const how = await ended;
   if (!stopping) throw new Failure(`wrangler dev stopped by itself (${how}): its message stands above.`);

@@ -20,10 +20,15 @@ await runMain(async () => {
   for (const { title, args, program } of lints(toolchain)) {
     results.push(await announced(title, async () => verdict((await inCargo(toolchain, program, args)).code === 0)));
   }
-  results.push(await announced("Native tests of the rules, the storage and the endpoints", () => nativeTests(toolchain)));
+  results.push(
+    await announced("Native tests of the rules, the storage and the endpoints", () => nativeTests(toolchain)),
+  );
   const built = await announced("Both builds of the Worker", () => builds(toolchain, tools));
   results.push(built);
-  if (built.failed === 0) results.push(await announced("Black-box tests in workerd, with the SDK and in a browser", () => blackBoxTests(browser)));
+  if (built.failed === 0)
+    results.push(
+      await announced("Black-box tests in workerd, with the SDK and in a browser", () => blackBoxTests(browser)),
+    );
   else console.log("\nThe black-box tests are left out: there is nothing to run them on.");
 
   const total = sum(results);
@@ -38,7 +43,11 @@ function lints({ cargoFmt, cargoClippy }) {
     { title: "Formatting", program: cargoFmt, args: ["fmt", "--check"] },
     { title: "Clippy, natively with tests", program: cargoClippy, args: clippy("--all-targets") },
     { title: "Clippy, as deployed", program: cargoClippy, args: clippy(...wasm) },
-    { title: "Clippy, with the development pages", program: cargoClippy, args: clippy(...wasm, "--features", "development") },
+    {
+      title: "Clippy, with the development pages",
+      program: cargoClippy,
+      args: clippy(...wasm, "--features", "development"),
+    },
   ];
 }
 
@@ -67,7 +76,11 @@ async function blackBoxTests(browser) {
   try {
     const report = join(folder, "report.json");
     const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-    const { code } = await run(packageProgram("vitest"), args, { cwd: ROOT, env: { ...process.env, CHROMIUM: browser }, echo: true });
+    const { code } = await run(packageProgram("vitest"), args, {
+      cwd: ROOT,
+      env: { ...process.env, CHROMIUM: browser },
+      echo: true,
+    });
     return checked(counted(report), code);
   } finally {
     rmSync(folder, { recursive: true, force: true });

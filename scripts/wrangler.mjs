@@ -16,7 +16,12 @@ export const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.
 export function wrangler(args, { echo = false, terminal = false, env = {} } = {}) {
   // CI keeps wrangler from asking.
   const quiet = terminal ? {} : { CI: "true", NO_COLOR: "1" };
-  return run(process.execPath, [WRANGLER, ...args], { cwd: ROOT, env: { ...process.env, ...quiet, ...env }, echo, terminal });
+  return run(process.execPath, [WRANGLER, ...args], {
+    cwd: ROOT,
+    env: { ...process.env, ...quiet, ...env },
+    echo,
+    terminal,
+  });
 }
 
 /** Like `wrangler`, but a failure ends in one sentence: why, where that is known, else the given one. */
@@ -29,11 +34,20 @@ export async function wranglerOrFail(args, sentence, options) {
 
 /** The failure that wrangler's output tells of. */
 export function wranglerFailure(output, sentence) {
-  if (/not authenticated|not logged in|"loggedIn": false|CLOUDFLARE_API_TOKEN environment variable for wrangler/i.test(output)) {
-    return new Failure("Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.");
+  if (
+    /not authenticated|not logged in|"loggedIn": false|CLOUDFLARE_API_TOKEN environment variable for wrangler/i.test(
+      output,
+    )
+  ) {
+    return new Failure(
+      "Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.",
+    );
   }
   if (output.includes("More than one account available")) {
-    return new Failure("This login has several Cloudflare accounts: set CLOUDFLARE_ACCOUNT_ID to one of those above, then repeat.", output);
+    return new Failure(
+      "This login has several Cloudflare accounts: set CLOUDFLARE_ACCOUNT_ID to one of those above, then repeat.",
+      output,
+    );
   }
   return new Failure(`${sentence} Wrangler's message stands above.`, output);
 }

@@ -43,7 +43,11 @@ export async function buildWorker(variant, toolchain, tools) {
   const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
   const flags = [...withoutMachinePaths(), ...SMALL_CRYPTOGRAPHY];
   const settings = { toolchain: toolchain.version, tools: Object.values(tools).join(" "), flags: flags.join(" ") };
-  if (existsSync(join(folder, "index.js")) && existsSync(join(folder, "index_bg.wasm")) && inputsUnchanged(record, settings)) {
+  if (
+    existsSync(join(folder, "index.js")) &&
+    existsSync(join(folder, "index_bg.wasm")) &&
+    inputsUnchanged(record, settings)
+  ) {
     skipped(title, "unchanged");
     return;
   }
@@ -64,7 +68,12 @@ export async function buildWorker(variant, toolchain, tools) {
       await runOrFail(toolchain.cargo, forget, { cwd: ROOT, env }, "cargo could not delete the last build.");
       const features = VARIANTS[variant].flatMap((name) => ["--features", name]);
       const args = ["--release", "--out-dir", buildFolder(variant), "--locked", ...features];
-      await runOrFail(tools["worker-build"], args, { cwd: ROOT, env }, "The Worker does not build: the compiler's message stands above.");
+      await runOrFail(
+        tools["worker-build"],
+        args,
+        { cwd: ROOT, env },
+        "The Worker does not build: the compiler's message stands above.",
+      );
       await shrink(join(folder, "index_bg.wasm"), env.WASM_OPT_BIN);
       writeInputs(record, settings, join(target, WASM_TARGET, "release", "countersign.d"));
     }),

@@ -53,9 +53,16 @@ export function readArguments(args) {
   if (positionals.length !== (takesId ? 1 : 0)) {
     throw new Failure(takesId ? `${command} takes the id of one client.` : `${command} takes no "${positionals[0]}".`);
   }
-  if (values.remote && values["persist-to"]) throw new Failure("--persist-to is about the local database: leave it out with --remote.");
+  if (values.remote && values["persist-to"])
+    throw new Failure("--persist-to is about the local database: leave it out with --remote.");
   const { remote, "persist-to": persistTo, database, ...given } = values;
-  return { command, id: positionals[0], given, audiences: withTheirScopes(tokens), where: { remote, persistTo, database } };
+  return {
+    command,
+    id: positionals[0],
+    given,
+    audiences: withTheirScopes(tokens),
+    where: { remote, persistTo, database },
+  };
 }
 
 function parse(args, options) {

@@ -18,7 +18,8 @@ export function publicKeySet(text, name) {
   } catch {
     throw new Failure(`${name} is not JSON: it must be a JWK Set, {"keys": […]}.`);
   }
-  if (!Array.isArray(set?.keys) || set.keys.length === 0) throw new Failure(`${name} must be a JWK Set with at least one key, {"keys": […]}.`);
+  if (!Array.isArray(set?.keys) || set.keys.length === 0)
+    throw new Failure(`${name} must be a JWK Set with at least one key, {"keys": […]}.`);
   set.keys.forEach((key, index) => {
     const problem = problemOf(key);
     if (problem) throw new Failure(`Key ${index + 1} of ${name} ${problem}.`);
@@ -29,7 +30,8 @@ export function publicKeySet(text, name) {
 function problemOf(key) {
   const revealing = PRIVATE_MEMBERS.find((member) => key?.[member] !== undefined);
   if (revealing) return `has the private member "${revealing}": register the public key only`;
-  if (key?.kty !== "RSA" && !(key?.kty === "EC" && key.crv === "P-256")) return "must be an RSA key or an EC key on P-256";
+  if (key?.kty !== "RSA" && !(key?.kty === "EC" && key.crv === "P-256"))
+    return "must be an RSA key or an EC key on P-256";
   if (key.use !== undefined && key.use !== "sig") return `is not for signatures ("use" is "${key.use}")`;
   try {
     const { modulusLength } = createPublicKey({ key, format: "jwk" }).asymmetricKeyDetails;

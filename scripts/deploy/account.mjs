@@ -33,7 +33,8 @@ function byName(entries, name, id) {
 
 async function queueExists(name) {
   const { code, output } = await wrangler(["queues", "info", name]);
-  if (code !== 0 && !output.includes("does not exist")) throw wranglerFailure(output, `The queue ${name} could not be looked up.`);
+  if (code !== 0 && !output.includes("does not exist"))
+    throw wranglerFailure(output, `The queue ${name} could not be looked up.`);
   return code === 0;
 }
 
@@ -47,7 +48,16 @@ async function secretNames(worker) {
 // Only keys that nobody relies on yet may be made anew.
 async function holdsSealed(database) {
   const sql = "SELECT EXISTS (SELECT 1 FROM authenticators) AS sealed";
-  const { code, stdout, output } = await wrangler(["d1", "execute", database, "--remote", "--yes", "--json", "--command", sql]);
+  const { code, stdout, output } = await wrangler([
+    "d1",
+    "execute",
+    database,
+    "--remote",
+    "--yes",
+    "--json",
+    "--command",
+    sql,
+  ]);
   if (code === 0) return JSON.parse(stdout)[0].results[0].sealed === 1;
   if (output.includes("no such table")) return false;
   throw wranglerFailure(output, "The database could not be read.");

@@ -29,7 +29,11 @@ export function planDeployment(resources, account, { variables, secrets }) {
     steps.push({ what: "database", name: resources.database, text: `Create the D1 database ${resources.database}` });
   }
   if (!resources.namespaceId && !account.namespaces[resources.namespace]) {
-    steps.push({ what: "namespace", name: resources.namespace, text: `Create the KV namespace ${resources.namespace}` });
+    steps.push({
+      what: "namespace",
+      name: resources.namespace,
+      text: `Create the KV namespace ${resources.namespace}`,
+    });
   }
   for (const name of resources.queues.filter((queue) => !account.queues.includes(queue))) {
     steps.push({ what: "queue", name, text: `Create the queue ${name}` });
@@ -38,7 +42,12 @@ export function planDeployment(resources, account, { variables, secrets }) {
   steps.push({ what: "migrations", text: "Apply the migrations that the database lacks" });
   const missing = missingSecrets(account, variables, secrets);
   const withSecrets = missing.length > 0 ? `, with the secrets ${missing.map(({ name }) => name).join(", ")}` : "";
-  steps.push({ what: "worker", name: resources.worker, secrets: missing, text: `Build and deploy the Worker ${resources.worker}${withSecrets}` });
+  steps.push({
+    what: "worker",
+    name: resources.worker,
+    secrets: missing,
+    text: `Build and deploy the Worker ${resources.worker}${withSecrets}`,
+  });
   return steps;
 }
 
@@ -57,7 +66,9 @@ export function missingSecrets(account, variables, given) {
     );
   }
   if (missing.includes("WEBHOOK_SECRET") && !given.WEBHOOK_SECRET) {
-    throw new Failure("WEBHOOK_URL is set: set WEBHOOK_SECRET, too, to the secret that its receiver knows (whsec_…), then repeat.");
+    throw new Failure(
+      "WEBHOOK_URL is set: set WEBHOOK_SECRET, too, to the secret that its receiver knows (whsec_…), then repeat.",
+    );
   }
   return missing.map((name) => ({ name, value: given[name], made: given[name] === undefined }));
 }

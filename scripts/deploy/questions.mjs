@@ -13,7 +13,8 @@ const QUESTIONS = {
 export async function askForMissing(variables) {
   const missing = REQUIRED.filter((name) => !variables[name]);
   if (missing.length === 0) return variables;
-  if (!process.stdin.isTTY) throw new Failure(`Set ${missing.join(", ")} in the environment: nobody is here to be asked.`);
+  if (!process.stdin.isTTY)
+    throw new Failure(`Set ${missing.join(", ")} in the environment: nobody is here to be asked.`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     const answers = {};
@@ -28,5 +29,8 @@ export async function askForMissing(variables) {
 export function completed(variables) {
   const { TRUSTED_ISSUERS: issuers } = variables;
   if (!issuers || !URL.canParse(issuers)) return variables;
-  return { ...variables, TRUSTED_ISSUERS: JSON.stringify([{ name: "idp", issuer: issuers, may: ["mfa_token", "access_token"] }]) };
+  return {
+    ...variables,
+    TRUSTED_ISSUERS: JSON.stringify([{ name: "idp", issuer: issuers, may: ["mfa_token", "access_token"] }]),
+  };
 }

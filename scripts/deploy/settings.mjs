@@ -27,14 +27,18 @@ export function keepSettings(settings) {
 /** The variables that are known already: the environment's win over what was kept, and that over wrangler.toml's. */
 export function knownVariables({ repository, kept, environment }) {
   const all = { ...variablesIn(repository.vars), ...variablesIn(kept?.vars), ...variablesIn(environment) };
-  return Object.fromEntries([...REQUIRED, ...OPTIONAL].filter((name) => all[name] !== undefined).map((name) => [name, all[name]]));
+  return Object.fromEntries(
+    [...REQUIRED, ...OPTIONAL].filter((name) => all[name] !== undefined).map((name) => [name, all[name]]),
+  );
 }
 
 /** What the Worker needs of an account, by wrangler.toml. The namespace is named after its binding. */
 export function resourcesOf(repository) {
   const [database] = repository.d1_databases;
   const [namespace] = repository.kv_namespaces;
-  const queues = [...repository.queues.producers, ...repository.queues.consumers].flatMap(({ queue, dead_letter_queue: dead }) => [queue, dead]);
+  const queues = [...repository.queues.producers, ...repository.queues.consumers].flatMap(
+    ({ queue, dead_letter_queue: dead }) => [queue, dead],
+  );
   return {
     worker: repository.name,
     database: database.database_name,

@@ -25,7 +25,10 @@ export async function findChromium() {
   await step("Install Chromium for the browser test", "one to two minutes", async () => {
     const result = await run(packageProgram("playwright-core"), ["install", "chromium"], { cwd: ROOT });
     if (result.code !== 0) {
-      throw new Failure("Chromium could not be downloaded: install one and name it in CHROMIUM (CHROMIUM=/path/to/chromium npm test).", result.output);
+      throw new Failure(
+        "Chromium could not be downloaded: install one and name it in CHROMIUM (CHROMIUM=/path/to/chromium npm test).",
+        result.output,
+      );
     }
   });
   return chromium.executablePath();

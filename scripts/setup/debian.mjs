@@ -18,7 +18,12 @@ export async function installPackages(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   await run("apt-get", ["update", "-qq"], { env }); // one unreachable source among several is no reason to give up
   const args = ["install", "--yes", "-qq", "--no-install-recommends", "--no-remove", ...packages];
-  await runOrFail("apt-get", args, { env }, `apt-get could not install ${packages.join(", ")}: its message stands above.`);
+  await runOrFail(
+    "apt-get",
+    args,
+    { env },
+    `apt-get could not install ${packages.join(", ")}: its message stands above.`,
+  );
 }
 
 /** Debian's newest Rust, and its standard library built from its own source, as if rustup had added the target. */
@@ -28,7 +33,9 @@ export async function installDebianToolchain(target) {
 }
 
 async function buildStandardLibrary(target) {
-  const sysroot = (await runOrFail("/usr/bin/rustc", ["--print", "sysroot"], {}, "Debian's rustc does not run.")).stdout.trim();
+  const sysroot = (
+    await runOrFail("/usr/bin/rustc", ["--print", "sysroot"], {}, "Debian's rustc does not run.")
+  ).stdout.trim();
   const folder = mkdtempSync(join(tmpdir(), "countersign-std-"));
   try {
     mkdirSync(join(folder, "src"));
@@ -48,7 +55,12 @@ async function buildStandardLibrary(target) {
       CARGO_TARGET_DIR: join(folder, "target"),
     };
     const args = ["build", "--release", "--target", target, `-Zbuild-std=${STANDARD_LIBRARY}`];
-    await runOrFail("/usr/bin/cargo", args, { cwd: folder, env }, "Rust's standard library could not be built from Debian's source package.");
+    await runOrFail(
+      "/usr/bin/cargo",
+      args,
+      { cwd: folder, env },
+      "Rust's standard library could not be built from Debian's source package.",
+    );
     putInPlace(join(folder, "target", target, "release", "deps"), join(sysroot, "lib", "rustlib", target, "lib"));
   } finally {
     rmSync(folder, { recursive: true, force: true });

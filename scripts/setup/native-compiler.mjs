@@ -7,13 +7,17 @@ import { debianCanInstall, installPackages } from "./debian.mjs";
 /** Makes sure that there is a C compiler. */
 export async function needCCompiler() {
   if ((await run("cc", ["--version"])).code === 0) return;
-  if (!debianCanInstall()) throw new Failure("A C compiler is missing: install gcc or clang (macOS: `xcode-select --install`), then repeat.");
+  if (!debianCanInstall())
+    throw new Failure("A C compiler is missing: install gcc or clang (macOS: `xcode-select --install`), then repeat.");
   await step("Install a C compiler", "under a minute", () => installPackages(["gcc", "libc6-dev"]));
 }
 
 /** Makes sure that OpenSSL can be linked, which worker-build does on Linux. */
 export async function needOpenSsl() {
   if (process.platform !== "linux" || (await run("pkg-config", ["--exists", "openssl"])).code === 0) return;
-  if (!debianCanInstall()) throw new Failure("OpenSSL's headers are missing: install pkg-config and libssl-dev (Fedora: openssl-devel), then repeat.");
+  if (!debianCanInstall())
+    throw new Failure(
+      "OpenSSL's headers are missing: install pkg-config and libssl-dev (Fedora: openssl-devel), then repeat.",
+    );
   await step("Install OpenSSL's headers", "under a minute", () => installPackages(["pkg-config", "libssl-dev"]));
 }

@@ -13,10 +13,21 @@ export async function installPackages() {
   if (missingPackages(readJson("package-lock.json"), readJson("node_modules/.package-lock.json")).length === 0) return;
   await step("Install npm packages", "about half a minute", async () => {
     const { program, before } = npm();
-    const settings = ["--include=dev", "--include=optional", "--ignore-scripts=false", "--no-audit", "--no-fund", "--loglevel=error"];
+    const settings = [
+      "--include=dev",
+      "--include=optional",
+      "--ignore-scripts=false",
+      "--no-audit",
+      "--no-fund",
+      "--loglevel=error",
+    ];
     const result = await run(program, [...before, "ci", ...settings], { cwd: ROOT, env: withoutPackagePrograms() });
     if (result.missing) throw new Failure("npm was not found: install Node 20 or newer together with npm.");
-    if (result.code !== 0) throw new Failure("npm could not install the packages of package-lock.json; its message stands above.", result.output);
+    if (result.code !== 0)
+      throw new Failure(
+        "npm could not install the packages of package-lock.json; its message stands above.",
+        result.output,
+      );
   });
 }
 
@@ -45,7 +56,9 @@ export function newNode() {
   }
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > NODE_NEEDED[0] || (major === NODE_NEEDED[0] && minor >= NODE_NEEDED[1])) return process.execPath;
-  throw new Failure(`No npm package brings Node 22 for ${platform}: install Node ${NODE_NEEDED.join(".")} or newer yourself.`);
+  throw new Failure(
+    `No npm package brings Node 22 for ${platform}: install Node ${NODE_NEEDED.join(".")} or newer yourself.`,
+  );
 }
 
 // npm 10 forgets this link when it drops the packages of other platforms, which name the same program. With it,
@@ -66,7 +79,9 @@ function npm() {
 }
 
 function withoutPackagePrograms() {
-  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.startsWith(join(ROOT, "node_modules")));
+  const path = (process.env.PATH ?? "")
+    .split(delimiter)
+    .filter((folder) => !folder.startsWith(join(ROOT, "node_modules")));
   return { ...process.env, PATH: path.join(delimiter) };
 }
 

@@ -9,13 +9,17 @@ const LAST_PORT = 65_535;
 export async function freePort(asked = process.env.PORT) {
   const port = asked ? Number(asked) : DEFAULT_PORT;
   if (!Number.isInteger(port) || port < 1 || port >= LAST_PORT) {
-    throw new Failure(`PORT must be a number from 1 to ${LAST_PORT - 1} (the demo issuer takes the next one), and is "${asked}".`);
+    throw new Failure(
+      `PORT must be a number from 1 to ${LAST_PORT - 1} (the demo issuer takes the next one), and is "${asked}".`,
+    );
   }
   for (const each of [port, port + 1]) {
     const problem = await whyNot(each);
     if (!problem) continue;
     const use = each === port ? "" : ", which the demo issuer would use,";
-    throw new Failure(`Port ${each}${use} is ${problem}: choose another with \`PORT=${await freePair(port)} npm start\`.`);
+    throw new Failure(
+      `Port ${each}${use} is ${problem}: choose another with \`PORT=${await freePair(port)} npm start\`.`,
+    );
   }
   return port;
 }

@@ -47,7 +47,10 @@ export async function rustToolchain(needs = { lints: false }) {
     await installDebianToolchain(WASM_TARGET);
     const installed = await inspect(debianPrograms(), needs);
     if (installed.ready) return installed.toolchain;
-    throw new Failure(`Debian's Rust is installed, but cannot build for ${WASM_TARGET}: its message stands above.`, installed.output);
+    throw new Failure(
+      `Debian's Rust is installed, but cannot build for ${WASM_TARGET}: its message stands above.`,
+      installed.output,
+    );
   }
   throw new Failure(whatIsMissing(own, rustup.code === 0), own.output);
 }
@@ -56,8 +59,10 @@ export async function rustToolchain(needs = { lints: false }) {
 export function whatIsMissing(own, hasRustup) {
   const needed = oldestRust();
   if (!own.found && hasRustup) return "rustup has no usable toolchain: run `rustup default stable`, then repeat.";
-  if (!own.found) return `Rust is missing: install ${needed} or newer from https://rustup.rs, or on Debian repeat this as root.`;
-  if (!own.newEnough && hasRustup) return `${own.toolchain.version} is too old: run \`rustup update\` to get ${needed} or newer, then repeat.`;
+  if (!own.found)
+    return `Rust is missing: install ${needed} or newer from https://rustup.rs, or on Debian repeat this as root.`;
+  if (!own.newEnough && hasRustup)
+    return `${own.toolchain.version} is too old: run \`rustup update\` to get ${needed} or newer, then repeat.`;
   if (!own.newEnough) return `${own.toolchain.version} is too old: install ${needed} or newer from https://rustup.rs.`;
   if (hasRustup) {
     return `rustup could not add the target ${WASM_TARGET} (or clippy and rustfmt): let it reach its server once, or on Debian repeat this as root.`;
@@ -66,7 +71,13 @@ export function whatIsMissing(own, hasRustup) {
 }
 
 function onPath() {
-  return { rustc: "rustc", cargo: "cargo", cargoFmt: "cargo-fmt", cargoClippy: "cargo-clippy", env: { ...process.env } };
+  return {
+    rustc: "rustc",
+    cargo: "cargo",
+    cargoFmt: "cargo-fmt",
+    cargoClippy: "cargo-clippy",
+    env: { ...process.env },
+  };
 }
 
 // Debian's programs are named by their paths: cargo would otherwise find rustup's clippy in ~/.cargo/bin first.
@@ -84,7 +95,9 @@ function debianPrograms() {
     .filter((name) => /^wasm-ld-\d+$/.test(name))
     .sort((a, b) => Number(b.slice(8)) - Number(a.slice(8)))[0];
   if (linker) env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER ??= linker;
-  const [rustc, cargo, cargoFmt, cargoClippy] = ["rustc", "cargo", "cargo-fmt", "cargo-clippy"].map((name) => `/usr/bin/${name}`);
+  const [rustc, cargo, cargoFmt, cargoClippy] = ["rustc", "cargo", "cargo-fmt", "cargo-clippy"].map(
+    (name) => `/usr/bin/${name}`,
+  );
   return { rustc, cargo, cargoFmt, cargoClippy, env };
 }
 
@@ -97,10 +110,13 @@ async function inspect(programs, needs) {
   const version = compiler.stdout.trim();
   const toolchain = { version, cargo, cargoFmt, cargoClippy, env };
   const newEnough = found && isNewEnough(version, oldestRust());
-  if (!newEnough) return { found, newEnough, toolchain, ready: false, output: found ? "" : compiler.output + builder.output };
+  if (!newEnough)
+    return { found, newEnough, toolchain, ready: false, output: found ? "" : compiler.output + builder.output };
 
   const compiled = await compilesForWasm(rustc, env);
-  const missing = needs.lints ? [await ask(cargoFmt, ["--version"]), await ask(cargoClippy, ["--version"])].filter(({ code }) => code !== 0) : [];
+  const missing = needs.lints
+    ? [await ask(cargoFmt, ["--version"]), await ask(cargoClippy, ["--version"])].filter(({ code }) => code !== 0)
+    : [];
   const output = [compiled.output, ...missing.map((answer) => answer.output)].join("\n");
   return { found, newEnough, toolchain, ready: compiled.code === 0 && missing.length === 0, output };
 }
@@ -111,7 +127,10 @@ async function compilesForWasm(rustc, env) {
   const folder = mkdtempSync(join(tmpdir(), "countersign-wasm-"));
   try {
     const source = join(folder, "probe.rs");
-    writeFileSync(source, "#[unsafe(no_mangle)]\npub extern \"C\" fn probe() -> usize {\n    String::from(\"probe\").len()\n}\n");
+    writeFileSync(
+      source,
+      '#[unsafe(no_mangle)]\npub extern "C" fn probe() -> usize {\n    String::from("probe").len()\n}\n',
+    );
     const linker = env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER;
     const args = ["--edition=2024", "--crate-type=cdylib", `--target=${WASM_TARGET}`, "--out-dir", folder, source];
     return await run(rustc, linker ? [...args, `-Clinker=${linker}`] : args, { cwd: ROOT, env });

@@ -12,8 +12,20 @@ import { ROOT, toolCache } from "./repository.mjs";
  * and worker-build is released together with the library `worker`.
  */
 const TOOLS = [
-  { name: "worker-build", crate: "worker-build", library: "worker", program: "worker-build", howLong: "once, three to five minutes" },
-  { name: "wasm-bindgen", crate: "wasm-bindgen-cli", library: "wasm-bindgen", program: "wasm-bindgen", howLong: "once, one to three minutes" },
+  {
+    name: "worker-build",
+    crate: "worker-build",
+    library: "worker",
+    program: "worker-build",
+    howLong: "once, three to five minutes",
+  },
+  {
+    name: "wasm-bindgen",
+    crate: "wasm-bindgen-cli",
+    library: "wasm-bindgen",
+    program: "wasm-bindgen",
+    howLong: "once, one to three minutes",
+  },
 ];
 
 /**
@@ -38,9 +50,13 @@ export async function wasmTools(toolchain) {
 
 /** The one version of a crate that Cargo.lock names. */
 export function lockedVersion(lock, crate) {
-  const versions = [...lock.matchAll(/^name = "([^"]+)"\nversion = "([^"]+)"/gm)].filter(([, name]) => name === crate).map(([, , version]) => version);
+  const versions = [...lock.matchAll(/^name = "([^"]+)"\nversion = "([^"]+)"/gm)]
+    .filter(([, name]) => name === crate)
+    .map(([, , version]) => version);
   if (versions.length !== 1) {
-    throw new Failure(`Cargo.lock must name exactly one version of ${crate}, and names ${versions.join(" and ") || "none"}.`);
+    throw new Failure(
+      `Cargo.lock must name exactly one version of ${crate}, and names ${versions.join(" and ") || "none"}.`,
+    );
   }
   return versions[0];
 }
@@ -60,7 +76,12 @@ async function install(tool, version, folder, toolchain) {
   const args = ["install", tool.crate, "--version", version, "--bin", tool.program, "--root", unfinished, "--no-track"];
   try {
     mkdirSync(unfinished, { recursive: true });
-    await runOrFail(toolchain.cargo, args, { cwd: unfinished, env }, `cargo could not install ${tool.crate} ${version}; its message stands above.`);
+    await runOrFail(
+      toolchain.cargo,
+      args,
+      { cwd: unfinished, env },
+      `cargo could not install ${tool.crate} ${version}; its message stands above.`,
+    );
     rmSync(join(unfinished, "target"), { recursive: true, force: true });
     rmSync(folder, { recursive: true, force: true });
     renameSync(unfinished, folder);
@@ -72,5 +93,7 @@ async function install(tool, version, folder, toolchain) {
 async function mustSayVersion(program, version, folder) {
   const said = await run(program, ["--version"]);
   if (said.code === 0 && said.stdout.trim().split(" ").at(-1) === version) return;
-  throw new Failure(`${program} should be version ${version} and says "${said.output.trim()}": delete ${folder}, then repeat.`);
+  throw new Failure(
+    `${program} should be version ${version} and says "${said.output.trim()}": delete ${folder}, then repeat.`,
+  );
 }

@@ -22,7 +22,13 @@ export const verdict = (right) => ({ passed: right ? 1 : 0, failed: right ? 0 : 
  */
 export function cargoCounts(output) {
   const lines = output.matchAll(/^test result: \S+ (\d+) passed; (\d+) failed; (\d+) ignored;/gm);
-  return sum([...lines].map(([, passed, failed, skipped]) => ({ passed: Number(passed), failed: Number(failed), skipped: Number(skipped) })));
+  return sum(
+    [...lines].map(([, passed, failed, skipped]) => ({
+      passed: Number(passed),
+      failed: Number(failed),
+      skipped: Number(skipped),
+    })),
+  );
 }
 
 /**
@@ -32,7 +38,9 @@ export function cargoCounts(output) {
  * @returns {Counts}
  */
 export function vitestCounts(report) {
-  const broken = report.testResults.filter(({ status, assertionResults }) => status === "failed" && assertionResults.every((test) => test.status !== "failed"));
+  const broken = report.testResults.filter(
+    ({ status, assertionResults }) => status === "failed" && assertionResults.every((test) => test.status !== "failed"),
+  );
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests + broken.length,

@@ -11,7 +11,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readArguments } from "../../scripts/clients/arguments.mjs";
 import { publicKeySet } from "../../scripts/clients/public-keys.mjs";
 import { checkedHours, registration, secretHash } from "../../scripts/clients/registration.mjs";
-import { insertClient, listClients, literal, putClient, removeClient, rotateSecret, showClient } from "../../scripts/clients/statements.mjs";
+import {
+  insertClient,
+  listClients,
+  literal,
+  putClient,
+  removeClient,
+  rotateSecret,
+  showClient,
+} from "../../scripts/clients/statements.mjs";
 import { migrate } from "../../scripts/database.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 
@@ -28,7 +36,13 @@ describe("a registration", () => {
   test("has a fresh id, and a fresh secret of which only the hash is stored", () => {
     const { row, secret } = register("--name", "Back end", "--auth", "post");
     expect(secret).toBe(FRESH.secret);
-    expect(row).toMatchObject({ id: "fresh-id", version: 7, name: "Back end", authentication: "post", created_at: 1_800_000_000 });
+    expect(row).toMatchObject({
+      id: "fresh-id",
+      version: 7,
+      name: "Back end",
+      authentication: "post",
+      created_at: 1_800_000_000,
+    });
     expect(row.secret_hash).toBe(secretHash(FRESH.secret));
     expect(JSON.stringify(row)).not.toContain(FRESH.secret);
   });
@@ -41,7 +55,18 @@ describe("a registration", () => {
 
   test("keeps origins, issuers and audiences in order and once each, and scopes with their audience", () => {
     const { row } = register(
-      ...["--name", "Page", "--auth", "none", "--origin", "https://a.example", "--origin", "http://localhost:3000", "--origin", "https://a.example"],
+      ...[
+        "--name",
+        "Page",
+        "--auth",
+        "none",
+        "--origin",
+        "https://a.example",
+        "--origin",
+        "http://localhost:3000",
+        "--origin",
+        "https://a.example",
+      ],
       ...["--issuer", "idp", "--audience", "https://one.example", "--scope", "read write", "--scope", "read"],
       ...["--audience", "https://two.example"],
     );
@@ -64,27 +89,51 @@ describe("a registration", () => {
     ["no authentication", ["--name", "x"], /--auth must be one of/],
     ["an unknown authentication", ["--name", "x", "--auth", "magic"], /--auth must be one of/],
     ["an id with a colon, at which Basic ends it", [...page, "--id", "a:b"], /cannot be an id/],
-    ["a secret of 31 bytes", ["--name", "x", "--auth", "post", "--secret", SECRET.slice(2)], /at least 32 random bytes/],
-    ["a secret that is a word", ["--name", "x", "--auth", "post", "--secret", "correct horse battery staple"], /at least 32 random bytes/],
+    [
+      "a secret of 31 bytes",
+      ["--name", "x", "--auth", "post", "--secret", SECRET.slice(2)],
+      /at least 32 random bytes/,
+    ],
+    [
+      "a secret that is a word",
+      ["--name", "x", "--auth", "post", "--secret", "correct horse battery staple"],
+      /at least 32 random bytes/,
+    ],
     ["a secret of one digit", ["--name", "x", "--auth", "post", "--secret", "a".repeat(64)], /not random/],
     ["a secret for a public client", [...page, "--secret", SECRET], /--secret goes with/],
     ["keys for a public client", [...page, "--jwks-uri", "https://a.example/jwks"], /--jwks-uri goes with/],
     ["assertions without keys", ["--name", "x", "--auth", "private_key_jwt"], /needs its public keys/],
-    ["two sources of keys", ["--name", "x", "--auth", "private_key_jwt", "--jwks", "f", "--jwks-uri", "https://a.example"], /either --jwks FILE or/],
-    ["keys over plain http", ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "http://a.example/jwks"], /must be an https URL/],
+    [
+      "two sources of keys",
+      ["--name", "x", "--auth", "private_key_jwt", "--jwks", "f", "--jwks-uri", "https://a.example"],
+      /either --jwks FILE or/,
+    ],
+    [
+      "keys over plain http",
+      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "http://a.example/jwks"],
+      /must be an https URL/,
+    ],
     ["an origin with a slash", [...page, "--origin", "https://a.example/"], /write https:\/\/a\.example\./],
     ["an origin with a default port", [...page, "--origin", "https://a.example:443"], /write https:\/\/a\.example\./],
     ["an origin that is a host", [...page, "--origin", "a.example"], /is not an origin/],
     ["any origin", [...page, "--origin", "*"], /is not an origin/],
     ["an issuer's URL", [...page, "--issuer", "https://idp.example"], /is not a name in TRUSTED_ISSUERS/],
     ["a scope before its audience", [...page, "--scope", "read"], /must follow the --audience/],
-    ["an audience twice", [...page, "--audience", "https://a.example", "--audience", "https://a.example"], /is given twice/],
+    [
+      "an audience twice",
+      [...page, "--audience", "https://a.example", "--audience", "https://a.example"],
+      /is given twice/,
+    ],
     ["a scope with a quote", [...page, "--audience", "https://a.example", "--scope", 'a"b'], /is not a scope/],
     ["required authentication of a public client", [...page, "--require-authentication"], /cannot do/],
     ["an unknown option", [...page, "--nmae", "x"], /Unknown option '--nmae'/],
     ["an option without its value", ["--name"], /argument missing/],
     ["something left over", [...page, "more"], /takes no "more"/],
-    ["a local folder for the deployed database", [...page, "--remote", "--persist-to", "x"], /leave it out with --remote/],
+    [
+      "a local folder for the deployed database",
+      [...page, "--remote", "--persist-to", "x"],
+      /leave it out with --remote/,
+    ],
   ])("is refused with %s, in one sentence", (_, args, sentence) => {
     expect(() => register(...args)).toThrow(sentence);
     try {
@@ -134,7 +183,16 @@ describe("the SQL", () => {
   });
   afterAll(() => database.close());
 
-  test.each(["O'Brien", "'; DROP TABLE clients; --", 'say "no"', "back\\slash", "two\nlines", "/* hm */", "ünïcödé 🔑", ""])("carries %j as it is", (value) => {
+  test.each([
+    "O'Brien",
+    "'; DROP TABLE clients; --",
+    'say "no"',
+    "back\\slash",
+    "two\nlines",
+    "/* hm */",
+    "ünïcödé 🔑",
+    "",
+  ])("carries %j as it is", (value) => {
     expect(database.prepare(`SELECT ${literal(value)} AS value`).get().value).toBe(value);
   });
 
@@ -168,7 +226,11 @@ describe("the SQL", () => {
 
   test("rotates a secret and ends the one before at once", () => {
     database.exec(rotateSecret("one", "newer-hash", null));
-    expect(client("one")).toMatchObject({ secret_hash: "newer-hash", previous_secret_hash: null, previous_secret_expires_at: null });
+    expect(client("one")).toMatchObject({
+      secret_hash: "newer-hash",
+      previous_secret_hash: null,
+      previous_secret_expires_at: null,
+    });
   });
 
   test("gives a public client no secret", () => {
@@ -201,7 +263,9 @@ describe("the command", () => {
   const folder = mkdtempSync(join(tmpdir(), "countersign-clients-"));
   const script = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
   const clients = async (...args) => {
-    const child = spawn(process.execPath, [script, "clients", ...args, "--persist-to", folder], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [script, "clients", ...args, "--persist-to", folder], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const ended = new Promise((resolve) => child.on("close", resolve));
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
     return { code: await ended, out, err };
@@ -210,19 +274,44 @@ describe("the command", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test("says in one sentence that the database has no tables", async () => {
-    expect(await clients("list")).toMatchObject({ code: 1, out: "", err: "The database has no tables yet: run `npm start` once.\n" });
+    expect(await clients("list")).toMatchObject({
+      code: 1,
+      out: "",
+      err: "The database has no tables yet: run `npm start` once.\n",
+    });
   });
 
   test("adds a client, tells its secret once, rotates it and removes the client", async () => {
     await migrate({ persistTo: folder });
     const name = `O'Brien; "the" client -- 1`;
-    const added = await clients("add", "--name", name, "--auth", "basic", "--id", "brien", "--audience", "https://api.example", "--scope", "read");
+    const added = await clients(
+      "add",
+      "--name",
+      name,
+      "--auth",
+      "basic",
+      "--id",
+      "brien",
+      "--audience",
+      "https://api.example",
+      "--scope",
+      "read",
+    );
     expect(added.err).toBe("");
     const [, secret] = /^client_secret {2}([0-9a-f]{64})$/m.exec(added.out);
-    expect(await clients("add", "--name", name, "--auth", "none", "--id", "brien")).toMatchObject({ code: 1, err: expect.stringMatching(/^That id is taken/) });
+    expect(await clients("add", "--name", name, "--auth", "none", "--id", "brien")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^That id is taken/),
+    });
 
     const shown = await clients("show", "brien");
-    expect(JSON.parse(shown.out)).toMatchObject({ id: "brien", name, authentication: "basic", has_secret: true, previous_secret_until: null });
+    expect(JSON.parse(shown.out)).toMatchObject({
+      id: "brien",
+      name,
+      authentication: "basic",
+      has_secret: true,
+      previous_secret_until: null,
+    });
     expect(JSON.parse(shown.out).audiences).toEqual([{ audience: "https://api.example", scopes: ["read"] }]);
 
     const rotated = await clients("rotate-secret", "brien", "--keep-hours", "1");
@@ -232,10 +321,14 @@ describe("the command", () => {
 
     const listed = await clients("list");
     expect(listed.out).toBe(`brien  basic            ${name}\n`);
-    for (const said of [shown.out, listed.out]) for (const hidden of [secret, second, secretHash(secret), secretHash(second)]) expect(said).not.toContain(hidden);
+    for (const said of [shown.out, listed.out])
+      for (const hidden of [secret, second, secretHash(secret), secretHash(second)]) expect(said).not.toContain(hidden);
 
     expect(await clients("remove", "brien")).toMatchObject({ code: 0 });
-    expect(await clients("remove", "brien")).toMatchObject({ code: 1, err: expect.stringMatching(/^There is no client "brien"/) });
+    expect(await clients("remove", "brien")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^There is no client "brien"/),
+    });
   }, 300_000);
 
   test("reads a key set from a file and refuses a private one", async () => {
@@ -244,7 +337,15 @@ describe("the command", () => {
     writeFileSync(file, JSON.stringify({ keys: [privateKey.export({ format: "jwk" })] }));
     const refused = await clients("add", "--name", "x", "--auth", "private_key_jwt", "--jwks", file);
     expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/has the private member "d"/) });
-    const missing = await clients("add", "--name", "x", "--auth", "private_key_jwt", "--jwks", join(folder, "none.json"));
+    const missing = await clients(
+      "add",
+      "--name",
+      "x",
+      "--auth",
+      "private_key_jwt",
+      "--jwks",
+      join(folder, "none.json"),
+    );
     expect(missing).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be read \(ENOENT\)/) });
   });
 });

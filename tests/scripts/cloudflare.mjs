@@ -17,9 +17,21 @@ export async function startCloudflare() {
     const url = new URL(request.url, "http://cloudflare");
     account.requests.push(`${request.method} ${request.url}`);
     const path = url.pathname.replace(`/client/v4/accounts/${ACCOUNT}`, "");
-    const { status = 200, result = null, errors = [] } = answer(account, `${request.method} ${path}`, url, Buffer.concat(chunks));
+    const {
+      status = 200,
+      result = null,
+      errors = [],
+    } = answer(account, `${request.method} ${path}`, url, Buffer.concat(chunks));
     response.writeHead(status, { "Content-Type": "application/json" });
-    response.end(JSON.stringify({ success: errors.length === 0, errors, messages: [], result, result_info: { page: 1, per_page: 100, total_pages: 1, count: 1, total_count: 1 } }));
+    response.end(
+      JSON.stringify({
+        success: errors.length === 0,
+        errors,
+        messages: [],
+        result,
+        result_info: { page: 1, per_page: 100, total_pages: 1, count: 1, total_count: 1 },
+      }),
+    );
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const env = {
@@ -36,19 +48,38 @@ function answer(account, what, url, body) {
   const named = (name) => account.databases.find((database) => database.uuid === name || database.name === name);
   const routes = [
     [/^GET \/d1\/database$/, () => account.databases.map(({ uuid, name }) => ({ uuid, name }))],
-    [/^POST \/d1\/database$/, () => added(account.databases, { uuid: randomUUID(), name: json().name, sqlite: new DatabaseSync(":memory:") })],
+    [
+      /^POST \/d1\/database$/,
+      () => added(account.databases, { uuid: randomUUID(), name: json().name, sqlite: new DatabaseSync(":memory:") }),
+    ],
     [/^GET \/d1\/database\/([^/]+)$/, (name) => named(name)],
     [/^POST \/d1\/database\/([^/]+)\/query$/, (name) => [query(named(name).sqlite, json())]],
     [/^GET \/storage\/kv\/namespaces$/, () => account.namespaces],
-    [/^POST \/storage\/kv\/namespaces$/, () => added(account.namespaces, { id: randomUUID().replaceAll("-", ""), title: json().title })],
-    [/^GET \/queues$/, () => account.queues.filter(({ queue_name: name }) => [null, name].includes(url.searchParams.get("name")))],
-    [/^POST \/queues$/, () => added(account.queues, { queue_id: randomUUID(), queue_name: json().queue_name, producers: [], consumers: [] })],
-    [/^GET \/workers\/scripts\/([^/]+)\/secrets$/, () => account.worker && Object.keys(account.worker.secrets).map((name) => ({ name, type: "secret_text" }))],
+    [
+      /^POST \/storage\/kv\/namespaces$/,
+      () => added(account.namespaces, { id: randomUUID().replaceAll("-", ""), title: json().title }),
+    ],
+    [
+      /^GET \/queues$/,
+      () => account.queues.filter(({ queue_name: name }) => [null, name].includes(url.searchParams.get("name"))),
+    ],
+    [
+      /^POST \/queues$/,
+      () =>
+        added(account.queues, { queue_id: randomUUID(), queue_name: json().queue_name, producers: [], consumers: [] }),
+    ],
+    [
+      /^GET \/workers\/scripts\/([^/]+)\/secrets$/,
+      () => account.worker && Object.keys(account.worker.secrets).map((name) => ({ name, type: "secret_text" })),
+    ],
     [/^PUT \/workers\/scripts\/([^/]+)$/, (name) => deployed(account, name, body)],
     [/^GET \/workers\/workers\/[^/]+$/, () => ({ subdomain: { enabled: false, previews_enabled: false } })],
     [/^POST \/workers\/scripts\/[^/]+\/subdomain$/, () => ({ enabled: false, previews_enabled: false })],
     [/^PUT \/workers\/scripts\/[^/]+\/schedules$/, () => ((account.worker.schedules = json()), {})],
-    [/^POST \/workers\/scripts\/[^/]+\/domains\/changeset$/, () => ({ added: json(), removed: [], updated: [], conflicting: [] })],
+    [
+      /^POST \/workers\/scripts\/[^/]+\/domains\/changeset$/,
+      () => ({ added: json(), removed: [], updated: [], conflicting: [] }),
+    ],
     [/^PUT \/workers\/scripts\/[^/]+\/domains\/records$/, () => ((account.worker.domains = json()), {})],
     [/^POST \/queues\/[^/]+\/consumers$/, () => ((account.worker.consumer = json()), {})],
     // Nothing to upload: the assets are taken to be there.
@@ -67,7 +98,9 @@ function answer(account, what, url, body) {
 // Secrets that a deployment does not name stay as they are.
 function deployed(account, name, body) {
   const { bindings } = JSON.parse(/name="metadata"\r\n\r\n(.*)\r\n/.exec(body)[1]);
-  const secrets = Object.fromEntries(bindings.filter(({ type }) => type === "secret_text").map((binding) => [binding.name, binding.text]));
+  const secrets = Object.fromEntries(
+    bindings.filter(({ type }) => type === "secret_text").map((binding) => [binding.name, binding.text]),
+  );
   account.worker = { name, bindings, secrets: { ...account.worker?.secrets, ...secrets } };
   return { id: name, deployment_id: randomUUID(), startup_time_ms: 5 };
 }

@@ -48,8 +48,19 @@ describe("the plan", () => {
   });
 
   test("for an account that was half made does the other half", () => {
-    const steps = plan({ ...EMPTY, databases: { countersign: "x" }, queues: ["countersign-oob"], secrets: ["SIGNING_KEY_1"] });
-    expect(what(steps)).toEqual(["namespace countersign-jwks", "queue countersign-oob-dead", "settings", "migrations", "worker countersign"]);
+    const steps = plan({
+      ...EMPTY,
+      databases: { countersign: "x" },
+      queues: ["countersign-oob"],
+      secrets: ["SIGNING_KEY_1"],
+    });
+    expect(what(steps)).toEqual([
+      "namespace countersign-jwks",
+      "queue countersign-oob-dead",
+      "settings",
+      "migrations",
+      "worker countersign",
+    ]);
     expect(secretsIn(steps)).toEqual(["ENCRYPTION_KEYS"]);
   });
 
@@ -70,13 +81,18 @@ describe("the plan", () => {
   test("never makes new encryption keys over a database that needs the old ones", () => {
     const lost = { ...COMPLETE, secrets: [] };
     expect(() => plan(lost)).toThrow(/set ENCRYPTION_KEYS to the keys it had/);
-    expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS: "old keys" } }))).toEqual(["ENCRYPTION_KEYS", "SIGNING_KEY_1"]);
+    expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS: "old keys" } }))).toEqual([
+      "ENCRYPTION_KEYS",
+      "SIGNING_KEY_1",
+    ]);
   });
 
   test("asks for the webhook's secret, which only its receiver knows", () => {
     const withWebhook = { variables: { ...variables, WEBHOOK_URL: "https://hooks.example.com" } };
     expect(() => plan(COMPLETE, withWebhook)).toThrow(/set WEBHOOK_SECRET/);
-    expect(secretsIn(plan(COMPLETE, { ...withWebhook, secrets: { WEBHOOK_SECRET: "whsec_x" } }))).toEqual(["WEBHOOK_SECRET"]);
+    expect(secretsIn(plan(COMPLETE, { ...withWebhook, secrets: { WEBHOOK_SECRET: "whsec_x" } }))).toEqual([
+      "WEBHOOK_SECRET",
+    ]);
     expect(secretsIn(plan({ ...COMPLETE, secrets: [...COMPLETE.secrets, "WEBHOOK_SECRET"] }, withWebhook))).toEqual([]);
   });
 
@@ -93,7 +109,12 @@ describe("the plan", () => {
 
 describe("the settings of a deployment", () => {
   const settings = (publicUrl = variables.PUBLIC_URL, more = {}) =>
-    deploymentSettings({ repository: { ...repository, ...more }, variables: { ...variables, PUBLIC_URL: publicUrl }, databaseId: "d", namespaceId: "n" });
+    deploymentSettings({
+      repository: { ...repository, ...more },
+      variables: { ...variables, PUBLIC_URL: publicUrl },
+      databaseId: "d",
+      namespaceId: "n",
+    });
 
   test("are wrangler.toml's with the account's ids and variables", () => {
     const { vars, d1_databases: databases, kv_namespaces: namespaces, routes, ...rest } = settings();
@@ -121,7 +142,9 @@ describe("the settings of a deployment", () => {
 
   test("make one trusted issuer of a lone URL", () => {
     const { TRUSTED_ISSUERS: issuers } = completed({ TRUSTED_ISSUERS: "https://idp.example.com/" });
-    expect(JSON.parse(issuers)).toEqual([{ name: "idp", issuer: "https://idp.example.com/", may: ["mfa_token", "access_token"] }]);
+    expect(JSON.parse(issuers)).toEqual([
+      { name: "idp", issuer: "https://idp.example.com/", may: ["mfa_token", "access_token"] },
+    ]);
     expect(completed(variables)).toEqual(variables);
   });
 });
@@ -150,7 +173,9 @@ describe("the command", () => {
   test("tells its plan without an account", async () => {
     const { code, out, err } = await deploy(["--dry-run"], { TENANT_NAME: "" });
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toMatch(/1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n *7\. Build and deploy the Worker/);
+    expect(out).toMatch(
+      /1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n *7\. Build and deploy the Worker/,
+    );
     expect(out).toMatch(/It would ask for TENANT_NAME\./);
     expect(cloudflare.account.requests).toEqual([]);
   });
@@ -177,8 +202,13 @@ describe("the command", () => {
     expect(account.namespaces.map(({ title }) => title)).toEqual(["countersign-jwks"]);
     expect(account.queues.map(({ queue_name: name }) => name)).toEqual(["countersign-oob", "countersign-oob-dead"]);
     expect(account.worker.schedules).toEqual([{ cron: "* * * * *" }]);
-    expect(account.worker.consumer).toMatchObject({ dead_letter_queue: "countersign-oob-dead", settings: { max_retries: 10, batch_size: 10 } });
-    const texts = Object.fromEntries(account.worker.bindings.filter(({ type }) => type === "plain_text").map(({ name, text }) => [name, text]));
+    expect(account.worker.consumer).toMatchObject({
+      dead_letter_queue: "countersign-oob-dead",
+      settings: { max_retries: 10, batch_size: 10 },
+    });
+    const texts = Object.fromEntries(
+      account.worker.bindings.filter(({ type }) => type === "plain_text").map(({ name, text }) => [name, text]),
+    );
     expect(texts).toEqual(variables);
 
     const secrets = { ...account.worker.secrets };
@@ -189,7 +219,9 @@ describe("the command", () => {
       for (const said of [first.out, keptFile, account.requests.join()]) expect(said).not.toContain(d ?? seal.keys.s1);
     }
 
-    account.databases[0].sqlite.exec("INSERT INTO authenticators VALUES ('a', 'idp|1', 'totp', 's', NULL, 0, 0, 1, 1, 1)");
+    account.databases[0].sqlite.exec(
+      "INSERT INTO authenticators VALUES ('a', 'idp|1', 'totp', 's', NULL, 0, 0, 1, 1, 1)",
+    );
     const second = await deploy([], { PUBLIC_URL: "", TENANT_NAME: "", TRUSTED_ISSUERS: "" });
     expect(second).toMatchObject({ code: 0, err: "" });
     expect(second.out).not.toMatch(/Create/);
@@ -209,12 +241,17 @@ test("wrangler deploys the repository as it is, without the pages of local devel
   const folder = mkdtempSync(join(tmpdir(), "countersign-bundle-"));
   try {
     const args = [WRANGLER, "deploy", "--dry-run", "--outdir", folder];
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8", env: { ...process.env, CI: "true" } });
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      cwd: ROOT,
+      encoding: "utf8",
+      env: { ...process.env, CI: "true" },
+    });
     expect(status, `${stdout}${stderr}`).toBe(0);
     const bundle = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     const contents = bundle.map(({ parentPath, name }) => readFileSync(join(parentPath, name)));
     expect(bundle.map(({ name }) => name).some((name) => name.endsWith(".wasm"))).toBe(true);
-    for (const content of contents) for (const hidden of ["/dev/outbox", "demo page", "8788"]) expect(content.includes(hidden)).toBe(false);
+    for (const content of contents)
+      for (const hidden of ["/dev/outbox", "demo page", "8788"]) expect(content.includes(hidden)).toBe(false);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

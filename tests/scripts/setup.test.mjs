@@ -11,13 +11,21 @@ import { lockedVersion } from "../../scripts/setup/wasm-tools.mjs";
 import { cargoCounts, checked, closingLine, sum, verdict, vitestCounts } from "../../scripts/test/counts.mjs";
 
 describe("npm packages", () => {
-  const wanted = { packages: { "": { name: "x" }, "node_modules/a": { version: "1.0.0" }, "node_modules/b": { version: "2.0.0", optional: true } } };
+  const wanted = {
+    packages: {
+      "": { name: "x" },
+      "node_modules/a": { version: "1.0.0" },
+      "node_modules/b": { version: "2.0.0", optional: true },
+    },
+  };
 
   test("are missing where nothing is installed", () => {
     expect(missingPackages(wanted, undefined)).toEqual(["node_modules/a"]);
   });
   test("are missing at another version", () => {
-    expect(missingPackages(wanted, { packages: { "node_modules/a": { version: "1.0.1" } } })).toEqual(["node_modules/a"]);
+    expect(missingPackages(wanted, { packages: { "node_modules/a": { version: "1.0.1" } } })).toEqual([
+      "node_modules/a",
+    ]);
   });
   test("are complete without those of other platforms", () => {
     expect(missingPackages(wanted, { packages: { "node_modules/a": { version: "1.0.0" } } })).toEqual([]);
@@ -31,7 +39,12 @@ describe("development keys", () => {
     const { seal, hash } = JSON.parse(made.ENCRYPTION_KEYS);
     for (const { use, keys } of [seal, hash]) expect(Buffer.from(keys[use], "base64url")).toHaveLength(32);
     expect(seal.keys[seal.use]).not.toBe(hash.keys[hash.use]);
-    expect(JSON.parse(made.SIGNING_KEY_1)).toMatchObject({ kty: "RSA", alg: "RS256", use: "sig", kid: expect.stringMatching(/^[\w-]{43}$/) });
+    expect(JSON.parse(made.SIGNING_KEY_1)).toMatchObject({
+      kty: "RSA",
+      alg: "RS256",
+      use: "sig",
+      kid: expect.stringMatching(/^[\w-]{43}$/),
+    });
   });
   test("are never overwritten, missing ones are added at the end", () => {
     const before = "MINE=1\nENCRYPTION_KEYS='own'";
@@ -40,7 +53,10 @@ describe("development keys", () => {
     expect(withMissingKeys(after)).toBe(after);
   });
   test("are not made again where a line stands in a comment or is exported", () => {
-    expect(parseEnv(withMissingKeys("# SIGNING_KEY_1=x\nexport ENCRYPTION_KEYS=y\n"))).toMatchObject({ ENCRYPTION_KEYS: "y", SIGNING_KEY_1: expect.stringContaining("RSA") });
+    expect(parseEnv(withMissingKeys("# SIGNING_KEY_1=x\nexport ENCRYPTION_KEYS=y\n"))).toMatchObject({
+      ENCRYPTION_KEYS: "y",
+      SIGNING_KEY_1: expect.stringContaining("RSA"),
+    });
   });
 });
 
@@ -59,7 +75,12 @@ describe("the Rust toolchain", () => {
   test.each([
     ["nothing at all", { found: false }, false, /^Rust is missing: install \d/],
     ["rustup without a toolchain", { found: false }, true, /run `rustup default stable`/],
-    ["an old rustup toolchain", { ...found, newEnough: false }, true, /^rustc 1\.95\.0 is too old: run `rustup update`/],
+    [
+      "an old rustup toolchain",
+      { ...found, newEnough: false },
+      true,
+      /^rustc 1\.95\.0 is too old: run `rustup update`/,
+    ],
     ["an old Rust of a distribution", { ...found, newEnough: false }, false, /is too old: install/],
     ["rustup without its server", found, true, /rustup could not add the target wasm32-unknown-unknown/],
     ["a Rust without the target", found, false, /cannot build for wasm32-unknown-unknown: install/],
@@ -70,19 +91,25 @@ describe("the Rust toolchain", () => {
 });
 
 describe("the tools' versions", () => {
-  const lock = '[[package]]\nname = "wasm-bindgen"\nversion = "0.2.130"\n\n[[package]]\nname = "wasm-bindgen-macro"\nversion = "0.2.129"\n';
+  const lock =
+    '[[package]]\nname = "wasm-bindgen"\nversion = "0.2.130"\n\n[[package]]\nname = "wasm-bindgen-macro"\nversion = "0.2.129"\n';
 
   test("are those of their libraries in Cargo.lock", () => {
     expect(lockedVersion(lock, "wasm-bindgen")).toBe("0.2.130");
   });
   test("must be one", () => {
-    expect(() => lockedVersion(`${lock}${lock.replace("130", "131")}`, "wasm-bindgen")).toThrow(/0\.2\.130 and 0\.2\.131/);
+    expect(() => lockedVersion(`${lock}${lock.replace("130", "131")}`, "wasm-bindgen")).toThrow(
+      /0\.2\.130 and 0\.2\.131/,
+    );
     expect(() => lockedVersion(lock, "worker")).toThrow(/names none/);
   });
 });
 
 test("the files of a build are those the compiler read, spaces in names included", () => {
-  expect(filesRead("/t/countersign.wasm: src/lib.rs src/a\\ b.css\n\nsrc/lib.rs:\n")).toEqual(["src/lib.rs", "src/a b.css"]);
+  expect(filesRead("/t/countersign.wasm: src/lib.rs src/a\\ b.css\n\nsrc/lib.rs:\n")).toEqual([
+    "src/lib.rs",
+    "src/a b.css",
+  ]);
 });
 
 describe("a port", () => {
@@ -101,15 +128,20 @@ describe("a port", () => {
   });
   test("that is taken is told with one that is free", async () => {
     await taken(0, async (port) => {
-      await expect(freePort(String(port))).rejects.toThrow(/^Port \d+ is taken: choose another with `PORT=\d+ npm start`\.$/);
-      await expect(freePort(String(port - 1))).rejects.toThrow(/^Port \d+, which the demo issuer would use, is taken|^Port \d+ is taken/);
+      await expect(freePort(String(port))).rejects.toThrow(
+        /^Port \d+ is taken: choose another with `PORT=\d+ npm start`\.$/,
+      );
+      await expect(freePort(String(port - 1))).rejects.toThrow(
+        /^Port \d+, which the demo issuer would use, is taken|^Port \d+ is taken/,
+      );
     });
   });
 });
 
 describe("the counts of a test run", () => {
   test("are cargo's of all its binaries", () => {
-    const output = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\ntest result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured\n";
+    const output =
+      "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\ntest result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured\n";
     expect(cargoCounts(output)).toEqual({ passed: 4, failed: 2, skipped: 1 });
   });
   test("are vitest's, and a file that does not even load is a failure", () => {

@@ -53,7 +53,11 @@ async function neighbours() {
 }
 
 const post = (url, body, headers) =>
-  fetch(url, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+  fetch(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
 
 beforeAll(async () => {
   port = await neighbours();
@@ -80,16 +84,31 @@ test("one command serves the Worker and the demo issuer, and stops both", async 
       typ: "mfa+jwt",
     });
     expect(protectedHeader.alg).toBe("RS256");
-    expect(payload).toMatchObject({ sub: "demo|ada-lovelace", email: "ada-lovelace@example.com", email_verified: true, azp: "demo", amr: ["pwd"] });
+    expect(payload).toMatchObject({
+      sub: "demo|ada-lovelace",
+      email: "ada-lovelace@example.com",
+      email_verified: true,
+      azp: "demo",
+      amr: ["pwd"],
+    });
 
-    const enrolled = await post(`${publicUrl}/mfa/associate`, { authenticator_types: ["otp"] }, { Authorization: `Bearer ${token}`, Origin: publicUrl });
+    const enrolled = await post(
+      `${publicUrl}/mfa/associate`,
+      { authenticator_types: ["otp"] },
+      { Authorization: `Bearer ${token}`, Origin: publicUrl },
+    );
     expect(enrolled.status).toBe(200);
     expect(enrolled.headers.get("access-control-allow-origin")).toBe(publicUrl);
-    expect(await enrolled.json()).toMatchObject({ authenticator_type: "otp", secret: expect.stringMatching(/^[A-Z2-7]{32}$/) });
+    expect(await enrolled.json()).toMatchObject({
+      authenticator_type: "otp",
+      secret: expect.stringMatching(/^[A-Z2-7]{32}$/),
+    });
 
     const second = await start(/never/);
     expect(second.code).toBe(1);
-    expect(second.said()).toMatch(new RegExp(`^Port ${port} is taken: choose another with \`PORT=\\d+ npm start\`\\.\n$`));
+    expect(second.said()).toMatch(
+      new RegExp(`^Port ${port} is taken: choose another with \`PORT=\\d+ npm start\`\\.\n$`),
+    );
   } finally {
     running.child.kill("SIGTERM");
   }
@@ -99,9 +118,15 @@ test("one command serves the Worker and the demo issuer, and stops both", async 
 
 test("the demo issuer refuses a sign-in without a name", async () => {
   const { startDemoIssuer } = await import("../../scripts/demo-issuer.mjs");
-  const { issuer, close } = await startDemoIssuer({ port, countersign: "http://localhost:1", audience: "a", log: () => {} });
+  const { issuer, close } = await startDemoIssuer({
+    port,
+    countersign: "http://localhost:1",
+    audience: "a",
+    log: () => {},
+  });
   try {
-    for (const body of [{}, { name: "  " }, { name: 5 }, []]) expect((await post(`${issuer}sign-in`, body)).status).toBe(400);
+    for (const body of [{}, { name: "  " }, { name: 5 }, []])
+      expect((await post(`${issuer}sign-in`, body)).status).toBe(400);
     const kept = await fetch(`${issuer}jwks.json`);
     expect(kept.headers.get("cache-control")).toBe("max-age=300");
     expect(Object.keys((await kept.json()).keys[0])).not.toContain("d");
@@ -110,4 +135,3 @@ test("the demo issuer refuses a sign-in without a name", async () => {
     close();
   }
 });
-
