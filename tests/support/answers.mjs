@@ -25,6 +25,14 @@ export async function accepted(response) {
   return body;
 }
 
+/** Expects 204: done, and there is nothing to say. */
+export async function done(response) {
+  expect({ status: response.status, body: await response.text() }).toEqual({ status: 204, body: "" });
+  expect(response.headers.get("content-type"), "Content-Type").toBeNull();
+  expect(response.headers.get("cache-control"), "Cache-Control").toBe("no-store");
+  expect(response.headers.get("x-request-id"), "X-Request-Id").toMatch(/^[A-Za-z0-9_-]{8,}$/);
+}
+
 /**
  * Expects a refusal: this status, error and description (a string, a pattern, or undefined for any text), and nothing
  * else in the body.

@@ -77,23 +77,34 @@ export class Person {
     return this.associate({ authenticator_types: ["oob"], oob_channels: ["email"], email: this.email }, options);
   }
 
+  /** `POST /mfa/challenge` as this person's client. A parameter that is undefined is left out. */
+  challenge(parameters = {}, options) {
+    const mfa_token = Object.hasOwn(parameters, "mfa_token") ? parameters.mfa_token : this.mfaToken();
+    return this.#post("/mfa/challenge", { ...parameters, mfa_token }, { form: false, ...options });
+  }
+
   /** `POST /oauth/token` as this person's client. A parameter that is undefined is left out. */
-  exchange(grant, parameters, { form = true, headers, ...init } = {}) {
-    const all = {
-      grant_type: GRANT[grant] ?? grant,
-      client_id: this.client?.id,
-      client_secret: this.client?.secret,
-      ...parameters,
-    };
+  exchange(grant, parameters, options) {
+    return this.#post("/oauth/token", { grant_type: GRANT[grant] ?? grant, ...parameters }, { form: true, ...options });
+  }
+
+  #post(path, parameters, { form, headers, ...init }) {
+    const all = { client_id: this.client?.id, client_secret: this.client?.secret, ...parameters };
     const known = Object.entries(all).filter(([, value]) => value !== undefined);
     const body = form ? String(new URLSearchParams(known)) : JSON.stringify(Object.fromEntries(known));
     const type = form ? "application/x-www-form-urlencoded" : "application/json";
-    return this.world.fetch("/oauth/token", {
-      method: "POST",
-      body,
-      headers: { "content-type": type, ...headers },
-      ...init,
-    });
+    return this.world.fetch(path, { method: "POST", body, headers: { "content-type": type, ...headers }, ...init });
+  }
+
+  list({ token = this.mfaToken(), headers, ...init } = {}) {
+    const all = { authorization: `Bearer ${token}`, ...headers };
+    return this.world.fetch("/mfa/authenticators", { headers: all, ...init });
+  }
+
+  /** `DELETE /mfa/authenticators/{id}`, with proof of a second factor unless another token is given. */
+  remove(id, { token = this.provenToken({ scope: "remove:authenticators" }), headers, ...init } = {}) {
+    const all = { authorization: `Bearer ${token}`, ...headers };
+    return this.world.fetch(`/mfa/authenticators/${id}`, { method: "DELETE", headers: all, ...init });
   }
 
   /** Adds an authenticator app and confirms it. Leaves the clock where the code it used is no longer needed. */
@@ -113,14 +124,31 @@ export class Person {
   }
 
   /** Adds a phone by SMS and confirms it with the code that the webhook received. */
-  async enrollSms({ token } = {}) {
+  enrollSms(options) {
+    return this.enrollOob("sms", options);
+  }
+
+  /** Adds this person's number or address by a channel and confirms it with the code that the webhook received. */
+  async enrollOob(channel, { token } = {}) {
     const mfaToken = token ?? this.mfaToken();
-    const before = this.webhook.messagesTo(this.number).length;
-    const enrollment = await accepted(await this.associateSms({ token: mfaToken }));
-    const bindingCode = await this.webhook.codeFor(this.number, { count: before + 1 });
+    const [name, to] = channel === "email" ? ["email", this.email] : ["phone_number", this.number];
+    const before = this.webhook.messagesTo(to).length;
+    const body = { authenticator_types: ["oob"], oob_channels: [channel], [name]: to };
+    const enrollment = await accepted(await this.associate(body, { token: mfaToken }));
+    const bindingCode = await this.webhook.codeFor(to, { count: before + 1 });
     const tokens = await accepted(
       await this.exchange("oob", { mfa_token: mfaToken, oob_code: enrollment.oob_code, binding_code: bindingCode }),
     );
     return { id: enrollment.id, recoveryCode: enrollment.recovery_codes?.[0], enrollment, tokens, bindingCode };
+  }
+
+  /** Has a code sent to an active phone or, with `to`, elsewhere. Returns what the exchange needs for it. */
+  async receiveCode({ to = this.number, mfa_token = this.mfaToken(), ...parameters } = {}, options) {
+    const before = this.webhook.messagesTo(to).length;
+    const { oob_code } = await accepted(
+      await this.challenge({ challenge_type: "oob", mfa_token, ...parameters }, options),
+    );
+    const binding_code = await this.webhook.codeFor(to, { count: before + 1 });
+    return { mfa_token, oob_code, binding_code };
   }
 }

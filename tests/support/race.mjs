@@ -6,6 +6,10 @@ export const CHARGE = "INSERT INTO budgets";
 export const REDEMPTION = "INSERT INTO redemptions";
 /** Where an enrollment is added. */
 export const ENROLLMENT = "INSERT OR REPLACE INTO enrollments";
+/** Where a challenge is added. */
+export const CHALLENGE = "INSERT OR REPLACE INTO challenges";
+/** Where an authenticator is removed. */
+export const REMOVAL = "DELETE FROM authenticators";
 
 /**
  * Runs `count` requests, spread over two isolates, which meet `at` a round trip. Returns the answers, their statuses,

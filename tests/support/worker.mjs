@@ -288,6 +288,20 @@ export class World {
     return Promise.all(running);
   }
 
+  /** Starts a request, does `meanwhile` while it is held at its first D1 round trip that matches `at`, returns its answer. */
+  async during(at, start, meanwhile) {
+    await this.fail({ on: "DB", mode: "hang", matching: at });
+    let answered = 0;
+    const running = start().finally(() => (answered += 1));
+    await until("the request is held or answered", async () => (await this.held()) + answered === 1);
+    try {
+      await meanwhile();
+    } finally {
+      await this.heal();
+    }
+    return running;
+  }
+
   /** How many operations faults of mode "hang" have held. */
   async held() {
     return (await this.#everywhere()).reduce((sum, { held }) => sum + held, 0);

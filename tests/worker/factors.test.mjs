@@ -58,6 +58,53 @@ test.each([
   await accepted(await stage.person().associate(ORDERS[other](), under(setting)));
 });
 
+describe("somebody whose factor is switched off later", () => {
+  async function enrollApp(person) {
+    const [mfa_token, elsewhere] = [person.mfaToken(), under("sms off")];
+    const { id, secret } = await accepted(await person.associateOtp({ token: mfa_token, ...elsewhere }));
+    await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }, elsewhere));
+    return { id };
+  }
+
+  test.each([
+    ["sms off", "sms", "voice"],
+    ["voice off", "voice", "sms"],
+  ])("with %s, a phone enrolled by %s is reached by its twin, %s, only", async (setting, one, two) => {
+    const person = stage.person();
+    const { id } = await person.enrollOob(one);
+    await person.receiveCode({}, under(setting));
+    await person.receiveCode({ authenticator_id: id.replace(one, two) }, under(setting));
+    expect(stage.webhook.messagesTo(person.number).map(({ channel }) => channel)).toEqual([one, two, two]);
+    const response = await person.challenge({ authenticator_id: id }, under(setting));
+    await refused(response, 401, "unsupported_challenge_type");
+  });
+
+  test.each([
+    ["voice off", "sms"],
+    ["sms off", "voice"],
+  ])("with %s, a phone enrolled by %s is listed without its twin", async (setting, channel) => {
+    const person = stage.person();
+    const { id } = await person.enrollOob(channel);
+    const items = await accepted(await person.list(under(setting)));
+    expect(items.filter(({ type }) => type === "phone").map((item) => item.id)).toEqual([id]);
+  });
+
+  test.each([
+    ["otp off", enrollApp, "otp"],
+    ["email off", (person) => person.enrollOob("email"), "oob"],
+    ["no provider", (person) => person.enrollSms(), "oob"],
+  ])("with %s, nobody is challenged with it, and it is still there", async (setting, enroll, challenge_type) => {
+    const person = stage.person();
+    const { id } = await enroll(person);
+    for (const authenticator_id of [undefined, id]) {
+      const response = await person.challenge({ challenge_type, authenticator_id }, under(setting));
+      await refused(response, 401, "unsupported_challenge_type");
+    }
+    const items = await accepted(await person.list(under(setting)));
+    expect(items.map((item) => item.id)).toContain(id);
+  });
+});
+
 test("a choice of several passes over what is off", async () => {
   const body = { authenticator_types: ["otp", "oob"], oob_channels: ["sms"], phone_number: freshNumber() };
   expect((await accepted(await stage.person().associate(body, under("otp off")))).oob_channel).toBe("sms");
