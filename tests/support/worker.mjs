@@ -155,7 +155,12 @@ export class World {
     const all = new Headers(headers);
     all.set(ROUTE, this.isolates[isolate]);
     const response = await this.miniflare.dispatchFetch(url, { redirect: "manual", ...init, headers: [...all] });
-    return Object.assign(response, { path: url.pathname });
+    // Read at once: what is left unread for a while may be taken for garbage and cancelled.
+    const bytes = await response.arrayBuffer();
+    const { status, headers: answered } = response;
+    return Object.assign(new Response(bytes.byteLength > 0 ? bytes : null, { status, headers: [...answered] }), {
+      path: url.pathname,
+    });
   }
 
   post(path, body, { headers, ...init } = {}) {
