@@ -573,7 +573,7 @@ mod tests {
     fn every_flipped_bit_of_nonce_text_and_tag_is_a_forgery() {
         let keyring = first();
         let sealed = keyring.seal(&PLACE, b"secret", NONCE).expect("short");
-        let bytes = Base64UrlUnpadded::decode_vec(&sealed[3..]).expect("base64url");
+        let bytes = Base64UrlUnpadded::decode_vec(sealed.trim_start_matches("s1.")).expect("base64url");
         assert_eq!(bytes.len(), 12 + 6 + 16);
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
@@ -737,7 +737,7 @@ mod tests {
     #[test]
     fn a_hash_of_another_length_is_malformed() {
         let stored = first().hash("code", &["1"]);
-        let mac = Base64UrlUnpadded::decode_vec(&stored[3..]).expect("base64url");
+        let mac = Base64UrlUnpadded::decode_vec(stored.trim_start_matches("h1.")).expect("base64url");
         for length in (0..32).chain(33..64) {
             let bytes: Vec<u8> = mac.iter().copied().cycle().take(length).collect();
             let changed = format!("h1.{}", Base64UrlUnpadded::encode_string(&bytes));

@@ -223,7 +223,7 @@ fn form_decoded(text: &str) -> Option<String> {
             b'+' => b' ',
             b'%' => {
                 let digits = [bytes.next()?, bytes.next()?];
-                base16ct::mixed::decode(&digits, &mut [0]).ok()?.first().copied()?
+                base16ct::mixed::decode(digits, &mut [0]).ok()?.first().copied()?
             }
             other => other,
         });
