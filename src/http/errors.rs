@@ -329,3 +329,6 @@ impl WireError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,6 @@ fn finish(response: Response, request_id: &str) -> Response {
     };
     response.with_header("X-Content-Type-Options", "nosniff").with_header("X-Request-Id", request_id)
 }
+
+#[cfg(test)]
+mod tests;
