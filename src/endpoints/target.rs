@@ -63,3 +63,6 @@ impl Target {
         Ok(Self { audience, scopes })
     }
 }
+
+#[cfg(test)]
+mod tests;
