@@ -1,0 +1,305 @@
+use serde_json::json;
+
+use super::*;
+use crate::mfa::factor::Kind;
+use crate::platform::{FetchError, OutboundResponse};
+use crate::storage::sweep;
+use crate::testing::block_on;
+use crate::testing::person::{NUMBER, Service, WEBHOOK};
+use crate::testing::platform::{BatchFault, json_response};
+
+const NOW: UnixSeconds = UnixSeconds(1_000);
+
+fn delivery(attempts: i64) -> Claimed {
+    Claimed { id: "d".into(), channel: Kind::Sms, sealed: String::new(), attempts, expires_at: NOW.plus(300) }
+}
+
+fn busy(after: Option<i64>) -> Result<(), SendError> {
+    Err(SendError::Retry { reason: "busy".into(), after })
+}
+
+fn retry_at(seconds: i64) -> Outcome {
+    Outcome::Retry { at: NOW.plus(seconds), reason: "busy".into() }
+}
+
+#[test]
+fn pauses_grow_and_then_stay() {
+    for (attempts, seconds) in [(1, 2), (2, 5), (3, 15), (4, 30), (5, 30), (100, 30)] {
+        assert_eq!(outcome(NOW, &delivery(attempts), busy(None)), retry_at(seconds));
+    }
+}
+
+#[test]
+fn a_provider_that_asks_for_a_longer_pause_gets_it() {
+    assert_eq!(outcome(NOW, &delivery(1), busy(Some(60))), retry_at(60));
+    assert_eq!(outcome(NOW, &delivery(4), busy(Some(1))), retry_at(30));
+}
+
+#[test]
+fn nothing_is_tried_again_after_the_code_has_died() {
+    assert!(matches!(outcome(NOW, &delivery(1), busy(Some(300))), Outcome::Failed { .. }));
+}
+
+#[test]
+fn what_somebody_else_has_claimed_is_acknowledged() {
+    let outcomes = [("a".to_owned(), Outcome::Sent), ("b".to_owned(), retry_at(5))];
+    assert_eq!(verdict(NOW, "a", &outcomes), Verdict::Acknowledge);
+    assert_eq!(verdict(NOW, "b", &outcomes), Verdict::Retry(5));
+    assert_eq!(verdict(NOW, "c", &outcomes), Verdict::Acknowledge);
+}
+
+/// A service with one message waiting, and the delivery's id.
+fn one_message() -> (Service, String) {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": NUMBER });
+    alice.associates(&alice.logs_in(), &body).granted();
+    let id = service.world.queue()[0].clone();
+    (service, id)
+}
+
+fn consumed(service: &Service, ids: &[&str]) -> Vec<Verdict> {
+    let ids: Vec<_> = ids.iter().map(|id| (*id).to_owned()).collect();
+    block_on(consume(&service.app, service.world.now(), &ids)).unwrap()
+}
+
+fn swept(service: &Service) {
+    block_on(sweep::run(&service.app, service.world.now())).unwrap();
+}
+
+/// State, attempts, reason, and whether the payload is still there.
+fn record(service: &Service) -> (String, i64, Option<String>, bool) {
+    let rows = service.world.query("SELECT * FROM deliveries", &[]);
+    let row = &rows[0];
+    let failure = row.optional_text("failure").unwrap().map(str::to_owned);
+    let payload = row.optional_text("sealed").unwrap().is_some();
+    (row.text("state").unwrap().to_owned(), row.integer("attempts").unwrap(), failure, payload)
+}
+
+fn provider_answers(service: &Service, status: u16, retry_after: Option<&str>) {
+    let answer = json_response(status, "", None);
+    let answer = OutboundResponse { retry_after: retry_after.map(str::to_owned), ..answer };
+    service.world.answer(WEBHOOK, Ok(answer));
+}
+
+#[test]
+fn a_message_is_sent_signed_once_and_then_forgotten() {
+    let (service, id) = one_message();
+    service.world.advance(3);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(record(&service), ("sent".to_owned(), 1, None, false));
+    let request = service.world.fetches().pop().unwrap();
+    assert_eq!((request.method, request.url.as_str()), ("POST", WEBHOOK));
+    let names: Vec<_> = request.headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["content-type", "webhook-id", "webhook-timestamp", "webhook-signature"]);
+    assert_eq!(request.headers[1].1, id);
+    assert_eq!(request.headers[2].1, service.world.now().to_string());
+    assert!(request.headers[3].1.starts_with("v1,"));
+    let message = &service.messages()[0];
+    assert_eq!(message["to"], NUMBER);
+    assert_eq!(message["expires_in"], 297);
+    assert_eq!(message["code"].as_str().unwrap().len(), 6);
+    // The queue delivers at least once.
+    assert_eq!(consumed(&service, &[&id, &id]), [Verdict::Acknowledge, Verdict::Acknowledge]);
+    assert_eq!(service.messages().len(), 1);
+}
+
+#[test]
+fn of_two_consumers_at_once_one_sends() {
+    let (service, id) = one_message();
+    let second = service.redeployed(&Service::variables());
+    let ids = [id];
+    let now = service.world.now();
+    let verdicts = crate::testing::join_all(vec![
+        Box::pin(consume(&service.app, now, &ids)),
+        Box::pin(consume(&second.app, now, &ids)),
+        Box::pin(consume(&service.app, now, &ids)),
+    ]);
+    assert!(verdicts.iter().all(|verdict| verdict == &Ok(vec![Verdict::Acknowledge])));
+    assert_eq!(service.messages().len(), 1);
+    assert_eq!(record(&service).0, "sent");
+}
+
+#[test]
+fn one_id_twice_in_a_batch_is_sent_once_and_unknown_ids_are_done_with() {
+    let (service, id) = one_message();
+    assert_eq!(consumed(&service, &[&id, "unknown", &id]), vec![Verdict::Acknowledge; 3]);
+    assert_eq!(service.messages().len(), 1);
+    assert_eq!(consumed(&service, &[]), []);
+}
+
+#[test]
+fn a_provider_that_is_busy_is_asked_again_after_growing_pauses_until_it_takes_the_message() {
+    let (service, id) = one_message();
+    provider_answers(&service, 503, None);
+    for (attempt, pause) in [(1, 2), (2, 5), (3, 15), (4, 30), (5, 30)] {
+        assert_eq!(consumed(&service, &[&id]), [Verdict::Retry(pause)]);
+        assert_eq!(record(&service), ("waiting".to_owned(), attempt, Some("status 503".to_owned()), true));
+        // Too early, somebody else's message finds nothing to do.
+        service.world.advance(pause - 1);
+        assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+        service.world.advance(1);
+    }
+    provider_answers(&service, 200, None);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(record(&service), ("sent".to_owned(), 6, None, false));
+    let codes: Vec<_> = service.messages().iter().map(|message| message["code"].clone()).collect();
+    assert_eq!(codes, vec![codes[0].clone(); 6], "always the same code under the same id");
+}
+
+#[test]
+fn a_provider_may_ask_for_a_longer_pause_and_one_that_does_not_answer_is_tried_again() {
+    let (service, id) = one_message();
+    provider_answers(&service, 429, Some("100"));
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Retry(100)]);
+    service.world.advance(100);
+    for (error, reason) in [
+        (FetchError::Timeout, "no answer in time"),
+        (FetchError::Connection("refused".to_owned()), "no connection"),
+    ] {
+        service.world.answer(WEBHOOK, Err(error));
+        let [Verdict::Retry(pause)] = consumed(&service, &[&id])[..] else { panic!("no retry") };
+        assert_eq!(record(&service).2.as_deref(), Some(reason));
+        service.world.advance(pause);
+    }
+}
+
+#[test]
+fn what_a_provider_refuses_for_good_is_failed_and_forgotten() {
+    for status in [400, 401, 404, 422, 301] {
+        let (service, id) = one_message();
+        provider_answers(&service, status, None);
+        assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+        assert_eq!(record(&service), ("failed".to_owned(), 1, Some(format!("status {status}")), false));
+        assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+        assert_eq!(service.messages().len(), 1);
+        assert!(service.world.log_text().contains("\"outcome\":\"failed\""));
+    }
+}
+
+#[test]
+fn nothing_is_sent_after_the_code_has_died() {
+    let (service, id) = one_message();
+    service.world.advance(300);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert!(service.messages().is_empty());
+    swept(&service);
+    assert_eq!(record(&service), ("expired".to_owned(), 0, Some("not delivered in time".to_owned()), false));
+    assert!(service.world.log_text().contains("\"event\":\"delivery_expired\""));
+
+    // Nor is another attempt planned for then.
+    let (service, id) = one_message();
+    service.world.advance(299);
+    provider_answers(&service, 503, None);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(record(&service).0, "failed");
+    assert!(!record(&service).3);
+}
+
+#[test]
+fn a_consumer_that_died_after_its_claim_loses_nothing() {
+    let (service, id) = one_message();
+    // It had claimed and, before it could say so, was gone.
+    service.world.fail_batch(BatchFault::AfterCommit);
+    let ids = [id.clone()];
+    assert!(block_on(consume(&service.app, service.world.now(), &ids)).is_err());
+    assert_eq!(record(&service).0, "claimed");
+    service.world.advance(59);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert!(service.messages().is_empty());
+    // Its lease ends; the sweep tells the queue again when nobody else has.
+    service.world.advance(16);
+    swept(&service);
+    assert_eq!(service.world.queue(), [id.clone(), id.clone()]);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(service.messages().len(), 1);
+    assert_eq!(record(&service), ("sent".to_owned(), 2, None, false));
+}
+
+#[test]
+fn a_claim_that_never_happened_leaves_the_message_to_the_queues_next_try() {
+    let (service, id) = one_message();
+    service.world.fail_batch(BatchFault::BeforeCommit);
+    let ids = [id.clone()];
+    assert!(block_on(consume(&service.app, service.world.now(), &ids)).is_err());
+    assert_eq!(record(&service), ("waiting".to_owned(), 0, None, true));
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(service.messages().len(), 1);
+}
+
+#[test]
+fn a_record_that_fails_after_the_sending_is_not_sent_again_within_the_lease() {
+    let (service, id) = one_message();
+    service.world.fail_batch(BatchFault::None);
+    service.world.fail_batch(BatchFault::BeforeCommit);
+    let ids = [id.clone()];
+    assert!(block_on(consume(&service.app, service.world.now(), &ids)).is_err());
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(service.messages().len(), 1);
+}
+
+#[test]
+fn a_payload_that_no_known_key_opens_waits_for_the_key() {
+    let (service, id) = one_message();
+    let key = |byte: u8| {
+        use base64ct::Encoding;
+        base64ct::Base64UrlUnpadded::encode_string(&[byte; 32])
+    };
+    let keys = json!({
+        "seal": { "use": "s2", "keys": { "s2": key(9) } },
+        "hash": { "use": "h1", "keys": { "h1": key(2) } },
+    });
+    let broken = service.redeployed(&Service::variables().with("ENCRYPTION_KEYS", &keys.to_string()));
+    assert_eq!(consumed(&broken, &[&id]), [Verdict::Retry(2)]);
+    assert!(record(&service).2.unwrap().starts_with("the payload cannot be opened"));
+    service.world.advance(2);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(service.messages().len(), 1);
+}
+
+#[test]
+fn a_payload_moved_to_another_row_opens_nothing() {
+    let (service, id) = one_message();
+    service.world.query("UPDATE deliveries SET id = 'other'", &[]);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(consumed(&service, &["other"]), [Verdict::Retry(2)]);
+    assert!(service.messages().is_empty());
+}
+
+#[test]
+fn a_batch_goes_side_by_side_and_each_message_has_its_own_verdict() {
+    let service = Service::new();
+    for number in 0..3 {
+        let person = service.person(&format!("person-{number}"));
+        let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["email"] });
+        person.associates(&person.logs_in(), &body).granted();
+    }
+    let ids = service.world.queue();
+    for status in [200, 503, 400] {
+        service.world.answer_once(WEBHOOK, Ok(json_response(status, "", None)));
+    }
+    let batches = service.world.batches().len();
+    let verdicts = block_on(consume(&service.app, service.world.now(), &ids)).unwrap();
+    assert_eq!(verdicts, [Verdict::Acknowledge, Verdict::Retry(2), Verdict::Acknowledge]);
+    assert_eq!(service.world.batches().len() - batches, 2, "one to claim them all, one to record");
+    let states = service.world.query("SELECT state FROM deliveries ORDER BY rowid", &[]);
+    let states: Vec<_> = states.iter().map(|row| row.text("state").unwrap()).collect();
+    assert_eq!(states, ["sent", "waiting", "failed"]);
+}
+
+#[test]
+fn the_log_says_what_became_of_a_message_and_not_to_whom_it_went() {
+    let (service, id) = one_message();
+    provider_answers(&service, 503, None);
+    consumed(&service, &[&id]);
+    let line = service.world.log_lines().pop().unwrap();
+    assert_eq!(line["event"], "delivery");
+    assert_eq!(line["delivery"], id);
+    assert_eq!(line["channel"], "sms");
+    assert_eq!(
+        (&line["attempt"], &line["outcome"], &line["reason"]),
+        (&json!(1), &json!("retry"), &json!("status 503"))
+    );
+    let code = service.messages()[0]["code"].as_str().unwrap().to_owned();
+    assert!(!line.to_string().contains(&code) && !line.to_string().contains(NUMBER));
+}
