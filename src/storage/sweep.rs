@@ -61,3 +61,6 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
     .collect();
     app.platform.batch(batch).await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;

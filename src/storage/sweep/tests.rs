@@ -1,0 +1,171 @@
+use serde_json::json;
+
+use super::*;
+use crate::testing::block_on;
+use crate::testing::person::{NUMBER, Service};
+use crate::testing::platform::BatchFault;
+
+fn swept(service: &Service) {
+    block_on(run(&service.app, service.world.now())).unwrap();
+}
+
+fn sends(service: &Service) {
+    let alice = service.person("alice");
+    let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": NUMBER });
+    alice.associates(&alice.logs_in(), &body).granted();
+}
+
+#[test]
+fn the_queue_is_told_again_about_what_stayed_behind_for_fifteen_seconds() {
+    let service = Service::new();
+    service.world.break_queue(true);
+    sends(&service);
+    service.world.break_queue(false);
+    service.world.advance(14);
+    swept(&service);
+    assert!(service.world.queue().is_empty());
+    service.world.advance(1);
+    swept(&service);
+    assert_eq!(service.world.queue().len(), 1);
+    // Until somebody has sent it.
+    swept(&service);
+    assert_eq!(service.world.queue().len(), 2);
+    service.delivers();
+    assert_eq!(service.messages().len(), 1);
+    swept(&service);
+    assert_eq!(service.world.queue().len(), 2);
+}
+
+#[test]
+fn a_queue_that_refuses_again_stops_no_sweep() {
+    let service = Service::new();
+    service.world.break_queue(true);
+    sends(&service);
+    service.person("bob").adds_app(&service.person("bob").logs_in());
+    service.world.advance(86_400);
+    sends(&service);
+    service.world.advance(15);
+    swept(&service);
+    let refusals = service.world.log_text().matches("queue_refused").count();
+    assert_eq!(refusals, 3, "two when they were written, one now");
+    assert_eq!(service.world.count("enrollments"), 1, "what has expired is deleted all the same");
+}
+
+#[test]
+fn each_run_tells_at_most_a_hundred_the_oldest_first() {
+    let service = Service::new();
+    service.world.query(
+        "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+         SELECT 'd' || i, 'sms', 's1.x', 'waiting', ?1 - i, ?1 - i, ?1 + 100 FROM n",
+        &[service.world.now().plus(-20).into()],
+    );
+    swept(&service);
+    let told = service.world.queue();
+    assert_eq!(told.len(), 100);
+    assert_eq!((told[0].as_str(), told[99].as_str()), ("d150", "d51"));
+}
+
+/// The tables, a row that expires at `?1` for each, and how long it is kept after that.
+const TABLES: [(&str, &str, i64); 6] = [
+    (
+        "enrollments",
+        "INSERT INTO enrollments (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+         SELECT 'e' || i, 'u' || i, 0, 'app', 'totp', 's1.x', 0, 0, ?1 FROM n",
+        0,
+    ),
+    (
+        "challenges",
+        "INSERT INTO challenges (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash,
+                                 created_at, expires_at)
+         SELECT 'c' || i, 'a' || i, 'sms', 'u' || i, 'app', 't', 'h1.x', 0, ?1 FROM n",
+        0,
+    ),
+    ("redemptions", "INSERT INTO redemptions (spent, redemption, expires_at) SELECT 's' || i, 'r' || i, ?1 FROM n", 0),
+    (
+        "client_assertions",
+        "INSERT INTO client_assertions (client_id, jti_hash, expires_at) SELECT 'app', 'h1.' || i, ?1 FROM n",
+        0,
+    ),
+    ("budgets", "INSERT INTO budgets (key, full_at) SELECT 'k' || i, ?1 FROM n", 0),
+    (
+        "deliveries",
+        "INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
+         SELECT 'd' || i, 'sms', 'sent', 0, 0, ?1 FROM n",
+        86_400,
+    ),
+];
+
+fn fill(service: &Service, insert: &str, rows: i64, expires_at: UnixSeconds) {
+    let (head, tail) = insert.split_once("SELECT").unwrap();
+    let sql = format!(
+        "{head} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) SELECT{tail}"
+    );
+    service.world.query(&sql, &[expires_at.into(), rows.into()]);
+}
+
+#[test]
+fn what_has_expired_is_deleted_at_that_second_and_not_before() {
+    for (table, insert, kept) in TABLES {
+        let service = Service::new();
+        let now = service.world.now();
+        fill(&service, insert, 3, now.plus(100));
+        service.world.set_time(now.plus(99 + kept));
+        swept(&service);
+        assert_eq!(service.world.count(table), 3, "{table}");
+        service.world.advance(1);
+        swept(&service);
+        assert_eq!(service.world.count(table), 0, "{table}");
+    }
+}
+
+#[test]
+fn at_most_a_thousand_rows_of_a_table_are_deleted_in_one_run() {
+    for (table, insert, kept) in TABLES {
+        let service = Service::new();
+        fill(&service, insert, 2500, service.world.now().plus(-kept - 1));
+        for left in [1500, 500, 0, 0] {
+            swept(&service);
+            assert_eq!(service.world.count(table), left, "{table}");
+        }
+    }
+}
+
+#[test]
+fn no_table_that_expires_is_forgotten() {
+    let service = Service::new();
+    let rows = service.world.query(
+        "SELECT DISTINCT sqlite_schema.name FROM sqlite_schema, pragma_table_info(sqlite_schema.name) AS column
+         WHERE sqlite_schema.type = 'table' AND column.name IN ('expires_at', 'full_at') ORDER BY 1",
+        &[],
+    );
+    let expiring: Vec<_> = rows.iter().map(|row| row.text("name").unwrap().to_owned()).collect();
+    let mut swept: Vec<_> = TABLES.iter().map(|(table, ..)| (*table).to_owned()).collect();
+    swept.sort();
+    assert_eq!(expiring, swept);
+}
+
+#[test]
+fn clients_authenticators_and_recovery_codes_stay() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    alice.has_app();
+    service.world.advance(10 * 365 * 86_400);
+    swept(&service);
+    assert_eq!(service.world.count("clients"), 2);
+    assert_eq!(service.world.count("authenticators"), 1);
+    assert_eq!(service.world.count("recovery_codes"), 1);
+    assert_eq!(service.world.count("redemptions") + service.world.count("budgets"), 0);
+}
+
+#[test]
+fn a_database_that_fails_is_told_to_whoever_runs_the_sweep() {
+    for before in 0..2 {
+        let service = Service::new();
+        for _ in 0..before {
+            service.world.fail_batch(BatchFault::None);
+        }
+        service.world.fail_batch(BatchFault::BeforeCommit);
+        assert!(block_on(run(&service.app, service.world.now())).is_err());
+    }
+}
