@@ -85,7 +85,7 @@ pub async fn remove<P: Platform>(
         Statement { sql: statements::HAS_AUTHENTICATOR, parameters: named.to_vec() },
         Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
         Statement { sql: statements::REMOVE_AUTHENTICATOR, parameters: guarded },
-        Statement { sql: statements::VOID_CHALLENGES, parameters: vec![user.clone()] },
+        Statement { sql: statements::VOID_CHALLENGES, parameters: named.to_vec() },
         Statement { sql: statements::RETIRE_RECOVERY_CODE, parameters: vec![user] },
     ];
     let results = app.platform.batch(batch).await?;

@@ -160,10 +160,11 @@ WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = 
 
 /// Codes on their way to an authenticator that is gone are void.
 ///
-/// `?1` user.
+/// `?1` user, `?2` and `?3` id and its twin's.
 pub const VOID_CHALLENGES: &str = "\
 DELETE FROM challenges
-WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.id = authenticator_id)";
+WHERE authenticator_id IN (?2, ?3) AND user_id = ?1
+  AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.id = authenticator_id)";
 
 /// Whether a user has an authenticator of this id, active or pending: to tell "not there" from "not allowed".
 ///
@@ -523,3 +524,6 @@ pub const SWEEP_BUDGETS: &str =
 /// Deliveries whose record has served. `?1` a day ago.
 pub const SWEEP_DELIVERIES: &str =
     "DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ?1 LIMIT 1000)";
+
+#[cfg(test)]
+mod tests;

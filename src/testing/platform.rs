@@ -167,6 +167,11 @@ impl FakePlatform {
         run_statement(&self.0.database.borrow(), sql, parameters).expect("the test's own statement")
     }
 
+    /// The same where failing is an answer too.
+    pub(crate) fn try_query(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StorageError> {
+        run_statement(&self.0.database.borrow(), sql, parameters)
+    }
+
     /// How many rows `table` has.
     pub(crate) fn count(&self, table: &str) -> i64 {
         let rows = self.query(&format!("SELECT count(*) AS n FROM {table}"), &[]);

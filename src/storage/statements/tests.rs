@@ -1,0 +1,165 @@
+//! Every guard of every statement matters. [`table`] says for each statement when it acts and, guard by guard, when it
+//! does not; then each condition is taken out of the SQL in turn, and at least one row must notice.
+#![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
+
+mod conditions;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::conditions::without_one_condition;
+use self::table::{BASE, Expected, Spec, table};
+use crate::platform::Value;
+use crate::testing::platform::FakePlatform;
+
+/// What a statement returned, and everything that stands in the database afterwards; or the database's complaint.
+type Outcome = Result<(String, String), String>;
+
+struct Stage {
+    world: FakePlatform,
+}
+
+impl Stage {
+    fn new(spec: &Spec) -> Self {
+        let stage = Self { world: FakePlatform::new() };
+        stage.run_all(BASE);
+        stage.run_all(spec.setup);
+        stage
+    }
+
+    fn run_all(&self, statements: &str) {
+        for statement in statements.split(';').filter(|statement| !statement.trim().is_empty()) {
+            self.world.query(statement, &[]);
+        }
+    }
+
+    /// Runs `sql` after `change`, and takes both back.
+    fn outcome(&self, sql: &str, parameters: &[Value], change: &str) -> (String, Outcome) {
+        self.world.query("SAVEPOINT before", &[]);
+        self.run_all(change);
+        let before = self.world.database_text();
+        let rows = self.world.try_query(sql, parameters);
+        let outcome = rows.map(|rows| {
+            let rows: Vec<_> =
+                rows.iter().map(|row| row.0.iter().map(written).collect::<Vec<_>>().join(" ")).collect();
+            (rows.join("\n"), self.world.database_text())
+        });
+        self.world.query("ROLLBACK TO before", &[]);
+        self.world.query("RELEASE before", &[]);
+        (before, outcome.map_err(|error| format!("{error:?}")))
+    }
+}
+
+fn written((name, value): &(String, Value)) -> String {
+    match value {
+        Value::Null => format!("{name}=NULL"),
+        Value::Integer(number) => format!("{name}={number}"),
+        Value::Text(text) => format!("{name}={text}"),
+    }
+}
+
+#[test]
+fn each_statement_acts_where_it_should_and_does_nothing_where_one_guard_alone_fails() {
+    for spec in table() {
+        let stage = Stage::new(&spec);
+        for case in &spec.cases {
+            let (name, what) = (spec.name, case.name);
+            let (before, outcome) = stage.outcome(spec.sql, &spec.parameters(case), case.change);
+            let (rows, after) = outcome.unwrap_or_else(|error| panic!("{name}, {what}: {error}"));
+            match &case.expected {
+                Expected::Acts => {
+                    assert!(!rows.is_empty() || after != before, "{name}, {what}: nothing happened");
+                }
+                Expected::Nothing => {
+                    assert_eq!(rows, "", "{name}, {what}");
+                    assert_eq!(after, before, "{name}, {what}");
+                }
+                Expected::Answers(answer) => {
+                    assert_eq!(&rows, answer, "{name}, {what}");
+                    assert_eq!(after, before, "{name}, {what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_condition_can_be_taken_away_unnoticed() {
+    let mut unnoticed = Vec::new();
+    let mut conditions = 0;
+    for spec in table() {
+        let stage = Stage::new(&spec);
+        let original: Vec<_> = spec
+            .cases
+            .iter()
+            .map(|case| stage.outcome(spec.sql, &spec.parameters(case), case.change).1)
+            .collect();
+        for (condition, mutant) in without_one_condition(spec.sql) {
+            conditions += 1;
+            let noticed = spec.cases.iter().zip(&original).any(|(case, original)| {
+                let outcome = stage.outcome(&mutant, &spec.parameters(case), case.change).1;
+                if let Err(error) = &outcome {
+                    assert!(error.contains("constraint"), "{}: {error} in {mutant}", spec.name);
+                }
+                outcome != *original
+            });
+            if !noticed {
+                unnoticed.push(format!("{}: {condition}", spec.name));
+            }
+        }
+    }
+    assert!(conditions > 200, "{conditions}");
+    assert_eq!(unnoticed, Vec::<String>::new());
+}
+
+#[test]
+fn no_statement_is_missing_from_the_table() {
+    let declared: BTreeSet<_> = include_str!("../statements.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": &str"))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let tested: BTreeSet<_> = table().iter().map(|spec| spec.name.to_owned()).collect();
+    assert!(declared.len() > 50);
+    assert_eq!(declared, tested);
+}
+
+/// The steps of SQLite's plan for a statement.
+fn plan(world: &FakePlatform, spec: &Spec) -> Vec<String> {
+    let parameters = vec![Value::Null; spec.parameters.len()];
+    let rows = world.query(&format!("EXPLAIN QUERY PLAN {}", spec.sql), &parameters);
+    rows.iter().map(|row| row.text("detail").unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_statement_finds_its_rows_by_an_index() {
+    let world = FakePlatform::new();
+    let tables = world.query("SELECT name FROM sqlite_schema WHERE type = 'table'", &[]);
+    let tables: BTreeSet<_> = tables.iter().map(|row| row.text("name").unwrap().to_owned()).collect();
+    assert!(tables.contains("authenticators"));
+    for spec in table() {
+        for step in plan(&world, &spec) {
+            let Some(scanned) = step.strip_prefix("SCAN ") else { continue };
+            let scanned = scanned.split(' ').next().unwrap();
+            // Preflights ask for all origins, once a minute and isolate.
+            let is_exempt = spec.name == "ALL_ORIGINS" && scanned == "clients";
+            let is_alias = scanned == "confirmed";
+            assert!(!tables.contains(scanned) && !is_alias || is_exempt, "{}: {step}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn the_sweep_finds_what_has_expired_by_the_index_on_expiry() {
+    let world = FakePlatform::new();
+    let mut indexes = BTreeMap::new();
+    for spec in table() {
+        if spec.name.starts_with("SWEEP_") {
+            let plan = plan(&world, &spec);
+            let by_expiry = plan.iter().find(|step| step.contains("_expiry ("));
+            indexes.insert(spec.name, by_expiry.is_some());
+        }
+    }
+    assert_eq!(indexes.len(), 6);
+    assert!(indexes.values().all(|by_expiry| *by_expiry), "{indexes:?}");
+}

@@ -1,0 +1,727 @@
+//! The statements, each with a stage on which it acts, and with the smallest change of it for every guard.
+//!
+//! It is second 1000. Alice (`a`) is whom a statement is about; bob (`b`), who has one of everything, and carol, who
+//! has nothing, are bystanders.
+
+use Expected::{Acts, Answers, Nothing};
+
+use super::super::*;
+use crate::platform::Value;
+
+pub(super) const NULL: Value = Value::Null;
+
+/// What stands in the database in every case.
+pub(super) const BASE: &str = "
+INSERT INTO clients (id, version, name, authentication, origins, created_at)
+  VALUES ('app', 7, 'app', 'none', '[\"https://app.example.com\"]', 0), ('other', 7, 'other', 'none', '[]', 0);
+INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, last_step, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('totp|b', 'bob', 'totp', 's1.b', NULL, 5, 3, 100, 500, 500),
+         ('sms|b', 'bob', 'sms', 's1.b', 'h1.a', 0, 3, 100, 500, 500),
+         ('email|b', 'bob', 'email', 's1.b', 'h1.e', 0, 3, 100, 400, 400);
+INSERT INTO enrollments
+    (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+     created_at, expires_at)
+  VALUES ('totp|bp', 'bob', 0, 'app', 'totp', 's1.b', NULL, NULL, 'recovery-code|b', 'h1.rb', 0, 900, 5000),
+         ('sms|bp', 'bob', 1, 'app', 'sms', 's1.b', 'h1.b2', 'h1.c', NULL, NULL, 0, 900, 5000);
+INSERT INTO challenges
+    (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
+  VALUES ('cb', 'sms|b', 'sms', 'bob', 'app', 't', 'h1.cb', 900, 5000);
+INSERT INTO recovery_codes (user_id, id, hash, created_at) VALUES ('bob', 'recovery-code|b', 'h1.r', 500);
+INSERT INTO budgets (key, full_at, attempt) VALUES ('gb', 99999, 'another');
+INSERT INTO redemptions (spent, redemption, expires_at) VALUES ('tb', 'rb', 9000)";
+
+pub(super) struct Spec {
+    pub(super) name: &'static str,
+    pub(super) sql: &'static str,
+    pub(super) parameters: Vec<Value>,
+    pub(super) setup: &'static str,
+    pub(super) cases: Vec<Case>,
+}
+
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) change: &'static str,
+    pub(super) overrides: Vec<(usize, Value)>,
+    pub(super) expected: Expected,
+}
+
+pub(super) enum Expected {
+    /// Rows come back, or something changes.
+    Acts,
+    /// No row comes back, nothing changes.
+    Nothing,
+    /// These rows come back, nothing changes.
+    Answers(&'static str),
+}
+
+impl Spec {
+    /// The parameters with the case's in their places, `?1` being the first.
+    pub(super) fn parameters(&self, case: &Case) -> Vec<Value> {
+        let mut parameters = self.parameters.clone();
+        for (number, value) in &case.overrides {
+            parameters[*number - 1] = value.clone();
+        }
+        parameters
+    }
+}
+
+/// `statement [parameters] setup { "case", change, [overrides] => expected; … }`
+macro_rules! spec {
+    ($name:ident [$($parameter:expr),* $(,)?] $setup:expr;
+     $($case:literal, $change:expr, [$(($number:expr, $value:expr)),* $(,)?] => $expected:expr;)*) => {
+        Spec {
+            name: stringify!($name),
+            sql: $name,
+            parameters: vec![$(Value::from($parameter)),*],
+            setup: $setup,
+            cases: vec![$(Case {
+                name: $case,
+                change: $change,
+                overrides: vec![$(($number, Value::from($value))),*],
+                expected: $expected,
+            }),*],
+        }
+    };
+}
+
+// Changes that occur again and again.
+const CLIENT_GONE: &str = "DELETE FROM clients WHERE id = 'app'";
+const SPENT: &str = "INSERT INTO redemptions VALUES ('t', 'another', 9000)";
+const SMS_ACTIVE: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('sms|a', 'alice', 'sms', 's1.a', 'h1.a', 3, 100, 500, 500)";
+const MAIL_ACTIVE: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('email|a', 'alice', 'email', 's1.a', 'h1.m', 3, 100, 400, 400)";
+const APPS_ACTIVE: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, last_step, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('totp|a', 'alice', 'totp', 's1.a', 9, 3, 100, 500, 500),
+         ('totp|a2', 'alice', 'totp', 's1.a2', 9, 3, 100, 600, 600);
+  INSERT INTO authenticators (id, user_id, kind, sealed, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('sms|a', 'alice', 'sms', 's1.a', 3, 100, 500, 500)";
+/// A second change after the row is there; nineteen or twenty mails make a crowd.
+const NINETEEN_MAILS: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19)
+  SELECT 'email|' || i, 'alice', 'email', 's1.a', 'h1.m' || i, 0, 450, 0 FROM n";
+const TWENTY_MAILS: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+  SELECT 'email|' || i, 'alice', 'email', 's1.a', 'h1.m' || i, 0, 450, 0 FROM n";
+const PHONES_PENDING: &str = "INSERT INTO enrollments
+    (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+     created_at, expires_at)
+  VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
+         ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
+         ('sms|p3', 'alice', 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000)";
+const CHALLENGED: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('sms|a0', 'alice', 'sms', 's1.a0', 'h1.a0', 3, 100, 500, 500),
+         ('sms|a', 'alice', 'sms', 's1.a', 'h1.a', 3, 100, 500, 500);
+  INSERT INTO challenges
+    (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
+  VALUES ('c0', 'sms|a0', 'sms', 'alice', 'app', 't', 'h1.c', 900, 2000),
+         ('c', 'sms|a', 'sms', 'alice', 'app', 't', 'h1.c', 900, 2000);
+  INSERT INTO budgets VALUES ('g', 2000, 'attempt')";
+const OTHERS_CHALLENGE: &str = "UPDATE challenges SET user_id = 'bob' WHERE id = 'c'";
+const OTHERS_AUTHENTICATOR: &str = "UPDATE authenticators SET user_id = 'bob' WHERE id = 'sms|a'";
+const AUTHENTICATOR_GONE: &str = "DELETE FROM authenticators WHERE id = 'sms|a'";
+const PAID: &str = "INSERT INTO budgets VALUES ('g', 2000, 'attempt')";
+const PAID_LATER_BY_ANOTHER: &str = "UPDATE budgets SET attempt = 'another' WHERE key = 'g'";
+const PAID_ELSEWHERE: &str = "UPDATE budgets SET key = 'elsewhere' WHERE key = 'g'";
+const WON: &str = "INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+const WON_BY_ANOTHER: &str = "UPDATE redemptions SET redemption = 'another' WHERE spent = 't'";
+const WON_SOMETHING_ELSE: &str = "UPDATE redemptions SET spent = 'something else' WHERE spent = 't'";
+const DELIVERY: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
+  VALUES ('d', 'sms', 's1.d', 'waiting', 900, 900, 2000), ('d2', 'sms', 's1.d', 'waiting', 2000, 900, 5000)";
+const CLAIMED: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
+  VALUES ('d', 'sms', 's1.d', 'claimed', 900, 900, 2000), ('d2', 'sms', 's1.d', 'claimed', 900, 900, 2000)";
+
+pub(super) fn table() -> Vec<Spec> {
+    [
+        reading(),
+        enrolling(),
+        challenging(),
+        removing(),
+        guessing(),
+        redeeming(),
+        confirming(),
+        delivering(),
+        sweeping(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn reading() -> Vec<Spec> {
+    vec![
+        spec!(FIND_CLIENT ["app"] "";
+            "there", "", [] => Acts;
+            "not there", "", [(1, "nobody")] => Nothing;
+        ),
+        spec!(ALL_ORIGINS [] "";
+            "once each", "UPDATE clients SET origins = '[\"https://app.example.com\"]'", []
+                => Answers("origin=https://app.example.com");
+        ),
+        spec!(CONSUME_ASSERTION ["app", "h1.j", 2000] "";
+            "new", "", [] => Acts;
+            "used", "INSERT INTO client_assertions VALUES ('app', 'h1.j', 1500)", [] => Nothing;
+            "used by another client", "INSERT INTO client_assertions VALUES ('other', 'h1.j', 1500)", [] => Acts;
+            "another one used", "INSERT INTO client_assertions VALUES ('app', 'h1.k', 1500)", [] => Acts;
+        ),
+        spec!(IS_SPENT ["t"] "";
+            "no", "", [] => Answers("spent=0");
+            "yes", SPENT, [] => Answers("spent=1");
+        ),
+        spec!(ACTIVE_AUTHENTICATORS ["alice"] SMS_ACTIVE;
+            "one", "", [] => Answers("id=sms|a kind=sms sealed=s1.a");
+            "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
+            "a hundred", "UPDATE authenticators SET failures = 100", [] => Nothing;
+            "nobody's", "", [(1, "carol")] => Nothing;
+            "used last, first", MAIL_ACTIVE, []
+                => Answers("id=sms|a kind=sms sealed=s1.a\nid=email|a kind=email sealed=s1.a");
+        ),
+        spec!(LIST_AUTHENTICATORS ["alice", 1000] "";
+            "nothing", "", [] => Nothing;
+            "active", SMS_ACTIVE, [] => Answers("id=sms|a kind=sms sealed=s1.a active=1");
+            "pending, with one recovery code for all of them",
+                "INSERT INTO enrollments
+                    (id, user_id, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', NULL, NULL, 0, 900, 1001),
+                         ('totp|q', 'alice', 1, 'app', 'totp', 's1.q', 'recovery-code|q', 'h1', 0, 901, 1001),
+                         ('totp|r', 'alice', 2, 'app', 'totp', 's1.r', 'recovery-code|r', 'h1', 0, 902, 1001)", []
+                => Answers("id=totp|p kind=totp sealed=s1.p active=0\nid=totp|q kind=totp sealed=s1.q active=0\n\
+                            id=recovery-code|q kind=recovery-code sealed=NULL active=0\n\
+                            id=totp|r kind=totp sealed=s1.r active=0");
+            "expired",
+                "INSERT INTO enrollments
+                    (id, user_id, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 'recovery-code|p', 'h1', 0, 900, 1000)", []
+                => Nothing;
+            "a recovery code in force hides those that wait",
+                "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1', 100);
+                 INSERT INTO enrollments
+                    (id, user_id, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 'recovery-code|p', 'h1', 0, 900, 1001)", []
+                => Answers("id=recovery-code|a kind=recovery-code sealed=NULL active=1\n\
+                            id=totp|p kind=totp sealed=s1.p active=0");
+        ),
+        spec!(HAS_AUTHENTICATOR ["alice", "sms|a", "voice|a"] "";
+            "no", "", [] => Answers("found=0");
+            "somebody else's", "", [(2, "sms|b")] => Answers("found=0");
+            "somebody else's pending", "", [(2, "sms|bp")] => Answers("found=0");
+            "active", SMS_ACTIVE, [] => Answers("found=1");
+            "another active", SMS_ACTIVE, [(2, "sms|x")] => Answers("found=0");
+            "active, by its other channel", SMS_ACTIVE, [(2, "voice|a"), (3, "sms|a")] => Answers("found=1");
+            "pending", PHONES_PENDING, [(2, "sms|p")] => Answers("found=1");
+            "another pending", PHONES_PENDING, [(2, "sms|x")] => Answers("found=0");
+        ),
+    ]
+}
+
+fn enrolling() -> Vec<Spec> {
+    vec![
+        spec!(ENROLL [
+                "totp|n", "alice", "app", "totp", "s1.n", NULL, NULL, "recovery-code|n", "h1.n", 0, 950, 1000, 2000, 7,
+                "t", "p1", "p2", 1500,
+            ] "";
+            "the first", "", [] => Acts;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "a factor is active and proven", SMS_ACTIVE, [(10, 1)] => Acts;
+            "proven in the second of its confirmation", SMS_ACTIVE, [(10, 1), (11, 500)] => Acts;
+            "proven before its confirmation", SMS_ACTIVE, [(10, 1), (11, 499)] => Nothing;
+            "mail is active", MAIL_ACTIVE, [] => Acts;
+            "mail was active before the factor, and the proof between them",
+                "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+                 VALUES ('email|a', 'alice', 'email', 's1', 0, 400, 0), ('sms|a', 'alice', 'sms', 's1', 0, 500, 0)",
+                [(10, 1), (11, 450)] => Nothing;
+            "nineteen are active", NINETEEN_MAILS, [] => Acts;
+            "twenty are active", TWENTY_MAILS, [] => Nothing;
+            "another version of the client", "", [(14, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+            "the user's messages are used up", "INSERT INTO budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
+            "the address' messages are used up", "INSERT INTO budgets VALUES ('p2', 1501, NULL)", [] => Nothing;
+            "a message is left", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 1500, NULL)", [] => Acts;
+            "no message is wanted", "INSERT INTO budgets VALUES ('p1', 1501, NULL)",
+                [(16, NULL), (17, NULL), (18, NULL)] => Acts;
+            "after others", PHONES_PENDING, [] => Acts;
+        ),
+        spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", "p1", "p2"] "";
+            "nothing", "", [] => Answers("active=0 since=NULL client_current=1 spent=0 full_at=NULL");
+            "a factor", SMS_ACTIVE, [] => Answers("active=1 since=500 client_current=1 spent=0 full_at=NULL");
+            "mail", MAIL_ACTIVE, [] => Answers("active=1 since=NULL client_current=1 spent=0 full_at=NULL");
+            "another version", "", [(3, 8)] => Answers("active=0 since=NULL client_current=0 spent=0 full_at=NULL");
+            "client gone", CLIENT_GONE, [] => Answers("active=0 since=NULL client_current=0 spent=0 full_at=NULL");
+            "spent", SPENT, [] => Answers("active=0 since=NULL client_current=1 spent=1 full_at=NULL");
+            "budgets", "INSERT INTO budgets VALUES ('p1', 1501, NULL), ('p2', 1502, NULL)", []
+                => Answers("active=0 since=NULL client_current=1 spent=0 full_at=1502");
+        ),
+        spec!(ADD_DELIVERY ["d", "sms", "s1.d", 1000, 1300, "o"] "";
+            "without owner", "", [] => Nothing;
+            "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
+            "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
+        ),
+        spec!(CHARGE_MESSAGE ["p1", "p2", 1000, 60, "o"] "";
+            "without owner", "", [] => Nothing;
+            "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
+            "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
+            "charged before", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 10, NULL);
+                               UPDATE challenges SET id = 'o'", [] => Acts;
+        ),
+    ]
+}
+
+fn challenging() -> Vec<Spec> {
+    vec![
+        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, "p1", "p2", 1500, "sms"] SMS_ACTIVE;
+            "the first", "", [] => Acts;
+            "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
+            "a hundred failures", "UPDATE authenticators SET failures = 100", [] => Nothing;
+            "another's", "", [(2, "sms|b")] => Nothing;
+            "unknown", "", [(2, "sms|x")] => Nothing;
+            "another version of the client", "", [(9, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+            "the user's messages are used up", "INSERT INTO budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
+            "the address' messages are used up", "INSERT INTO budgets VALUES ('p2', 1501, NULL)", [] => Nothing;
+            "a message is left", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 1500, NULL)", [] => Acts;
+            "after another", "UPDATE challenges SET authenticator_id = 'sms|a', user_id = 'alice'", [] => Acts;
+        ),
+        spec!(LOGIN_STATE ["app", 7, "t", "p1", "p2"] "";
+            "open", "", [] => Answers("client_current=1 spent=0 full_at=NULL");
+            "another version", "", [(2, 8)] => Answers("client_current=0 spent=0 full_at=NULL");
+            "client gone", CLIENT_GONE, [] => Answers("client_current=0 spent=0 full_at=NULL");
+            "spent", SPENT, [] => Answers("client_current=1 spent=1 full_at=NULL");
+            "budgets", "INSERT INTO budgets VALUES ('p1', 1501, NULL), ('p2', 1502, NULL)", []
+                => Answers("client_current=1 spent=0 full_at=1502");
+        ),
+    ]
+}
+
+fn removing() -> Vec<Spec> {
+    vec![
+        spec!(REMOVE_AUTHENTICATOR ["alice", "sms|a", "voice|a", 1, 950] SMS_ACTIVE;
+            "proven", "", [] => Acts;
+            "by its other channel", "", [(2, "voice|a"), (3, "sms|a")] => Acts;
+            "another one", "", [(2, "sms|x")] => Nothing;
+            "somebody else's", "", [(2, "sms|b")] => Nothing;
+            "not proven", "", [(4, 0)] => Nothing;
+            "proven before", "", [(5, 499)] => Nothing;
+            "proven in the same second", "", [(5, 500)] => Acts;
+            "proven after mail and before the factor", MAIL_ACTIVE, [(5, 450)] => Nothing;
+            "mail alone, not proven", "DELETE FROM authenticators WHERE id = 'sms|a';
+                INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+                VALUES ('email|a', 'alice', 'email', 's1.a', 0, 400, 0)", [(2, "email|a"), (4, 0)] => Acts;
+        ),
+        spec!(REMOVE_PENDING ["alice", "sms|p", "voice|p", 0, 950] PHONES_PENDING;
+            "nothing active", "", [] => Acts;
+            "by its other channel", "", [(2, "voice|p"), (3, "sms|p")] => Acts;
+            "another one", "", [(2, "sms|x")] => Nothing;
+            "somebody else's", "", [(2, "sms|bp")] => Nothing;
+            "mail active", MAIL_ACTIVE, [] => Acts;
+            "a factor active", SMS_ACTIVE, [] => Nothing;
+            "a factor active and proven", SMS_ACTIVE, [(4, 1)] => Acts;
+            "proven before", SMS_ACTIVE, [(4, 1), (5, 499)] => Nothing;
+        ),
+        spec!(RETIRE_RECOVERY_CODE ["alice"] "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1', 100)";
+            "nothing active", "", [] => Acts;
+            "mail active", MAIL_ACTIVE, [] => Nothing;
+        ),
+        spec!(VOID_CHALLENGES ["alice", "sms|a", "voice|a"] CHALLENGED;
+            "its authenticator is there", "", [] => Nothing;
+            "its authenticator is gone", AUTHENTICATOR_GONE, [] => Acts;
+            "gone, by its other channel", AUTHENTICATOR_GONE, [(2, "voice|a"), (3, "sms|a")] => Acts;
+            "another one is gone", "DELETE FROM authenticators WHERE id = 'sms|a0'", [] => Nothing;
+            "gone, and of another user", AUTHENTICATOR_GONE, [(1, "carol")] => Nothing;
+        ),
+    ]
+}
+
+fn guessing() -> Vec<Spec> {
+    vec![
+        spec!(CHARGE_GUESS ["g", "attempt", 1000, 360, 4240, "app", 7, "t"] "";
+            "the first", "", [] => Acts;
+            "the last there is room for", "INSERT INTO budgets VALUES ('g', 4240, 'another')", [] => Acts;
+            "no room", "INSERT INTO budgets VALUES ('g', 4241, 'another')", [] => Nothing;
+            "full again long ago", "INSERT INTO budgets VALUES ('g', 10, 'another')", [] => Acts;
+            "another version of the client", "", [(7, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+            "no login", SPENT, [(8, NULL)] => Acts;
+        ),
+        spec!(GUESS_STATE ["g", "app", 7, "t"] "";
+            "fresh", "", [] => Answers("full_at=NULL client_current=1 spent=0");
+            "charged", PAID, [] => Answers("full_at=2000 client_current=1 spent=0");
+            "another version", "", [(3, 8)] => Answers("full_at=NULL client_current=0 spent=0");
+            "client gone", CLIENT_GONE, [] => Answers("full_at=NULL client_current=0 spent=0");
+            "spent", SPENT, [] => Answers("full_at=NULL client_current=1 spent=1");
+        ),
+        spec!(REFUND_GUESS ["g", 360, "attempt", 1, "attempt+"] PAID;
+            "certain", "", [] => Acts;
+            "certain, and another was charged since", PAID_LATER_BY_ANOTHER, [] => Acts;
+            "uncertain", "", [(4, 0)] => Acts;
+            "uncertain, and another was the last", PAID_LATER_BY_ANOTHER, [(4, 0)] => Nothing;
+            "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "redeemed by the second run", "INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
+            "never charged", PAID_ELSEWHERE, [(4, 0)] => Nothing;
+        ),
+        spec!(TRY_ACTIVE_TOTP ["alice", "g", "attempt"] "INSERT INTO budgets VALUES ('g', 2000, 'attempt')";
+            "no app", SMS_ACTIVE, [] => Nothing;
+            "apps", APPS_ACTIVE, [] => Acts;
+            "a hundred failures", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, failures, created_at, confirmed_at, last_used_at)
+              VALUES ('totp|a', 'alice', 'totp', 's1.a', 99, 0, 0, 0), ('totp|a2', 'alice', 'totp', 's1.a', 100, 0, 0, 0)",
+                [] => Acts;
+            "not paid", "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+              VALUES ('totp|a', 'alice', 'totp', 's1.a', 0, 0, 0); UPDATE budgets SET attempt = 'another'", [] => Nothing;
+            "paid elsewhere", "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+              VALUES ('totp|a', 'alice', 'totp', 's1.a', 0, 0, 0); UPDATE budgets SET key = 'x' WHERE key = 'g'", []
+                => Nothing;
+        ),
+        spec!(PENDING_TOTP ["alice", "app", 1000, "g", "attempt"]
+            "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
+             INSERT INTO enrollments (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+             VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 1001)";
+            "waiting", "", [] => Answers("id=totp|p sealed=s1.p");
+            "expired", "UPDATE enrollments SET expires_at = 1000", [] => Nothing;
+            "of another client", "", [(2, "other")] => Nothing;
+            "of another kind", "UPDATE enrollments SET kind = 'sms'", [] => Nothing;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "a factor is active, enrolled with proof", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+              VALUES ('sms|a', 'alice', 'sms', 's1.a', 0, 0, 0); UPDATE enrollments SET proof = 1", [] => Acts;
+            "mail is active", MAIL_ACTIVE, [] => Acts;
+            "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
+            "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
+        ),
+        spec!(TRY_PENDING_OOB ["sms|p", "alice", "app", 1000, "g", "attempt"]
+            "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
+             INSERT INTO enrollments
+               (id, user_id, sequence, client_id, kind, sealed, code_hash, attempts, proof, created_at, expires_at)
+             VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.c', 4, 0, 900, 1001),
+                    ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.c', 4, 0, 900, 1001)";
+            "the fifth", "", [] => Acts;
+            "the sixth", "UPDATE enrollments SET attempts = 5", [] => Nothing;
+            "expired", "UPDATE enrollments SET expires_at = 1000", [] => Nothing;
+            "of another user", "", [(2, "carol")] => Nothing;
+            "of another client", "", [(3, "other")] => Nothing;
+            "without a code", "UPDATE enrollments SET code_hash = NULL", [] => Nothing;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "a factor is active, enrolled with proof", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+              VALUES ('sms|a', 'alice', 'sms', 's1.a', 0, 0, 0); UPDATE enrollments SET proof = 1", [] => Acts;
+            "mail is active", MAIL_ACTIVE, [] => Acts;
+            "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
+            "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
+        ),
+        spec!(OOB_ATTEMPTS ["sms|bp"] "";
+            "there", "UPDATE enrollments SET attempts = 2 WHERE id = 'sms|bp'", [] => Answers("attempts=2");
+            "gone", "", [(1, "sms|x")] => Nothing;
+        ),
+        spec!(TRY_CHALLENGE ["c", "alice", "app", "t", 1000, "g", "attempt"] CHALLENGED;
+            "the fifth", "UPDATE challenges SET attempts = 4", [] => Acts;
+            "the sixth", "UPDATE challenges SET attempts = 5", [] => Nothing;
+            "expired", "UPDATE challenges SET expires_at = 1000", [] => Nothing;
+            "of another user", OTHERS_CHALLENGE, [] => Nothing;
+            "of another client", "", [(3, "other")] => Nothing;
+            "of another login", "", [(4, "u")] => Nothing;
+            "its authenticator is gone", AUTHENTICATOR_GONE, [] => Nothing;
+            "its authenticator is another's", OTHERS_AUTHENTICATOR, [] => Nothing;
+            "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
+            "a hundred failures", "UPDATE authenticators SET failures = 100", [] => Nothing;
+            "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
+            "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
+        ),
+        spec!(CHARGE_CHALLENGED ["c", "alice", "g", "attempt"] CHALLENGED;
+            "its own", "", [] => Acts;
+            "unknown", "", [(1, "x")] => Nothing;
+            "of another user", OTHERS_CHALLENGE, [] => Nothing;
+            "its authenticator is another's", OTHERS_AUTHENTICATOR, [] => Nothing;
+            "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
+            "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
+        ),
+        spec!(CHALLENGE_ATTEMPTS ["cb"] "";
+            "there", "UPDATE challenges SET attempts = 2", [] => Answers("attempts=2");
+            "gone", "", [(1, "x")] => Nothing;
+        ),
+        spec!(TRY_RECOVERY_CODE ["alice", "g", "attempt"]
+            "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
+             INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100)";
+            "beside nothing", "", [] => Answers("hash=h1.a independent=0");
+            "beside mail", MAIL_ACTIVE, [] => Answers("hash=h1.a independent=0");
+            "beside a factor", SMS_ACTIVE, [] => Answers("hash=h1.a independent=1");
+            "nobody's", "", [(1, "carol")] => Nothing;
+            "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
+            "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
+        ),
+    ]
+}
+
+fn redeeming() -> Vec<Spec> {
+    vec![
+        spec!(REDEEM_TOTP ["t", "r", 2000, "app", 7, "totp|a", "alice", 10] APPS_ACTIVE;
+            "fresh", "", [] => Acts;
+            "the step is used", "", [(8, 9)] => Nothing;
+            "of another user", "", [(7, "bob")] => Nothing;
+            "unknown", "", [(6, "totp|x")] => Nothing;
+            "another version of the client", "", [(5, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+        ),
+        spec!(USE_TOTP ["t", "r", "totp|a", "alice", 10, 1000, NULL] APPS_ACTIVE;
+            "won", WON, [] => Acts;
+            "won, to be sealed anew", WON, [(7, "s2.a")] => Acts;
+            "won by another", SPENT, [] => Nothing;
+            "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
+        ),
+        spec!(REFUND_TOTP_FAILURES ["alice", "g", "attempt", 1, "attempt+"] APPS_ACTIVE;
+            "certain", "", [] => Acts;
+            "uncertain and charged", PAID, [(4, 0)] => Acts;
+            "uncertain and not charged", "", [(4, 0)] => Nothing;
+            "uncertain, another was the last", "INSERT INTO budgets VALUES ('g', 2000, 'another')", [(4, 0)] => Nothing;
+            "uncertain, charged elsewhere", "INSERT INTO budgets VALUES ('x', 2000, 'attempt')", [(4, 0)] => Nothing;
+            "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "redeemed by the second run", "INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
+        ),
+        spec!(REFUND_CHALLENGED ["alice", "g", "attempt", 1, "attempt+", "c"] CHALLENGED;
+            "certain", PAID_LATER_BY_ANOTHER, [] => Acts;
+            "uncertain and charged", "", [(4, 0)] => Acts;
+            "uncertain, another was the last", PAID_LATER_BY_ANOTHER, [(4, 0)] => Nothing;
+            "uncertain, charged elsewhere", PAID_ELSEWHERE, [(4, 0)] => Nothing;
+            "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "redeemed by the second run", "INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
+            "of another user", OTHERS_CHALLENGE, [] => Nothing;
+            "its authenticator is another's", OTHERS_AUTHENTICATOR, [] => Nothing;
+        ),
+        spec!(REDEEM_CHALLENGE ["t", "r", 2000, "app", 7, "c", "alice", 1000] CHALLENGED;
+            "fresh", "", [] => Acts;
+            "gone", "DELETE FROM challenges WHERE id = 'c'", [] => Nothing;
+            "expired", "UPDATE challenges SET expires_at = 1000 WHERE id = 'c'", [] => Nothing;
+            "of another user", OTHERS_CHALLENGE, [] => Nothing;
+            "its authenticator is gone", AUTHENTICATOR_GONE, [] => Nothing;
+            "its authenticator is another's", OTHERS_AUTHENTICATOR, [] => Nothing;
+            "another version of the client", "", [(5, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+        ),
+        spec!(USE_CHALLENGED ["t", "r", "sms|a", "alice", 1000, NULL] CHALLENGED;
+            "won", WON, [] => Acts;
+            "won, to be sealed anew", WON, [(6, "s2.a")] => Acts;
+            "of another user", "INSERT INTO redemptions VALUES ('t', 'r', 2000);
+                UPDATE authenticators SET user_id = 'bob' WHERE id = 'sms|a'", [] => Nothing;
+            "won by another", SPENT, [] => Nothing;
+            "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
+        ),
+        spec!(REMOVE_CHALLENGE ["t", "r", "c"] CHALLENGED;
+            "won", WON, [] => Acts;
+            "won by another", SPENT, [] => Nothing;
+            "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
+        ),
+        spec!(REDEEM_RECOVERY_CODE ["t", "r", 2000, "app", 7, "alice", "h1.a"]
+            "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100)";
+            "in force", "", [] => Acts;
+            "used meanwhile", "UPDATE recovery_codes SET hash = 'h1.x' WHERE user_id = 'alice'", [] => Nothing;
+            "somebody else's", "", [(6, "carol")] => Nothing;
+            "another version of the client", "", [(5, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+        ),
+        spec!(ROTATE_RECOVERY_CODE ["t", "r", "alice", "h1.n"]
+            "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100);
+             INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+            "won", "", [] => Acts;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(REFUND_WINNER ["t", "r", "g", 360]
+            "INSERT INTO budgets VALUES ('g', 2000, 'attempt'); INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+            "won", "", [] => Acts;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(REFUND_WINNER_TOTP_FAILURES ["t", "r", "alice"] APPS_ACTIVE;
+            "won", WON, [] => Acts;
+            "won by another", SPENT, [] => Nothing;
+            "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
+        ),
+        spec!(REDEMPTION_STATE ["t", "r", "app", 7, "first"] "";
+            "nobody won", "", [] => Answers("won=0 spent=0 client_current=1");
+            "won", WON, [] => Answers("won=1 spent=0 client_current=1");
+            "won by the first run", "INSERT INTO redemptions VALUES ('t', 'first', 2000)", []
+                => Answers("won=1 spent=0 client_current=1");
+            "won by another", SPENT, [] => Answers("won=0 spent=1 client_current=1");
+            "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", []
+                => Answers("won=0 spent=0 client_current=1");
+            "another version", "", [(4, 8)] => Answers("won=0 spent=0 client_current=0");
+            "client gone", CLIENT_GONE, [] => Answers("won=0 spent=0 client_current=0");
+        ),
+    ]
+}
+
+fn confirming() -> Vec<Spec> {
+    let phones_and_won = "INSERT INTO enrollments
+        (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+         created_at, expires_at)
+      VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
+             ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
+             ('sms|p3', 'alice', 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000);
+      INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+    vec![
+        spec!(REDEEM_ENROLLMENT [
+                "t", "r", 2000, "app", 7, "sms|p", "alice", 1000, "[\"h1.a\"]", "[\"sms\",\"voice\"]",
+            ] PHONES_PENDING;
+            "the first factor", "", [] => Acts;
+            "gone", "", [(6, "sms|x")] => Nothing;
+            "of another user", "", [(7, "carol")] => Nothing;
+            "of another client", "", [(4, "other")] => Nothing;
+            "expired", "UPDATE enrollments SET expires_at = 1000 WHERE id = 'sms|p'", [] => Nothing;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "a factor is active, enrolled with proof", SMS_ACTIVE, [(6, "sms|p3")] => Acts;
+            "mail is active", MAIL_ACTIVE, [] => Acts;
+            "nineteen others are active", NINETEEN_MAILS, [] => Acts;
+            "twenty others are active", TWENTY_MAILS, [] => Nothing;
+            "twenty, one of which it replaces", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+              SELECT 'x|' || i, 'alice', CASE i WHEN 1 THEN 'voice' ELSE 'email' END, 's1',
+                     CASE i WHEN 1 THEN 'h1.a' ELSE 'h1.x' END, 0, 0, 0 FROM n", [(6, "sms|p3")] => Acts;
+            "twenty, one of which has the same index and another kind", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+              SELECT 'x|' || i, 'alice', 'email', 's1', CASE i WHEN 1 THEN 'h1.a' ELSE 'h1.x' END, 0, 0, 0 FROM n",
+                [(6, "sms|p3")] => Nothing;
+            "twenty, one of which has the same kind and another number", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+              SELECT 'x|' || i, 'alice', 'sms', 's1', 'h1.x', 0, 0, 0 FROM n", [(6, "sms|p3")] => Nothing;
+            "an app beside twenty apps", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+              SELECT 'x|' || i, 'alice', 'totp', 's1', 0, 0, 0 FROM n",
+                [(6, "sms|p3"), (9, "[\"h1.y\"]"), (10, "[\"totp\"]")] => Nothing;
+            "another version of the client", "", [(5, 8)] => Nothing;
+            "the client is gone", CLIENT_GONE, [] => Nothing;
+            "the login is spent", SPENT, [] => Nothing;
+        ),
+        spec!(ACTIVATE_RECOVERY_CODE ["t", "r", "sms|p"] phones_and_won;
+            "the first factor", "", [] => Acts;
+            "in place of mail's", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+              VALUES ('email|a', 'alice', 'email', 's1', 0, 0, 0);
+              INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100)", [] => Acts;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "it has none", "", [(3, "sms|p2")] => Nothing;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(VOID_OTHER_ENROLLMENTS ["t", "r", "sms|p", "alice"] phones_and_won;
+            "the first factor", "", [] => Acts;
+            "beside mail", MAIL_ACTIVE, [] => Acts;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "mail is what was confirmed", "UPDATE enrollments SET kind = 'email' WHERE id = 'sms|p'", [] => Nothing;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(RETIRE_REPLACED ["t", "r", "alice", "[\"sms\",\"voice\"]", "[\"h2.a\",\"h1.a\"]"]
+            "INSERT INTO redemptions VALUES ('t', 'r', 2000);
+             INSERT INTO authenticators
+               (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+             VALUES ('sms|a', 'alice', 'sms', 's1.a', 'h1.a', 0, 0, 0),
+                    ('sms|a2', 'alice', 'sms', 's1.a', 'h1.other', 0, 0, 0),
+                    ('email|a', 'alice', 'email', 's1.a', 'h1.a', 0, 0, 0)";
+            "won", "", [] => Acts;
+            "found under the present key", "UPDATE authenticators SET address_index = 'h2.a' WHERE id = 'sms|a'", []
+                => Acts;
+            "nothing of that number", "DELETE FROM authenticators WHERE id = 'sms|a'", [] => Nothing;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(ACTIVATE ["t", "r", "sms|p", 1000, 0, NULL, NULL] phones_and_won;
+            "won", "", [] => Acts;
+            "won, with a new key", "", [(6, "s2.p"), (7, "h2.a")] => Acts;
+            "gone", "", [(3, "sms|x")] => Nothing;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(REMOVE_ENROLLMENT ["t", "r", "sms|p"] phones_and_won;
+            "won", "", [] => Acts;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+    ]
+}
+
+fn delivering() -> Vec<Spec> {
+    vec![
+        spec!(CLAIM_DELIVERY ["d", 1000, 1060] DELIVERY;
+            "waiting", "", [] => Acts;
+            "due now", "UPDATE deliveries SET due_at = 1000, expires_at = 1001", [] => Acts;
+            "due later", "UPDATE deliveries SET due_at = 1001", [] => Nothing;
+            "expired", "UPDATE deliveries SET expires_at = 1000", [] => Nothing;
+            "claimed, and the lease is over", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
+            "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
+            "failed", "UPDATE deliveries SET state = 'failed'", [] => Nothing;
+            "another is due as well", "UPDATE deliveries SET due_at = 900", [] => Acts;
+            "unknown", "", [(1, "x")] => Nothing;
+        ),
+        spec!(DELIVERY_SENT ["d"] CLAIMED;
+            "claimed", "", [] => Acts;
+            "not claimed", "UPDATE deliveries SET state = 'waiting'", [] => Nothing;
+        ),
+        spec!(DELIVERY_RETRY ["d", 1005, "busy"] CLAIMED;
+            "claimed", "", [] => Acts;
+            "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
+        ),
+        spec!(DELIVERY_FAILED ["d", "refused"] CLAIMED;
+            "claimed", "", [] => Acts;
+            "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
+        ),
+        spec!(OVERDUE_DELIVERIES [1000, 985] DELIVERY;
+            "waiting", "", [] => Answers("id=d");
+            "since just long enough", "UPDATE deliveries SET due_at = 985 WHERE id = 'd'", [] => Acts;
+            "not long enough", "UPDATE deliveries SET due_at = 986 WHERE id = 'd'", [] => Nothing;
+            "claimed by somebody who died", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
+            "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
+            "expired", "UPDATE deliveries SET expires_at = 1000", [] => Nothing;
+        ),
+        spec!(EXPIRE_DELIVERIES [1000] DELIVERY;
+            "alive", "", [] => Nothing;
+            "waiting", "UPDATE deliveries SET expires_at = 1000 WHERE id = 'd'", [] => Acts;
+            "claimed", "UPDATE deliveries SET expires_at = 1000, state = 'claimed' WHERE id = 'd'", [] => Acts;
+            "sent", "UPDATE deliveries SET expires_at = 1000, state = 'sent' WHERE id = 'd'", [] => Nothing;
+        ),
+    ]
+}
+
+fn sweeping() -> Vec<Spec> {
+    vec![
+        spec!(SWEEP_ENROLLMENTS [1000] PHONES_PENDING;
+            "alive", "", [] => Nothing;
+            "expired", "UPDATE enrollments SET expires_at = 1000 WHERE id = 'sms|p'", [] => Acts;
+        ),
+        spec!(SWEEP_CHALLENGES [1000] CHALLENGED;
+            "alive", "", [] => Nothing;
+            "expired", "UPDATE challenges SET expires_at = 1000 WHERE id = 'c'", [] => Acts;
+        ),
+        spec!(SWEEP_REDEMPTIONS [1000] WON;
+            "alive", "", [] => Nothing;
+            "expired", "UPDATE redemptions SET expires_at = 1000 WHERE spent = 't'", [] => Acts;
+        ),
+        spec!(SWEEP_ASSERTIONS [1000]
+            "INSERT INTO client_assertions VALUES ('app', 'h1.j', 1001), ('app', 'h1.k', 1001)";
+            "alive", "", [] => Nothing;
+            "expired", "UPDATE client_assertions SET expires_at = 1000 WHERE jti_hash = 'h1.j'", [] => Acts;
+        ),
+        spec!(SWEEP_BUDGETS [1000] PAID;
+            "charged", "", [] => Nothing;
+            "full", "UPDATE budgets SET full_at = 1000 WHERE key = 'g'", [] => Acts;
+        ),
+        spec!(SWEEP_DELIVERIES [1000] DELIVERY;
+            "recent", "", [] => Nothing;
+            "of yesterday", "UPDATE deliveries SET expires_at = 1000 WHERE id = 'd'", [] => Acts;
+        ),
+    ]
+}
