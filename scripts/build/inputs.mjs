@@ -4,7 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { ROOT } from "../setup/repository.mjs";
 
-const ALWAYS = ["Cargo.toml", "Cargo.lock"];
+// What decides about every build: versions, and how it is done.
+const ALWAYS = ["Cargo.toml", "Cargo.lock", "package-lock.json", "scripts/build/worker.mjs"];
 
 /**
  * Whether what the record names is as it was.
