@@ -1,11 +1,18 @@
 //! What is refused before a code is looked at.
 
+use std::pin::Pin;
+
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use super::{GUESSES, SPENT};
 use crate::http::request::Body;
+use crate::http::routes;
+use crate::platform::Platform;
+use crate::testing::keys::key_set;
 use crate::testing::person::{API, Answer, CLIENT_SECRET, NUMBER, Service};
+use crate::testing::{TestKey, join_all};
+use crate::trust::algorithm::Algorithm;
 
 const OTP: &str = "http://auth0.com/oauth/grant-type/mfa-otp";
 const OOB: &str = "http://auth0.com/oauth/grant-type/mfa-oob";
@@ -248,4 +255,66 @@ fn codes_of_other_forms_are_wrong_codes_and_cost_a_guess() {
     alice.recovers(&alice.logs_in(), "x").is_refused(403, super::INVALID_RECOVERY_CODE);
     assert_eq!(service.charged_seconds(super::RECOVERY_GUESSES), super::ONE_GUESS);
     alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+}
+
+/// A client with a key of its own, and its assertion with this `jti`.
+fn assertion(service: &Service, jti: &str) -> String {
+    let key = TestKey::new(Algorithm::ES256, 5, "client-1");
+    service.world.query(
+        "INSERT OR REPLACE INTO clients (id, version, name, authentication, jwks, audiences, created_at)
+         SELECT 'signer', 1, 'signer', 'private_key_jwt', ?1, audiences, 0 FROM clients WHERE id = 'app'",
+        &[key_set(&[&key]).into()],
+    );
+    let now = service.world.now().0;
+    let claims = json!({
+        "iss": "signer", "sub": "signer", "aud": "https://mfa.example.com/oauth/token", "jti": jti,
+        "iat": now, "exp": now + 60,
+    });
+    key.sign(&json!({}), &claims)
+}
+
+#[test]
+fn an_assertion_counts_once_whatever_becomes_of_the_request() {
+    let service = Service::new();
+    let alice = service.person("alice").at_client("signer");
+    let send = |assertion: &str, otp: &str| {
+        service.send(&service.post(
+            "/oauth/token",
+            None,
+            &json!({
+                "grant_type": OTP, "client_id": "signer", "mfa_token": alice.logs_in(), "otp": otp,
+                "client_assertion": assertion,
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            }),
+        ))
+    };
+    let first = assertion(&service, "one");
+    let app = alice.adds_app(&alice.logs_in());
+    send(&first, "x").is_refused(403, super::INVALID_OTP);
+    send(&first, &app.code(&service)).is_refused(401, "Unauthorized");
+    // A client that changes under way is read again, and its assertion not asked for again.
+    let second = assertion(&service, "two");
+    service.touches_client("signer");
+    send(&second, &app.code(&service)).granted();
+    assert_eq!(service.world.count("client_assertions"), 2);
+    assert!(!service.world.database_text().contains("jti_hash=one"));
+}
+
+#[test]
+fn one_assertion_used_five_times_at_once_counts_once() {
+    let service = Service::new();
+    let alice = service.person("alice").at_client("signer");
+    let assertion = assertion(&service, "one");
+    let body = json!({
+        "authenticator_types": ["otp"], "client_id": "signer", "client_assertion": assertion,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    });
+    let requests: Vec<_> = (0..5).map(|_| alice.associate_request(&alice.logs_in(), &body)).collect();
+    let running = requests.iter().map(|request| -> Pin<Box<dyn Future<Output = u16>>> {
+        Box::pin(async { routes::handle(&service.app, request).await.status })
+    });
+    let mut statuses = join_all(running.collect());
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 401, 401, 401, 401]);
+    assert_eq!(service.world.count("enrollments"), 1);
 }
