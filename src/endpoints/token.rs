@@ -200,7 +200,7 @@ impl<P: Platform> Exchange<'_, P> {
         let owner = &oob_code.enrollment;
         let is_enrollment = AuthenticatorId::parse(owner).is_some();
         let (charge, tried) = if is_enrollment {
-            (Charge::EnrollmentCode, redemptions::try_oob(self.app, &self.attempt, owner).await?)
+            (Charge::EnrollmentCode(owner), redemptions::try_oob(self.app, &self.attempt, owner).await?)
         } else {
             (Charge::ChallengeCode(owner), redemptions::try_challenge(self.app, &self.attempt, owner).await?)
         };

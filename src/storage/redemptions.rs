@@ -139,7 +139,7 @@ pub async fn try_oob<P: Platform>(
     attempt: &Attempt<'_>,
     enrollment: &str,
 ) -> Result<Tried<OobTry>, StorageError> {
-    let charge = Charge::EnrollmentCode;
+    let charge = Charge::EnrollmentCode(enrollment);
     let key = charge.key(attempt.user);
     let mut batch = attempt.charge(&key, charge);
     batch.push(Statement {
@@ -317,9 +317,10 @@ enum Run {
 pub enum Charge<'a> {
     /// A one-time password, tried on every active app, unless the bearer is an access token.
     OneTimePassword,
-    /// The code of an enrollment, which is no authenticator yet.
-    EnrollmentCode,
-    /// The code of the challenge with this id, tried on the authenticator that it was sent to.
+    /// The code of the enrollment with this id, which is no authenticator yet; one of its five tries is charged too.
+    EnrollmentCode(&'a str),
+    /// The code of the challenge with this id, tried on the authenticator that it was sent to; one of its five tries
+    /// is charged too.
     ChallengeCode(&'a str),
     /// A recovery code.
     RecoveryCode,
@@ -370,20 +371,23 @@ async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Cha
         all.extend([attempt.id.into(), certain.into(), second.clone()]);
         all
     };
-    let user = Value::from(attempt.user.as_str());
-    let mut batch = Vec::new();
-    match charge {
-        Charge::OneTimePassword if attempt.transaction.is_some() => batch.push(Statement {
-            sql: statements::REFUND_TOTP_FAILURES,
-            parameters: of_attempt(vec![user, key.clone()]),
-        }),
-        Charge::ChallengeCode(challenge) => {
-            let mut parameters = of_attempt(vec![user, key.clone()]);
-            parameters.push(challenge.into());
-            batch.push(Statement { sql: statements::REFUND_CHALLENGED, parameters });
+    let user_and_key = vec![attempt.user.as_str().into(), key.clone()];
+    let of_code = |sql, id: &str| {
+        let mut parameters = of_attempt(user_and_key.clone());
+        parameters.push(id.into());
+        Statement { sql, parameters }
+    };
+    let mut batch = match charge {
+        Charge::OneTimePassword if attempt.transaction.is_some() => {
+            vec![Statement { sql: statements::REFUND_TOTP_FAILURES, parameters: of_attempt(user_and_key) }]
         }
-        Charge::OneTimePassword | Charge::EnrollmentCode | Charge::RecoveryCode => {}
-    }
+        Charge::EnrollmentCode(enrollment) => vec![of_code(statements::REFUND_PENDING_OOB, enrollment)],
+        Charge::ChallengeCode(challenge) => vec![
+            of_code(statements::REFUND_CHALLENGED, challenge),
+            of_code(statements::REFUND_CHALLENGE, challenge),
+        ],
+        Charge::OneTimePassword | Charge::RecoveryCode => Vec::new(),
+    };
     batch.push(Statement {
         sql: statements::REFUND_GUESS,
         parameters: of_attempt(vec![key, charge.budget().interval.into()]),
@@ -400,7 +404,7 @@ impl Redeemed<'_> {
         match self {
             Self::Totp { .. } | Self::Enrollment { kind: Kind::Totp, .. } => Charge::OneTimePassword,
             Self::Challenge { challenge, .. } => Charge::ChallengeCode(challenge),
-            Self::Enrollment { .. } => Charge::EnrollmentCode,
+            Self::Enrollment { enrollment, .. } => Charge::EnrollmentCode(enrollment),
             Self::RecoveryCode { .. } => Charge::RecoveryCode,
         }
     }

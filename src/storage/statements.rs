@@ -317,6 +317,27 @@ WHERE user_id = ?1 AND id = (SELECT authenticator_id FROM challenges WHERE id = 
   AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
 
+/// Takes back one of the five tries that [`TRY_PENDING_OOB`] charged, under the same conditions. Where all five are
+/// used and it is not certain that this one was among them, it stays: a try too few is better than one too many.
+///
+/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
+/// `?6` enrollment.
+pub const REFUND_PENDING_OOB: &str = "\
+UPDATE enrollments SET attempts = MAX(attempts - 1, 0)
+WHERE id = ?6 AND user_id = ?1
+  AND (?4 = 1 OR (attempts < 5 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)))
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+
+/// The same for [`TRY_CHALLENGE`].
+///
+/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
+/// `?6` challenge.
+pub const REFUND_CHALLENGE: &str = "\
+UPDATE challenges SET attempts = MAX(attempts - 1, 0)
+WHERE id = ?6 AND user_id = ?1
+  AND (?4 = 1 OR (attempts < 5 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)))
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+
 /// Spends a transaction on the code of a challenge. Two requests with one code: the second finds the challenge gone or
 /// the transaction spent.
 ///

@@ -113,6 +113,11 @@ impl Scene {
             _ => 0,
         };
         assert_eq!(self.service.number(failures), expected, "{way:?} {what}");
+        if !self.is_redeemed() {
+            let tries = "SELECT (SELECT coalesce(sum(attempts), 0) FROM enrollments)
+                              + (SELECT coalesce(sum(attempts), 0) FROM challenges)";
+            assert_eq!(self.service.number(tries), i64::from(way == Way::VerifyPhone), "{way:?} {what}");
+        }
     }
 
     fn is_redeemed(&self) -> bool {

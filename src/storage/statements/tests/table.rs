@@ -496,6 +496,40 @@ fn redeeming() -> Vec<Spec> {
             "of another user", OTHERS_CHALLENGE, [] => Nothing;
             "its authenticator is another's", OTHERS_AUTHENTICATOR, [] => Nothing;
         ),
+        spec!(REFUND_PENDING_OOB ["alice", "g", "attempt", 1, "attempt+", "sms|p"]
+            "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
+             INSERT INTO enrollments
+               (id, user_id, sequence, client_id, kind, sealed, code_hash, proof, created_at, expires_at)
+             VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.c', 0, 900, 1001)";
+            "certain", "UPDATE budgets SET attempt = 'another' WHERE key = 'g'; UPDATE enrollments SET attempts = 5", [] => Acts;
+            "uncertain and charged", "UPDATE enrollments SET attempts = 4", [(4, 0)] => Acts;
+            "uncertain, and all five are used", "UPDATE enrollments SET attempts = 5", [(4, 0)] => Nothing;
+            "uncertain, another was the last", "UPDATE enrollments SET attempts = 4;
+                UPDATE budgets SET attempt = 'another' WHERE key = 'g'", [(4, 0)] => Nothing;
+            "uncertain, charged elsewhere", "UPDATE enrollments SET attempts = 4;
+                UPDATE budgets SET key = 'elsewhere' WHERE key = 'g'", [(4, 0)] => Nothing;
+            "redeemed after all", "UPDATE enrollments SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "redeemed by the second run", "UPDATE enrollments SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
+            "of another user", "UPDATE enrollments SET attempts = 4, user_id = 'carol' WHERE id = 'sms|p'", [] => Nothing;
+            "unknown", "UPDATE enrollments SET attempts = 4", [(6, "x")] => Nothing;
+        ),
+        spec!(REFUND_CHALLENGE ["alice", "g", "attempt", 1, "attempt+", "c"] CHALLENGED;
+            "certain", "UPDATE budgets SET attempt = 'another' WHERE key = 'g'; UPDATE challenges SET attempts = 5", [] => Acts;
+            "uncertain and charged", "UPDATE challenges SET attempts = 4", [(4, 0)] => Acts;
+            "uncertain, and all five are used", "UPDATE challenges SET attempts = 5", [(4, 0)] => Nothing;
+            "uncertain, another was the last", "UPDATE challenges SET attempts = 4;
+                UPDATE budgets SET attempt = 'another' WHERE key = 'g'", [(4, 0)] => Nothing;
+            "uncertain, charged elsewhere", "UPDATE challenges SET attempts = 4;
+                UPDATE budgets SET key = 'elsewhere' WHERE key = 'g'", [(4, 0)] => Nothing;
+            "redeemed after all", "UPDATE challenges SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "redeemed by the second run", "UPDATE challenges SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
+            "of another user", "UPDATE challenges SET attempts = 4, user_id = 'carol'", [] => Nothing;
+            "unknown", "UPDATE challenges SET attempts = 4", [(6, "x")] => Nothing;
+        ),
         spec!(REDEEM_CHALLENGE ["t", "r", 2000, "app", 7, "c", "alice", 1000] CHALLENGED;
             "fresh", "", [] => Acts;
             "gone", "DELETE FROM challenges WHERE id = 'c'", [] => Nothing;
