@@ -15,7 +15,7 @@ use crate::mfa::enrollment::{Available, Standing};
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::phone_number::PhoneNumber;
 use crate::platform::{Platform, StorageError};
-use crate::storage::authenticators::{self, Content, Entry, Removed};
+use crate::storage::authenticators::{self, Content, Entry, Listed, Removed};
 use crate::storage::clients::{self, Client};
 use crate::storage::places;
 use crate::trust::bearer::Bearer;
@@ -54,20 +54,28 @@ struct Item {
 
 async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Item>, Failure> {
     let bearer = bearer::authenticate(app, request).await?;
-    client(app, request, &bearer).await?;
-    if let Bearer::Access(token) = &bearer
-        && !token.scopes.contains("read:authenticators")
-    {
-        return Err(WireError::InsufficientScope("read:authenticators").into());
+    // Twice, because the client's row may have changed since it was cached.
+    for _ in 0..2 {
+        let client = client(app, request, &bearer).await?;
+        if let Bearer::Access(token) = &bearer
+            && !token.scopes.contains("read:authenticators")
+        {
+            return Err(WireError::InsufficientScope("read:authenticators").into());
+        }
+        let (user, transaction) = (bearer.user(), bearer.transaction());
+        match authenticators::list(app, user, client.as_deref(), transaction, request.received_at).await? {
+            Listed::Entries(entries) => {
+                let mut items = Vec::new();
+                for entry in &entries {
+                    items.extend(shown(app, user, entry)?);
+                }
+                return Ok(items);
+            }
+            Listed::Spent => return Err(WireError::InvalidBearer.into()),
+            Listed::ClientChanged => forget(app, &bearer),
+        }
     }
-    let entries = authenticators::list(app, bearer.user(), bearer.transaction(), request.received_at)
-        .await?
-        .ok_or(WireError::InvalidBearer)?;
-    let mut items = Vec::new();
-    for entry in &entries {
-        items.extend(shown(app, bearer.user(), entry)?);
-    }
-    Ok(items)
+    Err(WireError::Unavailable.into())
 }
 
 /// The items that an entry is shown as. A phone number is two, where both of its channels are available.
@@ -122,25 +130,40 @@ fn name<P: Platform>(
 
 async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) -> Result<(), Failure> {
     let bearer = bearer::authenticate(app, request).await?;
-    client(app, request, &bearer).await?;
-    // An mfa_token has to finish MFA first.
-    let Bearer::Access(token) = &bearer else {
-        return Err(WireError::InvalidBearer.into());
-    };
-    if !token.scopes.contains("remove:authenticators") {
-        return Err(WireError::InsufficientScope("remove:authenticators").into());
+    for _ in 0..2 {
+        let client = client(app, request, &bearer).await?;
+        // An mfa_token has to finish MFA first.
+        let Bearer::Access(token) = &bearer else {
+            return Err(WireError::InvalidBearer.into());
+        };
+        if !token.scopes.contains("remove:authenticators") {
+            return Err(WireError::InsufficientScope("remove:authenticators").into());
+        }
+        let id = authenticator_id(encoded)?;
+        let standing = Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at };
+        match authenticators::remove(app, &token.user, client.as_deref(), &id, standing).await? {
+            Removed::Gone => return Ok(()),
+            Removed::NotFound => return Err(WireError::NoSuchAuthenticator.into()),
+            Removed::ProofMissing => return Err(WireError::ProofRequired.into()),
+            Removed::ClientChanged => forget(app, &bearer),
+        }
     }
-    // Of an id only the bar is ever escaped.
+    Err(WireError::Unavailable.into())
+}
+
+/// The id that stands in the path. Of an id only the bar is ever escaped.
+fn authenticator_id(encoded: &str) -> Result<AuthenticatorId, WireError> {
     let id = encoded.replace("%7C", "|").replace("%7c", "|");
     if id.starts_with("recovery-code|") {
-        return Err(WireError::RecoveryCodeStays.into());
+        return Err(WireError::RecoveryCodeStays);
     }
-    let id = AuthenticatorId::parse(&id).ok_or(WireError::NoSuchAuthenticator)?;
-    let standing = Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at };
-    match authenticators::remove(app, &token.user, &id, standing).await? {
-        Removed::Gone => Ok(()),
-        Removed::NotFound => Err(WireError::NoSuchAuthenticator.into()),
-        Removed::ProofMissing => Err(WireError::ProofRequired.into()),
+    AuthenticatorId::parse(&id).ok_or(WireError::NoSuchAuthenticator)
+}
+
+/// Drops the outdated row of the client that the token names.
+fn forget<P: Platform>(app: &App<P>, bearer: &Bearer) {
+    if let Some(id) = bearer.client() {
+        app.isolate.clients.forget(id);
     }
 }
 

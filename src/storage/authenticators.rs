@@ -1,5 +1,7 @@
 //! What a user has, and taking one of it away.
 
+use super::challenges::login_state;
+use super::clients::Client;
 use super::statements;
 use crate::app::App;
 use crate::mfa::enrollment::Standing;
@@ -32,18 +34,27 @@ pub enum Content {
     RecoveryCode,
 }
 
-/// The list, or `None` when the mfa_token that asks for it has been exchanged.
+/// What a request for the list finds.
+#[derive(Debug)]
+pub enum Listed {
+    /// The list.
+    Entries(Vec<Entry>),
+    /// The mfa_token that asks for it has been exchanged.
+    Spent,
+    /// The row of the client that the bearer names has changed: read it again and try once more.
+    ClientChanged,
+}
+
+/// Reads the list.
 pub async fn list<P: Platform>(
     app: &App<P>,
     user: &UserId,
+    client: Option<&Client>,
     transaction: Option<&TransactionId>,
     now: UnixSeconds,
-) -> Result<Option<Vec<Entry>>, StorageError> {
+) -> Result<Listed, StorageError> {
     let batch = vec![
-        Statement {
-            sql: statements::IS_SPENT,
-            parameters: vec![transaction.map(TransactionId::as_str).into()],
-        },
+        login_state(client, transaction, None),
         Statement {
             sql: statements::LIST_AUTHENTICATORS,
             parameters: vec![user.as_str().into(), now.into()],
@@ -51,11 +62,14 @@ pub async fn list<P: Platform>(
     ];
     let results = app.platform.batch(batch).await?;
     let state =
-        results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("spent"))?;
-    if state.flag("spent")? {
-        return Ok(None);
+        results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
+    if client.is_some() && !state.flag("client_current")? {
+        return Ok(Listed::ClientChanged);
     }
-    results.get(1).into_iter().flatten().map(entry).collect::<Result<_, _>>().map(Some)
+    if state.flag("spent")? {
+        return Ok(Listed::Spent);
+    }
+    results.get(1).into_iter().flatten().map(entry).collect::<Result<_, _>>().map(Listed::Entries)
 }
 
 /// What became of a removal.
@@ -67,6 +81,8 @@ pub enum Removed {
     NotFound,
     /// A factor is active and the bearer does not prove it. Nothing was removed.
     ProofMissing,
+    /// The row of the client that the bearer names has changed: read it again and try once more. Nothing was removed.
+    ClientChanged,
 }
 
 /// Removes an authenticator, active or pending, in one batch with the codes on their way to it and, if it was the last
@@ -74,6 +90,7 @@ pub enum Removed {
 pub async fn remove<P: Platform>(
     app: &App<P>,
     user: &UserId,
+    client: Option<&Client>,
     id: &AuthenticatorId,
     standing: Standing,
 ) -> Result<Removed, StorageError> {
@@ -81,7 +98,10 @@ pub async fn remove<P: Platform>(
     let named = [user.clone(), id.as_str().into(), id.twin().map(|twin| twin.as_str().to_owned()).into()];
     let mut guarded = named.to_vec();
     guarded.extend([standing.proof_of_mfa.into(), standing.issued_at.into()]);
+    guarded.push(client.map(|client| client.id.as_str()).into());
+    guarded.push(client.map_or(Value::Null, |client| client.version.into()));
     let batch = vec![
+        login_state(client, None, None),
         Statement { sql: statements::HAS_AUTHENTICATOR, parameters: named.to_vec() },
         Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
         Statement { sql: statements::REMOVE_AUTHENTICATOR, parameters: guarded },
@@ -89,11 +109,15 @@ pub async fn remove<P: Platform>(
         Statement { sql: statements::RETIRE_RECOVERY_CODE, parameters: vec![user] },
     ];
     let results = app.platform.batch(batch).await?;
-    let found =
-        results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("found"))?;
-    let removed = results.iter().skip(1).take(2).any(|rows| !rows.is_empty());
+    let first = |index: usize, what: &'static str| {
+        results.get(index).and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape(what))
+    };
+    let (state, found) = (first(0, "state")?, first(1, "found")?);
+    let removed = results.iter().skip(2).take(2).any(|rows| !rows.is_empty());
     Ok(if removed {
         Removed::Gone
+    } else if client.is_some() && !state.flag("client_current")? {
+        Removed::ClientChanged
     } else if found.flag("found")? {
         Removed::ProofMissing
     } else {

@@ -37,7 +37,7 @@ pub async fn open<P: Platform>(
     transaction: &TransactionId,
 ) -> Result<Login, StorageError> {
     let batch = vec![
-        login_state(client, transaction, None),
+        login_state(Some(client), Some(transaction), None),
         Statement { sql: statements::ACTIVE_AUTHENTICATORS, parameters: vec![user.as_str().into()] },
     ];
     let results = app.platform.batch(batch).await?;
@@ -110,7 +110,7 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewChallenge<'_>) -> Result<Ch
         ],
     }];
     batch.extend(new.message.statements(new.id, new.now, new.expires_at));
-    batch.push(login_state(new.client, new.transaction, Some(&new.message)));
+    batch.push(login_state(Some(new.client), Some(new.transaction), Some(&new.message)));
     let results = app.platform.batch(batch).await?;
     if results.first().is_some_and(|rows| !rows.is_empty()) {
         return Ok(Challenged::Added);
@@ -135,14 +135,19 @@ fn refused(state: &Row, new: &NewChallenge<'_>) -> Result<Challenged, StorageErr
     })
 }
 
-fn login_state(client: &Client, transaction: &TransactionId, message: Option<&NewMessage>) -> Statement {
+/// Asks how a login stands. What is not there is not asked about.
+pub(super) fn login_state(
+    client: Option<&Client>,
+    transaction: Option<&TransactionId>,
+    message: Option<&NewMessage>,
+) -> Statement {
     let [user_budget, address_budget] = budget_keys(message);
     Statement {
         sql: statements::LOGIN_STATE,
         parameters: vec![
-            client.id.as_str().into(),
-            Value::from(client.version),
-            transaction.as_str().into(),
+            client.map(|client| client.id.as_str()).into(),
+            client.map_or(Value::Null, |client| client.version.into()),
+            transaction.map(TransactionId::as_str).into(),
             user_budget,
             address_budget,
         ],

@@ -128,27 +128,28 @@ SELECT id, kind, sealed, active FROM (
     ORDER BY sequence LIMIT 1))
 ORDER BY created_at, sequence, kind = 'recovery-code'";
 
-/// Whether a transaction is spent. `?1` transaction.
-pub const IS_SPENT: &str = "SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1) AS spent";
-
 /// Removes an active authenticator, if nothing independent is active or the bearer proves MFA no older than it.
 ///
-/// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued.
+/// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued, `?6` the
+/// client that it names, or NULL, `?7` client version.
 pub const REMOVE_AUTHENTICATOR: &str = "\
 DELETE FROM authenticators
 WHERE user_id = ?1 AND id IN (?2, ?3)
   AND COALESCE((SELECT ?4 = 1 AND ?5 >= MIN(confirmed_at) FROM authenticators
                 WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+  AND (?6 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND version = ?7))
 RETURNING id";
 
 /// Removes a pending one, under the same condition.
 ///
-/// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued.
+/// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued, `?6` the
+/// client that it names, or NULL, `?7` client version.
 pub const REMOVE_PENDING: &str = "\
 DELETE FROM enrollments
 WHERE user_id = ?1 AND id IN (?2, ?3)
   AND COALESCE((SELECT ?4 = 1 AND ?5 >= MIN(confirmed_at) FROM authenticators
                 WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+  AND (?6 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND version = ?7))
 RETURNING id";
 
 /// The recovery code retires with the last authenticator.
