@@ -2,12 +2,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freeNeighbours } from "../support/ports.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const state = mkdtempSync(join(tmpdir(), "countersign-start-"));
@@ -35,23 +35,6 @@ async function start(until) {
   return { child, ended, code, said: () => said };
 }
 
-/** Two neighbouring ports that nobody uses. */
-async function neighbours() {
-  const listen = (number) =>
-    new Promise((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(undefined));
-      server.listen(number, "127.0.0.1", () => resolve(server));
-    });
-  for (;;) {
-    const first = await listen(0);
-    const { port: number } = first.address();
-    const second = await listen(number + 1);
-    await Promise.all([first, second].filter(Boolean).map((server) => new Promise((resolve) => server.close(resolve))));
-    if (second) return number;
-  }
-}
-
 const post = (url, body, headers) =>
   fetch(url, {
     method: "POST",
@@ -60,7 +43,7 @@ const post = (url, body, headers) =>
   });
 
 beforeAll(async () => {
-  port = await neighbours();
+  port = await freeNeighbours();
 });
 afterAll(() => rmSync(state, { recursive: true, force: true }));
 
