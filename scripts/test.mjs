@@ -17,19 +17,19 @@ await runMain(async () => {
   const browser = await findChromium();
 
   const results = [];
-  for (const { title, args, program } of lints(toolchain)) {
-    results.push(await announced(title, async () => verdict((await inCargo(toolchain, program, args)).code === 0)));
+  for (const { title, howLong, program, args } of lints(toolchain)) {
+    const lint = async () => verdict((await inCargo(toolchain, program, args)).code === 0);
+    results.push(await announced(title, howLong, lint));
   }
-  results.push(
-    await announced("Native tests of the rules, the storage and the endpoints", () => nativeTests(toolchain)),
-  );
-  const built = await announced("Both builds of the Worker", () => builds(toolchain, tools));
+  results.push(await announced("Native tests", "one to five minutes", () => nativeTests(toolchain)));
+  const built = await announced("Both builds of the Worker", "one to five minutes", () => builds(toolchain, tools));
   results.push(built);
-  if (built.failed === 0)
-    results.push(
-      await announced("Black-box tests in workerd, with the SDK and in a browser", () => blackBoxTests(browser)),
-    );
-  else console.log("\nThe black-box tests are left out: there is nothing to run them on.");
+  if (built.failed === 0) {
+    const title = "Black-box tests in workerd, with the SDK, in a browser, and of the scripts";
+    results.push(await announced(title, "five to ten minutes", () => blackBoxTests(browser)));
+  } else {
+    console.log("\nThe black-box tests are left out: there is nothing to run them on.");
+  }
 
   const total = sum(results);
   console.log(`\n${closingLine(total)}`);
@@ -37,17 +37,18 @@ await runMain(async () => {
 });
 
 function lints({ cargoFmt, cargoClippy }) {
-  const clippy = (...options) => ["clippy", "--locked", "--quiet", "--no-deps", ...options, "--", "-D", "warnings"];
+  const clippy = (title, howLong, ...options) => ({
+    title: `Clippy ${title}`,
+    howLong,
+    program: cargoClippy,
+    args: ["clippy", "--locked", "--quiet", ...options, "--", "-D", "warnings"],
+  });
   const wasm = ["--lib", "--target", WASM_TARGET];
   return [
-    { title: "Formatting", program: cargoFmt, args: ["fmt", "--check"] },
-    { title: "Clippy, natively with tests", program: cargoClippy, args: clippy("--all-targets") },
-    { title: "Clippy, as deployed", program: cargoClippy, args: clippy(...wasm) },
-    {
-      title: "Clippy, with the development pages",
-      program: cargoClippy,
-      args: clippy(...wasm, "--features", "development"),
-    },
+    { title: "Formatting", howLong: "seconds", program: cargoFmt, args: ["fmt", "--check"] },
+    clippy("natively, with the tests", "one to three minutes", "--all-targets"),
+    clippy("as deployed", "up to two minutes", ...wasm),
+    clippy("with the development pages", "seconds", ...wasm, "--features", "development"),
   ];
 }
 
@@ -96,9 +97,9 @@ function counted(report) {
   }
 }
 
-async function announced(title, work) {
+async function announced(title, howLong, work) {
   const begin = Date.now();
-  console.log(`\n== ${title}`);
+  console.log(`\n== ${title} (${howLong})`);
   const counts = await work();
   console.log(`== ${closingLine(counts)} in ${Math.round((Date.now() - begin) / 1000)} s`);
   return counts;
