@@ -6,10 +6,11 @@ import { API } from "../support/clients.mjs";
 import { signingPair } from "../support/jwt.mjs";
 import { useStage } from "../support/stage.mjs";
 import { totp, wrongTotp } from "../support/totp.mjs";
-import { PUBLIC_URL } from "../support/worker.mjs";
+import { MFA_AUDIENCE, PUBLIC_URL } from "../support/worker.mjs";
 
 const stage = useStage();
 
+const SCOPES = ["enroll", "read:authenticators", "remove:authenticators"];
 const ASSERTING = signingPair("RS256", "app-1");
 
 /** How a client is registered, and what the SDK is given to authenticate with. */
@@ -24,14 +25,13 @@ const REGISTRATIONS = {
 };
 
 /** Somebody new, with the SDK as an application sets it up that is registered for `authentication`. */
-async function application(authentication) {
+async function application(authentication, options) {
   const [registration, credentials] = REGISTRATIONS[authentication];
-  const client = await stage.addClient(registration);
+  const client = await stage.addClient({ ...registration, ...options });
   const customFetch = async (input, init) => {
     const request = new Request(input, init);
     const body = ["GET", "HEAD"].includes(request.method) ? undefined : await request.text();
-    const response = await stage.world.fetch(request.url, { method: request.method, headers: request.headers, body });
-    return new Response(await response.arrayBuffer(), { status: response.status, headers: [...response.headers] });
+    return stage.world.fetch(request.url, { method: request.method, headers: request.headers, body });
   };
   const domain = new URL(PUBLIC_URL).host;
   const sdk = new AuthClient({ domain, clientId: client.id, customFetch, ...credentials(client) });
@@ -89,6 +89,72 @@ test("a public application enrolls by the SDK and exchanges by itself, as the SD
   expect(await accepted(await person.exchange("otp", { mfa_token: mfaToken, otp }))).toHaveProperty("id_token");
 });
 
+describe.each(["post", "basic", "none"])("an application registered for %s, of somebody enrolled", (authentication) => {
+  test("lists what there is", async () => {
+    const { sdk, person } = await application(authentication);
+    const { id } = await person.enrollSms();
+    const items = await sdk.mfa.listAuthenticators({ mfaToken: person.mfaToken() });
+    const name = `XXXXXXXXX${person.number.slice(-4)}`;
+    const phone = { authenticatorType: "oob", active: true, type: "phone", name };
+    expect(items).toMatchObject([
+      { id, ...phone },
+      { id: id.replace("sms", "voice"), ...phone },
+      { id: expect.stringMatching(/^recovery-code\|dev_/), authenticatorType: "recovery-code", active: true },
+    ]);
+  });
+
+  test("has a code sent, unnamed and by name", async () => {
+    const { sdk, person } = await application(authentication);
+    const { id } = await person.enrollSms();
+    for (const authenticatorId of [undefined, id, id.replace("sms", "voice")]) {
+      const options = { mfaToken: person.mfaToken(), challengeType: "oob", authenticatorId };
+      const challenged = await sdk.mfa.challengeAuthenticator(options);
+      expect(challenged).toMatchObject({ challengeType: "oob", bindingMethod: "prompt", oobCode: expect.any(String) });
+    }
+    await stage.webhook.codeFor(person.number, { count: 4 });
+    const channels = stage.webhook.messagesTo(person.number).map(({ channel }) => channel);
+    expect(channels).toEqual(["sms", "sms", "sms", "voice"]);
+  });
+
+  test("is told otp for an app", async () => {
+    const { sdk, person } = await application(authentication);
+    await person.enrollOtp();
+    const challenged = await sdk.mfa.challengeAuthenticator({ mfaToken: person.mfaToken(), challengeType: "otp" });
+    expect(challenged).toMatchObject({ challengeType: "otp" });
+    expect(challenged.oobCode).toBeUndefined();
+  });
+
+  test("removes one with a token that proves MFA", async () => {
+    const { sdk, person } = await application(authentication);
+    const { id } = await person.enrollSms();
+    await stage.world.advance(2);
+    const mfaToken = person.provenToken({ scope: "read:authenticators remove:authenticators" });
+    await sdk.mfa.deleteAuthenticator({ authenticatorId: id, mfaToken });
+    expect(await sdk.mfa.listAuthenticators({ mfaToken })).toEqual([]);
+  });
+});
+
+test.each(["post", "basic"])(
+  "an application registered for %s lists, has a code sent, verifies it and removes the phone by the tokens it got",
+  async (authentication) => {
+    const audiences = [{ audience: MFA_AUDIENCE, scopes: SCOPES }];
+    const { sdk, person } = await application(authentication, { audiences });
+    await person.enrollSms();
+    const mfaToken = person.mfaToken({ audience: MFA_AUDIENCE, scope: `openid ${SCOPES.join(" ")}` });
+    const [phone] = await sdk.mfa.listAuthenticators({ mfaToken });
+    const { oobCode } = await sdk.mfa.challengeAuthenticator({
+      mfaToken,
+      challengeType: "oob",
+      authenticatorId: phone.id,
+    });
+    const bindingCode = await stage.webhook.codeFor(person.number, { count: 2 });
+    const tokens = await sdk.mfa.verify({ mfaToken, factorType: "oob", oobCode, bindingCode });
+    expect(tokens.claims.amr).toEqual(["pwd", "sms", "mfa"]);
+    await sdk.mfa.deleteAuthenticator({ authenticatorId: phone.id, mfaToken: tokens.accessToken });
+    expect(await sdk.mfa.listAuthenticators({ mfaToken: tokens.accessToken })).toEqual([]);
+  },
+);
+
 describe("what goes wrong is told in the words that applications compare", () => {
   test("a wrong code", async () => {
     const { sdk, person } = await application("post");
@@ -107,6 +173,46 @@ describe("what goes wrong is told in the words that applications compare", () =>
     await expect(failure).rejects.toMatchObject({
       cause: { error: "access_denied", error_description: "User is already enrolled." },
     });
+  });
+
+  test("a wrong code of a challenge", async () => {
+    const { sdk, person } = await application("post");
+    await person.enrollSms();
+    const mfaToken = person.mfaToken();
+    const { oobCode } = await sdk.mfa.challengeAuthenticator({ mfaToken, challengeType: "oob" });
+    const failure = sdk.mfa.verify({ mfaToken, factorType: "oob", oobCode, bindingCode: "abcdef" });
+    await expect(failure).rejects.toMatchObject({
+      cause: { error: "invalid_grant", error_description: "Invalid binding_code." },
+    });
+  });
+
+  test("nobody to challenge, another type than there is, and an id that is unknown", async () => {
+    const { sdk, person } = await application("post");
+    const ask = (options) =>
+      expect(sdk.mfa.challengeAuthenticator({ mfaToken: person.mfaToken(), challengeType: "oob", ...options }));
+    await ask().rejects.toMatchObject({ cause: { error: "association_required" } });
+    await person.enrollOtp();
+    await ask().rejects.toMatchObject({ cause: { error: "unsupported_challenge_type" } });
+    const authenticatorId = "sms|dev_0000000000000000";
+    await ask({ authenticatorId }).rejects.toMatchObject({ cause: { error: "invalid_authenticator" } });
+  });
+
+  test("an access token where only an mfa_token will do, and the reverse", async () => {
+    const { sdk, person } = await application("post");
+    const { id } = await person.enrollOtp();
+    const challenge = sdk.mfa.challengeAuthenticator({ mfaToken: person.accessToken(), challengeType: "otp" });
+    await expect(challenge).rejects.toMatchObject({
+      cause: { error: "invalid_grant", error_description: "Malformed mfa_token" },
+    });
+    const removal = sdk.mfa.deleteAuthenticator({ authenticatorId: id, mfaToken: person.mfaToken() });
+    await expect(removal).rejects.toMatchObject({ cause: { error: "invalid_grant" } });
+  });
+
+  test("an authenticator to remove that is not there", async () => {
+    const { sdk, person } = await application("post");
+    const mfaToken = person.provenToken({ scope: "remove:authenticators" });
+    const failure = sdk.mfa.deleteAuthenticator({ authenticatorId: "totp|dev_0000000000000000", mfaToken });
+    await expect(failure).rejects.toMatchObject({ cause: { error: "not_found" } });
   });
 
   test("an mfa_token that is none", async () => {

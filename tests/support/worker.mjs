@@ -293,7 +293,10 @@ export class World {
     return Promise.all(running);
   }
 
-  /** Starts a request, does `meanwhile` while it is held at its first D1 round trip that matches `at`, returns its answer. */
+  /**
+   * Starts a request and does `meanwhile` while it is held at its first D1 round trip that matches `at`. Returns its
+   * answer.
+   */
   async during(at, start, meanwhile) {
     await this.fail({ on: "DB", mode: "hang", matching: at });
     let answered = 0;

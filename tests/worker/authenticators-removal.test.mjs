@@ -10,6 +10,8 @@ import { MFA_AUDIENCE } from "../support/worker.mjs";
 const REMOVE = "remove:authenticators";
 const SCOPES = ["enroll", "read:authenticators", REMOVE];
 
+const UNKNOWN = "totp|dev_0000000000000000";
+
 const stage = useStage({ isolates: 2, issuers: [{ name: "idp" }, { name: "other" }] });
 
 const later = () => stage.world.advance(2);
@@ -39,7 +41,7 @@ describe("an authenticator", () => {
     await notFound(await person.remove(written(person.app.id)));
   });
 
-  test("is removed by a request that says it brings JSON and brings nothing, and by one that brings something", async () => {
+  test("is removed by a request that announces JSON and brings nothing, and by one with a body", async () => {
     const person = await withApp();
     const other = await person.enrollOtp({ token: person.provenToken() });
     await done(await person.remove(other.id, { headers: { "content-type": "application/json" } }));
@@ -138,7 +140,7 @@ describe("the last one", () => {
 });
 
 describe("nothing is found", () => {
-  test.each(["nonsense", "totp|dev_0000000000000000", "totp%7Cdev_0000000000000000", "%00", "%", "totp|", "push|dev_x"])(
+  test.each(["nonsense", UNKNOWN, UNKNOWN.replace("|", "%7C"), "%00", "%", "totp|", "push|dev_x"])(
     "under %s",
     async (id) => {
       const person = await withApp();
@@ -209,7 +211,7 @@ describe("the bearer", () => {
 
   test("of a client that was removed is refused at once, in every isolate", async () => {
     const person = await withApp({ client: await stage.addClient() });
-    for (const isolate of [0, 1]) await notFound(await person.remove("totp|dev_0000000000000000", { isolate }));
+    for (const isolate of [0, 1]) await notFound(await person.remove(UNKNOWN, { isolate }));
     await removeClient(stage.world, person.client.id);
     for (const isolate of [0, 1]) {
       await refused(await person.remove(person.app.id, { isolate }), 401, "access_denied", "Unauthorized");
@@ -231,7 +233,7 @@ describe("proof of a second factor", () => {
   test("is not needed to hear that there is nothing of that id", async () => {
     const person = await withApp();
     const token = person.accessToken({ scope: REMOVE });
-    await notFound(await person.remove("totp|dev_0000000000000000", { token }));
+    await notFound(await person.remove(UNKNOWN, { token }));
   });
 
   test.each(["pwd", "otp", "MFA"])("is no amr that says %j only", async (method) => {
@@ -333,8 +335,7 @@ describe("at once", () => {
     const response = await stage.world.during(
       REMOVAL,
       () => person.remove(id, { token }),
-      async () =>
-        accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) })),
+      async () => accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) })),
     );
     await proofRequired(response);
     expect(await ids(person)).toContain(id);
@@ -360,7 +361,8 @@ test("a page of a registered origin may list and remove: preflight and answer sa
   const preflight = await stage.world.fetch(path, { method: "OPTIONS", headers });
   expect(preflight.headers.get("access-control-allow-methods")).toMatch(/\bDELETE\b/);
   expect(preflight.headers.get("access-control-allow-origin")).toBe(origin);
-  for (const response of [await person.list({ headers: { origin } }), await person.remove(person.app.id, { headers: { origin } })]) {
+  const from = { headers: { origin } };
+  for (const response of [await person.list(from), await person.remove(person.app.id, from)]) {
     expect(response.headers.get("access-control-allow-origin")).toBe(origin);
   }
 });

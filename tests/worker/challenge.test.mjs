@@ -16,6 +16,7 @@ const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 const stage = useStage({ isolates: 2, issuers: [{ name: "idp" }, { name: "other" }] });
 
+const SECRETS = ["post", "basic"];
 const OTP = { challenge_type: "otp" };
 const OOB = { challenge_type: "oob", oob_code: expect.any(String), binding_method: "prompt" };
 const malformed = (response) => refused(response, 403, "invalid_grant", "Malformed mfa_token");
@@ -167,7 +168,7 @@ describe("authenticator_id", () => {
     expect(decode(access_token).claims.amr.sort()).toEqual(["pwd", "mfa", amr].sort());
   });
 
-  test("of nobody, of somebody else, of a pending one, of the recovery code and of one removed is unknown", async () => {
+  test("of nobody, somebody else, a pending one, a recovery code and a removed one is unknown", async () => {
     const person = stage.person();
     const { id } = await person.enrollOtp();
     const other = await stage.person().enrollOtp();
@@ -328,7 +329,7 @@ describe("the client", () => {
     await unauthorized(await ask({ client_secret: random(32) }));
   });
 
-  test.each(["post", "basic"])("registered for %s brings its secret in the body or by Basic", async (authentication) => {
+  test.each(SECRETS)("registered for %s brings its secret, in the body or by Basic", async (authentication) => {
     const { client, ask } = await user(authentication);
     await answer(await ask({ client_secret: client.secret }), OTP);
     await answer(await ask({ client_secret: client.secret }, { form: true }), OTP);
@@ -336,7 +337,7 @@ describe("the client", () => {
     await answer(await ask({ client_id: undefined }, { headers: basic(client.id, client.secret) }), OTP);
   });
 
-  test.each(["post", "basic"])("registered for %s is refused with a wrong one, none, or two", async (authentication) => {
+  test.each(SECRETS)("registered for %s is refused with a wrong one, none, or two", async (authentication) => {
     const { client, ask } = await user(authentication);
     for (const client_secret of [undefined, "", random(32), sha256(client.secret)]) {
       const response = await ask({ client_secret });
