@@ -21,6 +21,7 @@ pub mod delivery;
 pub mod development;
 pub mod endpoints;
 pub mod http;
+pub mod json;
 pub mod mfa;
 pub mod platform;
 pub mod storage;

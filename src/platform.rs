@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::Future;
 
+use crate::json::Json;
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
 
@@ -27,7 +28,7 @@ pub trait Platform: Clone + 'static {
     fn random<const N: usize>(&self) -> Result<[u8; N], RandomError>;
 
     /// Writes one structured line. Callers never put a secret, token, code, number or address in it.
-    fn log(&self, event: serde_json::Value);
+    fn log(&self, event: Json);
 
     /// Runs the statements as one transaction in one round trip and returns the rows of each.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError>;

@@ -1,15 +1,14 @@
 //! The queue's consumer: claim, send, record.
 
-use futures_util::future::join_all;
-use serde_json::json;
-
 use super::Payload;
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
+use crate::json::{self, object};
 use crate::platform::{Platform, StorageError};
 use crate::storage::deliveries::{self, Claimed, Outcome};
 use crate::storage::places;
 use crate::types::{Secret, UnixSeconds};
+use futures_util::future::join_all;
 
 /// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
 const BACKOFF_SECONDS: [i64; 4] = [2, 5, 15, 30];
@@ -52,9 +51,9 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
         // The key may be known again later, and then the sealed payload still opens.
         Err(reason) => outcome(now, delivery, Err(SendError::Retry { reason, after: None })),
     };
-    app.platform.log(json!({
+    app.platform.log(object! {
         "event": "delivery",
-        "delivery": delivery.id,
+        "delivery": &delivery.id,
         "channel": delivery.channel.as_str(),
         "attempt": delivery.attempts,
         "outcome": match &outcome {
@@ -66,7 +65,7 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
             Outcome::Sent => None,
             Outcome::Retry { reason, .. } | Outcome::Failed { reason } => Some(reason),
         },
-    }));
+    });
     (delivery.id.clone(), outcome)
 }
 
@@ -76,7 +75,11 @@ fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String
         .keyring
         .open(&places::delivery(&delivery.id), &delivery.sealed)
         .map_err(|error| format!("the payload cannot be opened: {error:?}"))?;
-    serde_json::from_slice(&plaintext).map_err(|_| "the payload is no payload".to_owned())
+    json::parse(&plaintext)
+        .ok()
+        .as_ref()
+        .and_then(Payload::read)
+        .ok_or_else(|| "the payload is no payload".to_owned())
 }
 
 async fn send<P: Platform>(app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {

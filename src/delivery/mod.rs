@@ -19,20 +19,31 @@ pub mod webhook;
 
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-
 use crate::app::App;
 use crate::config::Config;
+use crate::json::{Json, object};
 use crate::platform::Platform;
 
 /// What the consumer needs to send a code, as sealed in the delivery's row.
-#[derive(Serialize, Deserialize)]
 pub struct Payload {
     /// Phone number or e-mail address.
     pub to: String,
     /// The code.
     pub code: String,
+}
+
+impl Payload {
+    /// What is sealed.
+    #[must_use]
+    pub fn written(&self) -> Json {
+        object! { "to": &self.to, "code": &self.code }
+    }
+
+    /// Reads what [`Payload::written`] gave.
+    #[must_use]
+    pub fn read(written: &Json) -> Option<Self> {
+        Some(Self { to: written.text("to")?.to_owned(), code: written.text("code")?.to_owned() })
+    }
 }
 
 /// Whether anything could send a message.
@@ -47,7 +58,7 @@ pub fn tell_queue<P: Platform>(app: &App<P>, delivery_id: String) -> impl Future
     let app = app.clone();
     async move {
         if let Err(error) = app.platform.enqueue(&delivery_id).await {
-            app.platform.log(json!({ "event": "queue_refused", "delivery": delivery_id, "error": error.0 }));
+            app.platform.log(object! { "event": "queue_refused", "delivery": delivery_id, "error": error.0 });
         }
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! Codes and addresses stand there in clear, which is its purpose, and why no deploy build has it.
 
-use serde::Serialize;
-
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
+use crate::json::{Json, object};
 use crate::platform::{Platform, Statement, StorageError};
 
 const CREATE: &str = "\
@@ -19,17 +18,6 @@ const LATEST: &str =
 /// Keeps messages in a table of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Outbox;
-
-/// A message as the outbox page shows it.
-#[derive(Debug, Serialize)]
-pub struct OutboxMessage {
-    id: String,
-    channel: String,
-    to: String,
-    code: String,
-    text: String,
-    sent_at: i64,
-}
 
 impl Provider for Outbox {
     async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
@@ -55,8 +43,8 @@ impl Provider for Outbox {
     }
 }
 
-/// The latest messages, newest first.
-pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<OutboxMessage>, StorageError> {
+/// The latest messages as the outbox page shows them, newest first.
+pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json>, StorageError> {
     let batch = vec![
         Statement { sql: CREATE, parameters: Vec::new() },
         Statement { sql: LATEST, parameters: Vec::new() },
@@ -68,16 +56,16 @@ pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<OutboxMessage>, Sto
         .flatten()
         .map(|row| {
             let code = row.text("code")?;
-            Ok(OutboxMessage {
-                id: row.text("id")?.to_owned(),
-                channel: row.text("channel")?.to_owned(),
-                to: row.text("recipient")?.to_owned(),
-                code: code.to_owned(),
-                text: format!(
+            Ok(object! {
+                "id": row.text("id")?,
+                "channel": row.text("channel")?,
+                "to": row.text("recipient")?,
+                "code": code,
+                "text": format!(
                     "{code} is your code for {}. It is good for 5 minutes. Never share it.",
                     app.config.tenant_name
                 ),
-                sent_at: row.integer("sent_at")?,
+                "sent_at": row.integer("sent_at")?,
             })
         })
         .collect()

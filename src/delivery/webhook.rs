@@ -5,12 +5,12 @@ use std::fmt;
 
 use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
+use crate::json::object;
 use crate::platform::{FetchError, OutboundRequest, Platform};
 use crate::types::UnixSeconds;
 
@@ -69,7 +69,7 @@ fn parse_secret(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
 
 impl Provider for WebhookSettings {
     async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
-        let body = json!({
+        let body = object! {
             "type": "mfa.code",
             "channel": message.channel.as_str(),
             "to": message.to.expose(),
@@ -77,8 +77,8 @@ impl Provider for WebhookSettings {
             "tenant": message.tenant_name,
             "expires_in": message.expires_at.since(message.now),
             "expires_at": message.expires_at.0,
-        })
-        .to_string();
+        }
+        .write();
         let signatures = self
             .signatures(message.id, message.now, &body)
             .ok_or_else(|| SendError::Permanent { reason: "the message could not be signed".to_owned() })?;

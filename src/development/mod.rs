@@ -1,13 +1,12 @@
 //! The pages of local development: the demo at `/` and the outbox, which stands for a person's phone. Behind the
 //! cargo feature `development`, which no deploy build has.
 
-use serde_json::json;
-
 use crate::app::App;
 use crate::delivery::outbox;
 use crate::endpoints::Failure;
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
+use crate::json::object;
 use crate::platform::Platform;
 
 /// Nothing inline, nothing from elsewhere; the demo issuer is another port of this machine.
@@ -53,7 +52,7 @@ impl Page {
             Self::OutboxScript => page("text/javascript; charset=utf-8", include_str!("page/outbox.js")),
             Self::Outbox if request.query.split('&').any(|parameter| parameter == "format=json") => {
                 match outbox::latest(app).await {
-                    Ok(messages) => Response::json(Dialect::OAuth, &json!({ "messages": messages })),
+                    Ok(messages) => Response::json(Dialect::OAuth, &object! { "messages": messages }),
                     Err(error) => {
                         Response::error(Dialect::OAuth, &Failure::from(error).into_wire(app, request))
                     }

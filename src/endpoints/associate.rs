@@ -5,8 +5,6 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
-
 use super::Failure;
 use super::bearer::authenticate;
 use super::client::Claimed;
@@ -17,6 +15,7 @@ use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
+use crate::json::{Json, object};
 use crate::mfa::barcode;
 use crate::mfa::enrollment::{Asked, Available, Refused, Rejection, Standing, Wanted, choose};
 use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
@@ -48,33 +47,42 @@ impl From<Rejection> for WireError {
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
     match associate(app, request).await {
-        Ok(answer) => Response::json(Dialect::Mfa, &answer),
+        Ok(answer) => Response::json(Dialect::Mfa, &answer.written()),
         Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
     }
 }
 
 /// The answer. Absent members are left out: clients choose the class of the answer by what is there.
-#[derive(Debug, Default, Serialize)]
+#[derive(Default)]
 struct Answer {
     id: String,
     authenticator_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     barcode_uri: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     qr_svg: Option<String>,
-    /// SDKs read the singular, the reference documents the plural: the same string in both.
-    #[serde(skip_serializing_if = "Option::is_none")]
     oob_channel: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oob_channels: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     oob_code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     binding_method: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovery_codes: Option<[String; 1]>,
+    recovery_code: Option<String>,
+}
+
+impl Answer {
+    fn written(self) -> Json {
+        object! {
+            "id": self.id,
+            "authenticator_type": self.authenticator_type,
+            "secret": self.secret,
+            "barcode_uri": self.barcode_uri,
+            "qr_svg": self.qr_svg,
+            // SDKs read the singular, the reference documents the plural: the same string in both.
+            "oob_channel": self.oob_channel,
+            "oob_channels": self.oob_channel,
+            "oob_code": self.oob_code,
+            "binding_method": self.binding_method,
+            "recovery_codes": self.recovery_code.map(|code| vec![Json::from(code)]),
+        }
+        .without_nulls()
+    }
 }
 
 async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
@@ -231,8 +239,8 @@ async fn enroll<P: Platform>(
             if let Some(message) = new.message {
                 app.platform.defer(delivery::tell_queue(app, message.delivery_id));
             }
-            answer.recovery_codes =
-                recovery_code.filter(|_| recovery_issued).map(|code| [code.expose().to_owned()]);
+            answer.recovery_code =
+                recovery_code.filter(|_| recovery_issued).map(|code| code.expose().to_owned());
             Ok(Attempted::Answered(answer))
         }
     }
@@ -293,7 +301,6 @@ fn prepare_message<P: Platform>(
     };
     answer.oob_code = Some(seal_oob_code(keyring, &oob_code, app.platform.random()?)?);
     answer.oob_channel = kind.oob_channel();
-    answer.oob_channels = kind.oob_channel();
     answer.binding_method = Some("prompt");
     Ok(())
 }

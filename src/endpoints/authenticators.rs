@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
-
 use super::{Failure, bearer};
 use crate::app::App;
 use crate::delivery;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
+use crate::json::{Json, object};
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::enrollment::{Available, Standing};
 use crate::mfa::factor::{AuthenticatorId, Kind};
@@ -24,7 +23,7 @@ use crate::types::UserId;
 /// Answers a request for the list.
 pub async fn list<P: Platform>(app: &App<P>, request: &Request) -> Response {
     match items(app, request).await {
-        Ok(items) => Response::json(Dialect::Mfa, &items),
+        Ok(items) => Response::json(Dialect::Mfa, &items.into()),
         Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
     }
 }
@@ -37,22 +36,7 @@ pub async fn remove<P: Platform>(app: &App<P>, request: &Request, encoded: &str)
     }
 }
 
-/// One item of the list.
-#[derive(Debug, Serialize)]
-struct Item {
-    id: String,
-    authenticator_type: &'static str,
-    active: bool,
-    /// SDKs drop items without it as soon as they filter.
-    #[serde(rename = "type")]
-    factor_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oob_channel: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-}
-
-async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Item>, Failure> {
+async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Json>, Failure> {
     let bearer = bearer::authenticate(app, request).await?;
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
@@ -79,25 +63,27 @@ async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Item>
 }
 
 /// The items that an entry is shown as. A phone number is two, where both of its channels are available.
-fn shown<P: Platform>(app: &App<P>, user: &UserId, entry: &Entry) -> Result<Vec<Item>, StorageError> {
+fn shown<P: Platform>(app: &App<P>, user: &UserId, entry: &Entry) -> Result<Vec<Json>, StorageError> {
     let Content::Authenticator { id, sealed } = &entry.content else {
-        return Ok(vec![Item {
-            id: entry.id.clone(),
-            authenticator_type: "recovery-code",
-            active: entry.active,
-            factor_type: "recovery-code",
-            oob_channel: None,
-            name: None,
+        return Ok(vec![object! {
+            "id": &entry.id,
+            "authenticator_type": "recovery-code",
+            "active": entry.active,
+            "type": "recovery-code",
         }]);
     };
     let name = name(app, user, id, sealed)?;
-    let item = |id: &AuthenticatorId| Item {
-        id: id.as_str().to_owned(),
-        authenticator_type: id.kind().authenticator_type(),
-        active: entry.active,
-        factor_type: id.kind().factor_type(),
-        oob_channel: id.kind().oob_channel(),
-        name: name.clone(),
+    let item = |id: &AuthenticatorId| {
+        object! {
+            "id": id.as_str(),
+            "authenticator_type": id.kind().authenticator_type(),
+            "active": entry.active,
+            // SDKs drop items without it as soon as they filter.
+            "type": id.kind().factor_type(),
+            "oob_channel": id.kind().oob_channel(),
+            "name": name.as_deref(),
+        }
+        .without_nulls()
     };
     let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
     let twin = id.twin().filter(|twin| available.kind(twin.kind()));

@@ -1,11 +1,10 @@
 //! The bearer of `/mfa/*` requests, and how its faults are told there.
 
-use serde_json::json;
-
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
+use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::trust::bearer::{Bearer, BearerError, MfaToken, bearer_token, verify_bearer};
@@ -62,6 +61,6 @@ pub fn refused<P: Platform>(app: &App<P>, request: &Request, error: BearerError,
         return Fault::Issuer(format!("{reason:?}")).into();
     }
     app.platform
-        .log(json!({ "event": "token_refused", "request": request.id, "reason": format!("{error:?}") }));
+        .log(object! { "event": "token_refused", "request": &request.id, "reason": format!("{error:?}") });
     wire.into()
 }

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
-
 use super::client::Claimed;
 use super::message::{CODE_SECONDS, Recipient, compose, message_kind};
 use super::{Failure, Fault, bearer};
@@ -13,6 +11,7 @@ use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
+use crate::json::{Json, object};
 use crate::mfa::challenge::{Asked, Refused, select};
 use crate::mfa::enrollment::Available;
 use crate::mfa::factor::{AuthenticatorId, Kind};
@@ -36,19 +35,30 @@ impl From<Refused> for WireError {
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
     match challenge(app, request).await {
-        Ok(answer) => Response::json(Dialect::Mfa, &answer),
+        Ok(answer) => Response::json(Dialect::Mfa, &answer.written()),
         Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
     }
 }
 
 /// The answer.
-#[derive(Debug, Serialize)]
-struct Answer {
-    challenge_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oob_code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    binding_method: Option<&'static str>,
+enum Answer {
+    /// The code is the app's.
+    Otp,
+    /// The code has been sent; it comes back with this oob_code.
+    Oob(String),
+}
+
+impl Answer {
+    fn written(self) -> Json {
+        match self {
+            Self::Otp => object! { "challenge_type": "otp" },
+            Self::Oob(oob_code) => object! {
+                "challenge_type": "oob",
+                "oob_code": oob_code,
+                "binding_method": "prompt",
+            },
+        }
+    }
 }
 
 async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
@@ -72,16 +82,10 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Answe
         };
         let chosen = choose(app, &active, &asked)?;
         if chosen.kind() == Kind::Totp {
-            return Ok(Answer { challenge_type: "otp", oob_code: None, binding_method: None });
+            return Ok(Answer::Otp);
         }
         match send(app, request.received_at, &login, &client, &active, &chosen).await? {
-            Some(oob_code) => {
-                return Ok(Answer {
-                    challenge_type: "oob",
-                    oob_code: Some(oob_code),
-                    binding_method: Some("prompt"),
-                });
-            }
+            Some(oob_code) => return Ok(Answer::Oob(oob_code)),
             None => app.isolate.clients.forget(client_id),
         }
     }

@@ -1,6 +1,6 @@
 //! A code by message, composed for the enrollment or challenge that it belongs to.
 
-use super::{Failure, Fault};
+use super::Failure;
 use crate::app::App;
 use crate::delivery::Payload;
 use crate::http::errors::{MessageKind, WireError};
@@ -64,10 +64,10 @@ pub fn compose<P: Platform>(
     let code = BindingCode::generate(app.platform.random()?);
     let delivery_id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let payload = Payload { to: recipient.address.expose().to_owned(), code: code.expose().to_owned() };
-    let payload = serde_json::to_vec(&payload).map_err(|_| Fault::Bug("a payload could not be written"))?;
+    let payload = payload.written().write();
     Ok(NewMessage {
         channel: kind,
-        sealed: keyring.seal(&places::delivery(&delivery_id), &payload, app.platform.random()?)?,
+        sealed: keyring.seal(&places::delivery(&delivery_id), payload.as_bytes(), app.platform.random()?)?,
         code_hash: keyring.hash(places::BINDING_CODE, &[owner, code.expose()]),
         budget: limit.budget(),
         budget_keys: message_budget_keys(keyring, kind, user, recipient.comparable.expose()),

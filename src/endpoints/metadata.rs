@@ -1,10 +1,9 @@
 //! `/.well-known/jwks.json` and `/.well-known/openid-configuration`: what others need to verify our tokens and to
 //! find us.
 
-use serde_json::json;
-
 use crate::app::App;
 use crate::http::response::{Dialect, Response};
+use crate::json::object;
 use crate::platform::Platform;
 
 /// The public keys of `SIGNING_KEY_…` (RFC 7517), those that sign now and those that have signed.
@@ -16,7 +15,7 @@ pub fn key_set<P: Platform>(app: &App<P>) -> Response {
 /// `authorization_endpoint` is required by SDKs that never call it: people log in elsewhere.
 pub fn discovery<P: Platform>(app: &App<P>) -> Response {
     let base = &app.config.public_url;
-    let document = json!({
+    let document = object! {
         "issuer": app.config.issuer(),
         "authorization_endpoint": format!("{base}/authorize"),
         "token_endpoint": format!("{base}/oauth/token"),
@@ -37,6 +36,6 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
         "scopes_supported": ["openid", "profile", "email"],
         "claims_supported":
             ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "azp", "name", "email", "email_verified"],
-    });
+    };
     Response::json(Dialect::OAuth, &document).cacheable()
 }

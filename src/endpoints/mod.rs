@@ -13,11 +13,10 @@ pub mod metadata;
 pub mod target;
 pub mod token;
 
-use serde_json::json;
-
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
+use crate::json::object;
 use crate::platform::{KeyError, Platform, RandomError, StorageError};
 use crate::storage::keyring::SealError;
 use crate::trust::own_tokens::MintError;
@@ -97,12 +96,12 @@ impl Failure {
         match self {
             Self::Refused(error) => error,
             Self::Fault(fault) => {
-                let event = json!({
+                let event = object! {
                     "event": "fault",
-                    "request": request.id,
-                    "path": request.path,
+                    "request": &request.id,
+                    "path": &request.path,
                     "fault": format!("{fault:?}"),
-                });
+                };
                 app.platform.log(event);
                 match fault {
                     Fault::Bug(_) => WireError::Unexpected,

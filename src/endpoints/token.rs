@@ -6,8 +6,6 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
-
 use super::bearer;
 use super::client::Claimed;
 use super::message::Recipient;
@@ -18,6 +16,7 @@ use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
+use crate::json::{Json, object};
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
@@ -33,24 +32,33 @@ use crate::types::Secret;
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
     match exchange(app, request).await {
-        Ok(answer) => Response::json(Dialect::OAuth, &answer),
+        Ok(answer) => Response::json(Dialect::OAuth, &answer.written()),
         Err(failure) => Response::error(Dialect::OAuth, &failure.into_wire(app, request)),
     }
 }
 
 /// A token response (RFC 6749, section 5.1; OpenID Connect Core, section 3.1.3.3).
-#[derive(Debug, Serialize)]
 struct Answer {
     access_token: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
-    token_type: &'static str,
     expires_in: i64,
-    #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,
     /// The next recovery code; the one that was sent is dead.
-    #[serde(skip_serializing_if = "Option::is_none")]
     recovery_code: Option<String>,
+}
+
+impl Answer {
+    fn written(self) -> Json {
+        object! {
+            "access_token": self.access_token,
+            "id_token": self.id_token,
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+            "scope": Some(self.scope).filter(|scope| !scope.is_empty()),
+            "recovery_code": self.recovery_code,
+        }
+        .without_nulls()
+    }
 }
 
 /// What stands behind the answer: one of the MFA grants.
@@ -343,7 +351,6 @@ impl<P: Platform> Exchange<'_, P> {
         Ok(Answer {
             access_token: access_token.token,
             id_token,
-            token_type: "Bearer",
             expires_in: access_token.expires_in,
             scope: self.target.scopes.to_string(),
             recovery_code: None,

@@ -1,18 +1,12 @@
 //! Request bodies as named parameters: JSON or form, decoded strictly.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
-
 use super::errors::WireError;
 use super::request::{Body, Request};
+use crate::json::{self, Json};
 use crate::types::Secret;
 
-/// The members of a body. Unknown ones are kept and ignored, as clients send more than they must.
-pub struct Parameters(BTreeMap<String, Value>);
+/// The members of a body, an object. Unknown ones are kept and ignored, as clients send more than they must.
+pub struct Parameters(Json);
 
 /// Which bodies an endpoint takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,34 +52,39 @@ impl<'a> Undecoded<'a> {
 }
 
 fn decode_json(text: &str) -> Result<Parameters, WireError> {
-    let members: UniqueMembers = serde_json::from_str(text).map_err(|_| WireError::NotAJsonObject)?;
-    match members.repeated {
-        Some(name) => Err(WireError::DuplicateParameter(name)),
-        None => Ok(Parameters(members.values)),
+    match json::parse(text.as_bytes()) {
+        Ok(object @ Json::Object(_)) => Parameters::unique(object),
+        _ => Err(WireError::NotAJsonObject),
     }
 }
 
 fn decode_form(text: &str) -> Result<Parameters, WireError> {
-    let mut values = BTreeMap::new();
+    let mut members = Vec::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         // The decoder puts U+FFFD where the escapes are no UTF-8.
         if name.contains('\u{FFFD}') || value.contains('\u{FFFD}') {
             return Err(WireError::NotUtf8);
         }
-        // RFC 6749, section 3.2: request parameters must not be included more than once.
-        if values.insert(name.to_string(), Value::String(value.into_owned())).is_some() {
-            return Err(WireError::DuplicateParameter(name.into_owned()));
-        }
+        members.push((name.into_owned().into(), Json::from(value.into_owned())));
     }
-    Ok(Parameters(values))
+    Parameters::unique(Json::Object(members))
 }
 
 impl Parameters {
+    /// In a form, request parameters must not be included more than once (RFC 6749, section 3.2); the same holds here
+    /// for JSON.
+    fn unique(object: Json) -> Result<Self, WireError> {
+        match object.repeated() {
+            Some(name) => Err(WireError::DuplicateParameter(name.to_owned())),
+            None => Ok(Self(object)),
+        }
+    }
+
     /// The string `name`. Absent and empty count the same: a form sends an empty string for "none".
     pub fn optional(&self, name: &'static str) -> Result<Option<&str>, WireError> {
-        match self.0.get(name) {
+        match self.0.member(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(Json::Text(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
             Some(_) => Err(WireError::NotAString(name)),
         }
     }
@@ -97,86 +96,44 @@ impl Parameters {
 
     /// The strings `name`: an array of which there must be one.
     pub fn required_list(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
-        match self.0.get(name) {
+        match self.0.member(name) {
             None => Err(WireError::MissingParameter(name)),
-            Some(Value::Array(items)) if items.is_empty() => Err(WireError::MissingParameter(name)),
-            Some(Value::Array(items)) => strings(name, items),
+            Some(Json::Array(items)) if items.is_empty() => Err(WireError::MissingParameter(name)),
+            Some(Json::Array(items)) => strings(name, items),
             Some(_) => Err(WireError::NotStrings(name)),
         }
     }
 
     /// The strings `name`: an array, or a lone string, as old samples send it. None where it is absent.
     pub fn list_or_string(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
-        match self.0.get(name) {
+        match self.0.member(name) {
             None => Ok(Vec::new()),
-            Some(Value::String(text)) => Ok(vec![text.as_str()]),
-            Some(Value::Array(items)) => strings(name, items),
+            Some(Json::Text(text)) => Ok(vec![text.as_str()]),
+            Some(Json::Array(items)) => strings(name, items),
             Some(_) => Err(WireError::NotStrings(name)),
         }
     }
 
     /// The boolean `name`; absent is false.
     pub fn flag(&self, name: &'static str) -> Result<bool, WireError> {
-        match self.0.get(name) {
+        match self.0.member(name) {
             None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(Json::Bool(flag)) => Ok(*flag),
             Some(_) => Err(WireError::NotABoolean(name)),
         }
     }
 
     /// A six-digit code that JSON clients may send as a number, which drops its leading zeros.
     pub fn required_code(&self, name: &'static str) -> Result<Secret, WireError> {
-        match self.0.get(name) {
-            Some(Value::Number(number)) => match number.as_u64() {
-                Some(number) => Ok(Secret::new(format!("{number:06}"))),
-                None => Err(WireError::NotAString(name)),
-            },
+        match self.0.member(name) {
+            Some(Json::Integer(number @ 0..)) => Ok(Secret::new(format!("{number:06}"))),
             _ => self.required(name).map(|text| Secret::new(text.to_owned())),
         }
     }
 }
 
-fn strings<'a>(name: &'static str, items: &'a [Value]) -> Result<Vec<&'a str>, WireError> {
-    items.iter().map(|item| item.as_str().ok_or(WireError::NotStrings(name))).collect()
-}
-
-/// A JSON object's members, and the first name that was given twice: which one wins differs between parsers, so
-/// neither may.
-#[derive(Default)]
-struct UniqueMembers {
-    values: BTreeMap<String, Value>,
-    repeated: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for UniqueMembers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = UniqueMembers;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UniqueMembers, A::Error> {
-                let mut members = UniqueMembers::default();
-                while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    match members.values.entry(name) {
-                        Entry::Vacant(place) => {
-                            place.insert(value);
-                        }
-                        Entry::Occupied(place) => {
-                            members.repeated.get_or_insert_with(|| place.key().clone());
-                        }
-                    }
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
+fn strings<'a>(name: &'static str, items: &'a [Json]) -> Result<Vec<&'a str>, WireError> {
+    items.iter().map(|item| item.as_text().ok_or(WireError::NotStrings(name))).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! An answer as the endpoints give it.
 
-use serde::Serialize;
-
 use super::errors::WireError;
+use crate::json::{Json, object};
 
 /// One HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,23 +45,20 @@ impl Response {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// 200 with `value` as JSON; the types given here always serialise.
+    /// 200 with `value` as its body.
     #[must_use]
-    pub fn json(dialect: Dialect, value: &impl Serialize) -> Self {
-        match serde_json::to_string(value) {
-            Ok(body) => Self::new(200, dialect.content_type(), body).in_dialect(dialect),
-            Err(_) => Self::error(dialect, &WireError::Unexpected),
-        }
+    pub fn json(dialect: Dialect, value: &Json) -> Self {
+        Self::new(200, dialect.content_type(), value.write()).in_dialect(dialect)
     }
 
     /// The answer that `error` stands for.
     #[must_use]
     pub fn error(dialect: Dialect, error: &WireError) -> Self {
-        let body = serde_json::json!({
+        let body = object! {
             "error": error.code(),
-            "error_description": error.description(),
-        });
-        let mut response = Self::new(error.status(), dialect.content_type(), body.to_string());
+            "error_description": &*error.description(),
+        };
+        let mut response = Self::new(error.status(), dialect.content_type(), body.write());
         response.headers.extend(error.headers());
         response.in_dialect(dialect)
     }

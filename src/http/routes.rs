@@ -14,14 +14,13 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use serde_json::json;
-
 use super::cors;
 use super::errors::WireError;
 use super::request::{Method, Request};
 use super::response::{Dialect, Response};
 use crate::app::App;
 use crate::endpoints::{associate, authenticators, challenge, metadata, token};
+use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients;
 
@@ -134,7 +133,7 @@ async fn origins<P: Platform>(app: &App<P>, request: &Request) -> Rc<HashSet<Str
     match clients::origins(app, request.received_at).await {
         Ok(origins) => origins,
         Err(error) => {
-            let event = json!({ "event": "origins_unavailable", "request": request.id, "error": format!("{error:?}") });
+            let event = object! { "event": "origins_unavailable", "request": &request.id, "error": format!("{error:?}") };
             app.platform.log(event);
             Rc::default()
         }

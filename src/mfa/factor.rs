@@ -1,6 +1,6 @@
 //! The factors that exist, the ids of authenticators, and which factors an operator has switched on.
 
-use serde_json::{Map, Value};
+use crate::json::{self, Json, Member};
 
 /// What an authenticator is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -257,11 +257,13 @@ impl Factors {
     /// What is wrong and what would be right, as a sentence whose subject is the variable.
     pub fn parse(json: Option<&str>) -> Result<Self, String> {
         let Some(json) = json else { return Ok(Self::default()) };
-        let written: Map<String, Value> = serde_json::from_str(json)
-            .map_err(|_| r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#.to_owned())?;
+        let written = json::parse(json.as_bytes()).ok();
+        let written = written.as_ref().and_then(Json::as_object).ok_or_else(|| {
+            r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#.to_owned()
+        })?;
         let mut factors = Self { otp: false, sms: None, voice: None, email: None, recovery_code: false };
-        for (name, settings) in &written {
-            match name.as_str() {
+        for (name, settings) in written {
+            match &**name {
                 "otp" => factors.otp = without_settings(name, settings)?,
                 "sms" => factors.sms = Some(message_limit(name, settings, PHONE_LIMIT)?),
                 "voice" => factors.voice = Some(message_limit(name, settings, PHONE_LIMIT)?),
@@ -304,19 +306,19 @@ impl Factors {
 }
 
 /// A factor that is switched on by an empty object.
-fn without_settings(name: &str, settings: &Value) -> Result<bool, String> {
-    match object(name, settings)?.keys().next() {
+fn without_settings(name: &str, settings: &Json) -> Result<bool, String> {
+    match object(name, settings)?.first() {
         None => Ok(true),
-        Some(setting) => {
+        Some((setting, _)) => {
             Err(format!("gives {name} the unknown setting {setting:?}; it has none, write {{}}."))
         }
     }
 }
 
-fn message_limit(name: &str, settings: &Value, default: MessageLimit) -> Result<MessageLimit, String> {
+fn message_limit(name: &str, settings: &Json, default: MessageLimit) -> Result<MessageLimit, String> {
     let mut limit = default;
     for (setting, value) in object(name, settings)? {
-        match setting.as_str() {
+        match &**setting {
             "burst" => limit.burst = whole_number(name, setting, value, MAXIMUM_BURST)?,
             "per_hour" => limit.per_hour = whole_number(name, setting, value, MAXIMUM_PER_HOUR)?,
             _ => {
@@ -329,7 +331,7 @@ fn message_limit(name: &str, settings: &Value, default: MessageLimit) -> Result<
     Ok(limit)
 }
 
-fn object<'a>(name: &str, settings: &'a Value) -> Result<&'a Map<String, Value>, String> {
+fn object<'a>(name: &str, settings: &'a Json) -> Result<&'a [Member], String> {
     settings.as_object().ok_or_else(|| {
         format!(
             "gives {name} something else than an object; write {{}}, or leave {name} out to switch it off."
@@ -337,9 +339,9 @@ fn object<'a>(name: &str, settings: &'a Value) -> Result<&'a Map<String, Value>,
     })
 }
 
-fn whole_number(name: &str, setting: &str, value: &Value, maximum: i64) -> Result<i64, String> {
+fn whole_number(name: &str, setting: &str, value: &Json, maximum: i64) -> Result<i64, String> {
     value
-        .as_i64()
+        .as_integer()
         .filter(|number| (1..=maximum).contains(number))
         .ok_or_else(|| format!("gives {name} a {setting} that is not a whole number from 1 to {maximum}."))
 }

@@ -4,11 +4,9 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
 use super::statements;
 use crate::app::App;
+use crate::json::{self, Json};
 use crate::platform::{Platform, Row, Statement, StorageError};
 use crate::types::{ClientId, Scopes, UnixSeconds};
 
@@ -151,11 +149,8 @@ impl Client {
             id: ClientId(row.text("id")?.to_owned()),
             version: row.integer("version")?,
             authentication: ClientAuthentication::from_row(row)?,
-            issuers: json_column(row, "issuers")?,
-            audiences: json_column::<Vec<AudienceEntry>>(row, "audiences")?
-                .into_iter()
-                .map(RegisteredAudience::from)
-                .collect(),
+            issuers: list(row, "issuers", |issuer| issuer.as_text().map(str::to_owned))?,
+            audiences: list(row, "audiences", RegisteredAudience::read)?,
             require_authentication: row.flag("require_authentication")?,
         })
     }
@@ -195,22 +190,29 @@ impl ClientAuthentication {
     }
 }
 
-/// An element of the column `audiences`.
-#[derive(Deserialize)]
-struct AudienceEntry {
-    audience: String,
-    #[serde(default)]
-    scopes: Vec<String>,
-}
-
-impl From<AudienceEntry> for RegisteredAudience {
-    fn from(entry: AudienceEntry) -> Self {
-        Self { audience: entry.audience, scopes: entry.scopes.iter().map(String::as_str).collect() }
+impl RegisteredAudience {
+    /// Reads an element of the column `audiences`.
+    fn read(written: &Json) -> Option<Self> {
+        let scopes = match written.member("scopes") {
+            None => Scopes::default(),
+            Some(scopes) => scopes.as_texts()?.into_iter().collect(),
+        };
+        Some(Self { audience: written.text("audience")?.to_owned(), scopes })
     }
 }
 
-fn json_column<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T, StorageError> {
-    serde_json::from_str(row.text(column)?).map_err(|_| StorageError::UnexpectedShape(column))
+/// The elements of a column that holds a JSON array.
+fn list<T>(
+    row: &Row,
+    column: &'static str,
+    read: impl Fn(&Json) -> Option<T>,
+) -> Result<Vec<T>, StorageError> {
+    let written = json::parse(row.text(column)?.as_bytes()).ok();
+    written
+        .as_ref()
+        .and_then(Json::as_array)
+        .and_then(|elements| elements.iter().map(read).collect())
+        .ok_or(StorageError::UnexpectedShape(column))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 //! hash key  ─HKDF-SHA-256───────────────►  key for hashes   ─HMAC-SHA-256(purpose, parts)────►  h1.{mac}
 //! ```
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use aes_gcm::Aes256Gcm;
@@ -17,9 +16,10 @@ use aes_gcm::aead::{Aead, Payload};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use serde::Deserialize;
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::json::{self, Json};
 
 /// Length of a master key, and of every key derived from one.
 const KEY_BYTES: usize = 32;
@@ -89,13 +89,18 @@ impl Keyring {
     /// What is wrong and what would be right, as a sentence whose subject is the variable. Never shows anything of a
     /// key, nor an id that could be a misplaced one.
     pub fn parse(json: &str) -> Result<Self, String> {
-        let written: WrittenKeyring = serde_json::from_str(json).map_err(|error| {
-            // serde_json's own words may quote the value.
-            format!("does not have the form {FORM} (line {}, column {}).", error.line(), error.column())
+        let written = json::parse(json.as_bytes()).map(Zeroizing::new).map_err(|malformed| {
+            format!("does not have the form {FORM} (line {}, column {}).", malformed.line, malformed.column)
         })?;
+        let ring = |name| WrittenRing::read(written.member(name)?);
+        let (Some(seal), Some(hash), true) =
+            (ring("seal"), ring("hash"), has_only(&written, &["seal", "hash"]))
+        else {
+            return Err(format!("does not have the form {FORM}."));
+        };
         Ok(Self {
-            seal: Ring::read("seal", written.seal, |key| Some(Hkdf::new(None, key)))?,
-            hash: Ring::read("hash", written.hash, |key| {
+            seal: Ring::read("seal", &seal, |key| Some(Hkdf::new(None, key)))?,
+            hash: Ring::read("hash", &hash, |key| {
                 let hash_key = derived(&Hkdf::new(None, key), &[HASH])?;
                 Some(keyed_hmac(&hash_key))
             })?,
@@ -227,19 +232,27 @@ impl From<FindError> for HashError {
 /// `ENCRYPTION_KEYS` as it is shown to an operator who got it wrong.
 const FORM: &str = r#"{"seal":{"use":"s1","keys":{"s1":"<key>"}},"hash":{"use":"h1","keys":{"h1":"<key>"}}}"#;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenKeyring {
-    seal: WrittenRing,
-    hash: WrittenRing,
+/// One half of the variable.
+struct WrittenRing<'a> {
+    present: &'a str,
+    keys: Vec<(&'a str, &'a str)>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenRing {
-    #[serde(rename = "use")]
-    present: String,
-    keys: BTreeMap<String, String>,
+impl<'a> WrittenRing<'a> {
+    fn read(written: &'a Json) -> Option<Self> {
+        let present = written.text("use")?;
+        let keys = written.member("keys")?;
+        if !has_only(written, &["use", "keys"]) || keys.repeated().is_some() {
+            return None;
+        }
+        let pairs = keys.as_object()?.iter().map(|(id, key)| Some((&**id, key.as_text()?)));
+        Some(Self { present, keys: pairs.collect::<Option<_>>()? })
+    }
+}
+
+/// Whether the object has no other members than these, and none twice.
+fn has_only(object: &Json, names: &[&str]) -> bool {
+    object.unknown(names).is_none() && object.repeated().is_none()
 }
 
 /// The known keys of one sort.
@@ -263,17 +276,21 @@ enum FindError {
 
 impl<K> Ring<K> {
     /// Checks the keys written under `name` and makes each ready with `prepare`.
-    fn read(name: &str, written: WrittenRing, prepare: impl Fn(&[u8]) -> Option<K>) -> Result<Self, String> {
+    fn read(
+        name: &str,
+        written: &WrittenRing<'_>,
+        prepare: impl Fn(&[u8]) -> Option<K>,
+    ) -> Result<Self, String> {
         let mut present = None;
         let mut others = Vec::new();
-        let mut known: Vec<(String, Zeroizing<Vec<u8>>)> = Vec::new();
-        for (id, key) in written.keys {
-            if !is_key_id(&id) {
+        let mut known: Vec<(&str, Zeroizing<Vec<u8>>)> = Vec::new();
+        for (id, key) in &written.keys {
+            if !is_key_id(id) {
                 return Err(format!(
                     "has a key id in {name}.keys that is not 1 to {MAXIMUM_ID} lower-case letters and digits."
                 ));
             }
-            let key = Zeroizing::new(Base64UrlUnpadded::decode_vec(&key).unwrap_or_default());
+            let key = Zeroizing::new(Base64UrlUnpadded::decode_vec(key).unwrap_or_default());
             if key.len() != KEY_BYTES {
                 return Err(format!(
                     "has a key {name}.keys.{id} that is not {KEY_BYTES} bytes in base64url without padding, \
@@ -286,8 +303,8 @@ impl<K> Ring<K> {
                 ));
             }
             let prepared = prepare(&key).ok_or_else(|| format!("has an unusable key {name}.keys.{id}."))?;
-            known.push((id.clone(), key));
-            let named = Named { id, key: prepared };
+            known.push((id, key));
+            let named = Named { id: (*id).to_owned(), key: prepared };
             if named.id == written.present {
                 present = Some(named);
             } else {
@@ -387,7 +404,7 @@ fn framed(text: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, HashSet};
 
     use super::*;
 
@@ -760,7 +777,7 @@ mod tests {
     fn a_keyring_that_is_not_right_is_explained_without_showing_a_key() {
         let one =
             |present: &str, id: &str, key: &str| written((present, &[(id, key)]), ("h1", &[("h1", H1)]));
-        let form = format!("does not have the form {FORM} (line 1, column ");
+        let form = format!("does not have the form {FORM}");
         let id_rule = "has a key id in seal.keys that is not 1 to 16 lower-case letters and digits.";
         let length_rule = "has a key seal.keys.s1 that is not 32 bytes in base64url without padding, which are 43 characters.";
         for (json, problem) in [

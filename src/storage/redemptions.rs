@@ -11,6 +11,7 @@
 
 use super::statements;
 use crate::app::App;
+use crate::json::{Json, object};
 use crate::mfa::budget::{Budget, GUESSES, RECOVERY_GUESSES, Refusal};
 use crate::mfa::factor::Kind;
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
@@ -393,7 +394,7 @@ async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Cha
         parameters: of_attempt(vec![key, charge.budget().interval.into()]),
     });
     if let Err(error) = app.platform.batch(batch).await {
-        app.platform.log(serde_json::json!({ "event": "refund_failed", "error": format!("{error:?}") }));
+        app.platform.log(object! { "event": "refund_failed", "error": format!("{error:?}") });
     }
 }
 
@@ -537,11 +538,11 @@ impl Attempt<'_> {
             ],
             Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes } => {
                 let enrollment = Value::from(*enrollment);
-                let indexes = Value::from(serde_json::json!(address_indexes).to_string());
+                let indexes = Value::from(Json::from(address_indexes.as_slice()).write());
                 // A phone number is one authenticator, whichever of its two channels it was enrolled by.
                 let kinds = match kind {
                     Kind::Sms | Kind::Voice => r#"["sms","voice"]"#.to_owned(),
-                    Kind::Totp | Kind::Email => serde_json::json!([kind.as_str()]).to_string(),
+                    Kind::Totp | Kind::Email => Json::from([kind.as_str()]).write(),
                 };
                 let mut confirmation = vec![
                     Statement {

@@ -1,10 +1,9 @@
 //! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, and delete what
 //! has expired, at most 1000 rows a table and run.
 
-use serde_json::json;
-
 use super::statements;
 use crate::app::App;
+use crate::json::object;
 use crate::platform::{Platform, Statement, StorageError};
 use crate::types::UnixSeconds;
 
@@ -18,7 +17,7 @@ pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Stor
     for id in overdue(app, now).await? {
         if let Err(error) = app.platform.enqueue(&id).await {
             // The row stays; the next run tells again.
-            app.platform.log(json!({ "event": "queue_refused", "delivery": id, "error": error.0 }));
+            app.platform.log(object! { "event": "queue_refused", "delivery": id, "error": error.0 });
         }
     }
     delete_expired(app, now).await
@@ -36,13 +35,13 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
         ])
         .await?;
     for row in results.get(1).into_iter().flatten() {
-        app.platform.log(json!({
+        app.platform.log(object! {
             "event": "delivery_expired",
             "delivery": row.text("id")?,
             "channel": row.text("channel")?,
             "attempts": row.integer("attempts")?,
             "reason": row.text("failure")?,
-        }));
+        });
     }
     results.first().into_iter().flatten().map(|row| row.text("id").map(str::to_owned)).collect()
 }

@@ -13,6 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use sha2::{Digest, Sha256};
 
 use super::executor::{Deferred, yield_now};
+use crate::json::Json;
 use crate::platform::{
     FetchError, KeyError, OutboundRequest, OutboundResponse, Platform, QueueError, RandomError, Row,
     Statement, StorageError, Value,
@@ -332,7 +333,8 @@ impl Platform for FakePlatform {
         Ok(bytes)
     }
 
-    fn log(&self, event: serde_json::Value) {
+    fn log(&self, event: Json) {
+        let event = serde_json::from_str(&event.write()).expect("JSON");
         self.0.log.borrow_mut().push(event);
     }
 

@@ -272,7 +272,7 @@ pub async fn verify_bearer<P: Platform>(
 /// refused in either place, so that no token is ever taken for another kind (RFC 8725 section 3.11).
 fn kind(jwt: &UntrustedJwt<'_>) -> Result<Kind, BearerError> {
     let media_type = jwt.media_type();
-    match (media_type.as_deref(), jwt.claims().token_use.as_deref()) {
+    match (media_type, jwt.claims().token_use.as_deref()) {
         (Some("mfa+jwt"), None | Some("mfa")) | (None | Some("jwt"), Some("mfa")) => Ok(Kind::Mfa),
         (None | Some("jwt" | "at+jwt"), None | Some("access")) => Ok(Kind::Access),
         _ => Err(BearerError::OtherKindOfToken),
@@ -366,7 +366,7 @@ async fn verify_own_access_token<P: Platform>(
     jwt: &UntrustedJwt<'_>,
 ) -> Result<AccessToken, BearerError> {
     // Own id_tokens are JWTs as well; RFC 9068 section 4 asks for this very mark.
-    if jwt.media_type().as_deref() != Some("at+jwt") || jwt.claims().token_use.is_some() {
+    if jwt.media_type() != Some("at+jwt") || jwt.claims().token_use.is_some() {
         return Err(BearerError::OtherKindOfToken);
     }
     if jwt.algorithm() != Algorithm::RS256 {

@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use serde::Deserialize;
-
 use super::algorithm::Algorithm;
 use super::http_url::HttpUrl;
+use crate::json::{self, Json};
 
 /// An identity provider that the operator trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +39,10 @@ pub struct Permissions {
 /// # Errors
 /// Sentences, the first with the variable as its subject, that say what is wrong and what would be right.
 pub fn parse_all(json: &str, public_url: Option<&str>) -> Result<Vec<Rc<TrustedIssuer>>, String> {
-    let entries: Vec<Entry> = serde_json::from_str(json).map_err(|error| {
-        format!("must be a JSON array of issuers, [{{\"name\": …, \"issuer\": …}}], but: {error}.")
+    let entries = json::parse(json.as_bytes())
+        .map_err(|error| format!("it is not JSON at line {}, column {}", error.line, error.column));
+    let entries = entries.as_ref().map_err(String::clone).and_then(entries_of).map_err(|problem| {
+        format!("must be a JSON array of issuers, [{{\"name\": …, \"issuer\": …}}], but: {problem}.")
     })?;
     if entries.is_empty() {
         return Err("must name at least one issuer: nobody could log in otherwise.".to_owned());
@@ -65,8 +66,6 @@ pub fn parse_all(json: &str, public_url: Option<&str>) -> Result<Vec<Rc<TrustedI
 }
 
 /// An entry as the operator writes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Entry {
     name: String,
     issuer: String,
@@ -76,7 +75,48 @@ struct Entry {
     may: Option<Vec<String>>,
 }
 
+fn entries_of(written: &Json) -> Result<Vec<Entry>, String> {
+    written.as_array().ok_or("it is something else")?.iter().map(Entry::read).collect()
+}
+
 impl Entry {
+    fn read(written: &Json) -> Result<Self, String> {
+        const MEMBERS: [&str; 6] = ["name", "issuer", "jwks_uri", "algorithms", "audiences", "may"];
+        if written.as_object().is_none() {
+            return Err("an issuer is something else than an object".to_owned());
+        }
+        if let Some(name) = written.unknown(&MEMBERS) {
+            return Err(format!(
+                "an issuer has the unknown member {name:?}; known are {}",
+                MEMBERS.join(", ")
+            ));
+        }
+        if let Some(name) = written.repeated() {
+            return Err(format!("an issuer has the duplicate member {name:?}"));
+        }
+        let text = |name: &str| match written.member(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::Text(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("an issuer's {name:?} is not a text")),
+        };
+        let list = |name: &str| match written.member(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(value) => match value.as_texts() {
+                Some(texts) => Ok(Some(texts.into_iter().map(str::to_owned).collect())),
+                None => Err(format!("an issuer's {name:?} is not an array of texts")),
+            },
+        };
+        let required = |name: &str| text(name)?.ok_or_else(|| format!("an issuer has no {name:?}"));
+        Ok(Self {
+            name: required("name")?,
+            issuer: required("issuer")?,
+            jwks_uri: text("jwks_uri")?,
+            algorithms: list("algorithms")?,
+            audiences: list("audiences")?,
+            may: list("may")?,
+        })
+    }
+
     fn check(self, public_url: Option<&str>) -> Result<TrustedIssuer, Vec<String>> {
         let mut problems = Vec::new();
         if !is_name(&self.name) {

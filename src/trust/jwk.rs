@@ -1,13 +1,9 @@
 //! Public keys as they stand in a JWK Set (RFC 7517), narrowed to those that are worth importing.
 
-use std::collections::BTreeMap;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
-use jwt_compact::jwk::JsonWebKey;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::algorithm::{Algorithm, Family};
+use crate::json::{self, Json, object};
 
 /// RFC 7518 section 3.3 demands it.
 const MINIMUM_RSA_BITS: usize = 2048;
@@ -28,7 +24,7 @@ pub struct PublicJwk {
     /// `alg`, if the key is for one algorithm only.
     pub algorithm: Option<Algorithm>,
     family: Family,
-    material: BTreeMap<String, String>,
+    material: Json,
 }
 
 impl PublicJwk {
@@ -36,35 +32,27 @@ impl PublicJwk {
     ///
     /// # Errors
     /// Why the entry cannot be used.
-    pub fn from_value(entry: &Value) -> Result<Self, UnusableKey> {
-        let members = entry.as_object().ok_or(UnusableKey::NotAnObject)?;
-        // jwt-compact takes an RSA key with `d` but without `p` for a public one.
-        if SECRET_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+    pub fn read(entry: &Json) -> Result<Self, UnusableKey> {
+        if entry.as_object().is_none() {
+            return Err(UnusableKey::NotAnObject);
+        }
+        if SECRET_MEMBERS.iter().any(|name| entry.member(name).is_some()) {
             return Err(UnusableKey::Private);
         }
-        let key_id = match members.get("kid") {
-            None => None,
-            Some(Value::String(id)) => Some(id.clone()),
-            Some(_) => return Err(UnusableKey::Malformed),
-        };
-        let algorithm = match members.get("alg") {
-            None => None,
-            Some(Value::String(name)) => {
-                Some(Algorithm::parse(name).ok_or(UnusableKey::UnsupportedAlgorithm)?)
-            }
-            Some(_) => return Err(UnusableKey::Malformed),
-        };
-        if members.get("use").is_some_and(|usage| usage != "sig") {
+        let key_id = optional_text(entry, "kid")?.map(str::to_owned);
+        let algorithm = optional_text(entry, "alg")?
+            .map(|name| Algorithm::parse(name).ok_or(UnusableKey::UnsupportedAlgorithm))
+            .transpose()?;
+        if entry.member("use").is_some_and(|usage| usage.as_text() != Some("sig")) {
             return Err(UnusableKey::NotForVerifying);
         }
-        if let Some(operations) = members.get("key_ops") {
+        if let Some(operations) = entry.member("key_ops") {
             let operations = operations.as_array().ok_or(UnusableKey::Malformed)?;
-            if !operations.iter().any(|operation| operation == "verify") {
+            if !operations.iter().any(|operation| operation.as_text() == Some("verify")) {
                 return Err(UnusableKey::NotForVerifying);
             }
         }
-        let material = JsonWebKey::deserialize(entry).map_err(|_| UnusableKey::Malformed)?;
-        let (family, material) = checked_material(&material)?;
+        let (family, material) = checked_material(entry)?;
         if algorithm.is_some_and(|algorithm| algorithm.family() != family) {
             return Err(UnusableKey::AlgorithmContradictsType);
         }
@@ -80,22 +68,20 @@ impl PublicJwk {
     /// JSON of the key's material alone (`kty` and the public numbers), as an import wants it.
     #[must_use]
     pub fn material(&self) -> String {
-        serde_json::to_string(&self.material).unwrap_or_default()
+        self.material.write()
     }
-}
 
-impl Serialize for PublicJwk {
     /// A JWK again, with nothing but what was checked.
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members: BTreeMap<&str, &str> =
-            self.material.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    #[must_use]
+    pub fn written(&self) -> Json {
+        let mut jwk = self.material.clone();
         if let Some(id) = &self.key_id {
-            members.insert("kid", id);
+            jwk.set("kid", id);
         }
         if let Some(algorithm) = self.algorithm {
-            members.insert("alg", algorithm.as_str());
+            jwk.set("alg", algorithm.as_str());
         }
-        members.serialize(serializer)
+        jwk
     }
 }
 
@@ -105,10 +91,10 @@ impl Serialize for PublicJwk {
 /// # Errors
 /// When the text is no JWK Set, or no entry can be used.
 pub fn parse_set(text: &[u8]) -> Result<Vec<PublicJwk>, UnusableSet> {
-    let document: Value = serde_json::from_slice(text).map_err(|_| UnusableSet::NotJson)?;
-    let entries = document.get("keys").and_then(Value::as_array).ok_or(UnusableSet::NoKeysMember)?;
+    let document = json::parse(text).map_err(|_| UnusableSet::NotJson)?;
+    let entries = document.array("keys").ok_or(UnusableSet::NoKeysMember)?;
     let keys: Vec<_> =
-        entries.iter().filter_map(|entry| PublicJwk::from_value(entry).ok()).take(MAXIMUM_KEYS).collect();
+        entries.iter().filter_map(|entry| PublicJwk::read(entry).ok()).take(MAXIMUM_KEYS).collect();
     if keys.is_empty() { Err(UnusableSet::NoUsableKey) } else { Ok(keys) }
 }
 
@@ -146,38 +132,43 @@ pub enum UnusableSet {
     NoUsableKey,
 }
 
-/// The key's family and its public members as text, once its numbers are within bounds.
-fn checked_material(key: &JsonWebKey<'_>) -> Result<(Family, BTreeMap<String, String>), UnusableKey> {
-    let (family, members) = match key {
-        JsonWebKey::Rsa { modulus, public_exponent, .. } => {
-            let modulus = without_leading_zeros(modulus);
-            let exponent = without_leading_zeros(public_exponent);
+/// The key's family and its public members, once its numbers are within bounds.
+fn checked_material(entry: &Json) -> Result<(Family, Json), UnusableKey> {
+    match (entry.text("kty").ok_or(UnusableKey::Malformed)?, entry.text("crv")) {
+        ("RSA", _) => {
+            let (modulus, exponent) = (number(entry, "n")?, number(entry, "e")?);
+            let (modulus, exponent) = (without_leading_zeros(&modulus), without_leading_zeros(&exponent));
             check_rsa_modulus(modulus)?;
             check_rsa_exponent(exponent)?;
-            (
-                Family::Rsa,
-                vec![("kty", "RSA".to_owned()), ("n", base64url(modulus)), ("e", base64url(exponent))],
-            )
+            Ok((Family::Rsa, object! { "kty": "RSA", "n": base64url(modulus), "e": base64url(exponent) }))
         }
-        JsonWebKey::EllipticCurve { curve, x, y, .. } if curve == "P-256" => {
-            if x.len() != 32 || y.len() != 32 {
-                return Err(UnusableKey::Malformed);
-            }
-            let curve = ("crv", curve.to_string());
-            (Family::P256, vec![("kty", "EC".to_owned()), curve, ("x", base64url(x)), ("y", base64url(y))])
+        ("EC", Some(curve @ "P-256")) => {
+            let (x, y) = (coordinate(entry, "x")?, coordinate(entry, "y")?);
+            Ok((Family::P256, object! { "kty": "EC", "crv": curve, "x": x, "y": y }))
         }
-        JsonWebKey::KeyPair { curve, x, .. } if curve == "Ed25519" => {
-            if x.len() != 32 {
-                return Err(UnusableKey::Malformed);
-            }
-            (
-                Family::Ed25519,
-                vec![("kty", "OKP".to_owned()), ("crv", curve.to_string()), ("x", base64url(x))],
-            )
+        ("OKP", Some(curve @ "Ed25519")) => {
+            Ok((Family::Ed25519, object! { "kty": "OKP", "crv": curve, "x": coordinate(entry, "x")? }))
         }
-        _ => return Err(UnusableKey::UnsupportedType),
-    };
-    Ok((family, members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+        _ => Err(UnusableKey::UnsupportedType),
+    }
+}
+
+fn optional_text<'a>(entry: &'a Json, name: &str) -> Result<Option<&'a str>, UnusableKey> {
+    match entry.member(name) {
+        None => Ok(None),
+        Some(value) => value.as_text().map(Some).ok_or(UnusableKey::Malformed),
+    }
+}
+
+fn number(entry: &Json, name: &str) -> Result<Vec<u8>, UnusableKey> {
+    let text = entry.text(name).ok_or(UnusableKey::Malformed)?;
+    Base64UrlUnpadded::decode_vec(text).map_err(|_| UnusableKey::Malformed)
+}
+
+/// A coordinate of a curve with 256 bits, which has all of its bytes (RFC 7518 section 6.2.1.2, RFC 8037 section 2).
+fn coordinate(entry: &Json, name: &str) -> Result<String, UnusableKey> {
+    let bytes = number(entry, name)?;
+    if bytes.len() == 32 { Ok(base64url(&bytes)) } else { Err(UnusableKey::Malformed) }
 }
 
 /// Whether a big-endian RSA modulus without leading zeros is odd and of 2048 to 8192 bits.
@@ -218,7 +209,7 @@ fn base64url(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -227,6 +218,10 @@ mod tests {
         let unused_bits = bits.next_multiple_of(8).abs_diff(bits);
         modulus[0] = 0xff_u8 >> unused_bits;
         json!({ "kty": "RSA", "n": base64url(&modulus), "e": base64url(exponent) })
+    }
+
+    fn from_value(entry: &Value) -> Result<PublicJwk, UnusableKey> {
+        PublicJwk::read(&json::parse(entry.to_string().as_bytes()).unwrap())
     }
 
     fn with(mut key: Value, name: &str, value: Value) -> Value {
@@ -244,18 +239,18 @@ mod tests {
 
     #[test]
     fn an_rsa_key_fits_every_rsa_algorithm_and_nothing_else() {
-        let key = PublicJwk::from_value(&rsa(2048, &[1, 0, 1])).unwrap();
+        let key = from_value(&rsa(2048, &[1, 0, 1])).unwrap();
         for algorithm in Algorithm::ALL {
             assert_eq!(key.fits(algorithm), algorithm.family() == Family::Rsa, "{algorithm:?}");
         }
-        assert!(PublicJwk::from_value(&p256()).unwrap().fits(Algorithm::ES256));
-        assert!(!PublicJwk::from_value(&p256()).unwrap().fits(Algorithm::EdDSA));
-        assert!(PublicJwk::from_value(&ed25519()).unwrap().fits(Algorithm::EdDSA));
+        assert!(from_value(&p256()).unwrap().fits(Algorithm::ES256));
+        assert!(!from_value(&p256()).unwrap().fits(Algorithm::EdDSA));
+        assert!(from_value(&ed25519()).unwrap().fits(Algorithm::EdDSA));
     }
 
     #[test]
     fn a_key_for_one_algorithm_is_used_for_that_one_only() {
-        let key = PublicJwk::from_value(&with(rsa(2048, &[3]), "alg", json!("PS256"))).unwrap();
+        let key = from_value(&with(rsa(2048, &[3]), "alg", json!("PS256"))).unwrap();
         assert!(key.fits(Algorithm::PS256));
         assert!(!key.fits(Algorithm::RS256));
     }
@@ -263,33 +258,33 @@ mod tests {
     #[test]
     fn a_key_meant_for_something_else_is_not_used() {
         let encryption = with(rsa(2048, &[1, 0, 1]), "use", json!("enc"));
-        assert_eq!(PublicJwk::from_value(&encryption), Err(UnusableKey::NotForVerifying));
+        assert_eq!(from_value(&encryption), Err(UnusableKey::NotForVerifying));
         let signing_only = with(rsa(2048, &[1, 0, 1]), "key_ops", json!(["sign"]));
-        assert_eq!(PublicJwk::from_value(&signing_only), Err(UnusableKey::NotForVerifying));
+        assert_eq!(from_value(&signing_only), Err(UnusableKey::NotForVerifying));
         let no_array = with(rsa(2048, &[1, 0, 1]), "key_ops", json!("verify"));
-        assert_eq!(PublicJwk::from_value(&no_array), Err(UnusableKey::Malformed));
+        assert_eq!(from_value(&no_array), Err(UnusableKey::Malformed));
         let verifying = with(with(rsa(2048, &[1, 0, 1]), "key_ops", json!(["verify"])), "use", json!("sig"));
-        assert!(PublicJwk::from_value(&verifying).is_ok());
+        assert!(from_value(&verifying).is_ok());
         let oaep = with(rsa(2048, &[1, 0, 1]), "alg", json!("RSA-OAEP"));
-        assert_eq!(PublicJwk::from_value(&oaep), Err(UnusableKey::UnsupportedAlgorithm));
+        assert_eq!(from_value(&oaep), Err(UnusableKey::UnsupportedAlgorithm));
         let contradiction = with(p256(), "alg", json!("RS256"));
-        assert_eq!(PublicJwk::from_value(&contradiction), Err(UnusableKey::AlgorithmContradictsType));
+        assert_eq!(from_value(&contradiction), Err(UnusableKey::AlgorithmContradictsType));
     }
 
     #[test]
     fn rsa_numbers_have_bounds() {
         for (bits, fits) in [(1024, false), (2047, false), (2048, true), (8192, true), (8200, false)] {
-            assert_eq!(PublicJwk::from_value(&rsa(bits, &[1, 0, 1])).is_ok(), fits, "{bits}");
+            assert_eq!(from_value(&rsa(bits, &[1, 0, 1])).is_ok(), fits, "{bits}");
         }
         for exponent in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[1, 0, 0, 0, 1]] {
-            let key = PublicJwk::from_value(&rsa(2048, exponent));
+            let key = from_value(&rsa(2048, exponent));
             assert_eq!(key, Err(UnusableKey::UnsuitableExponent), "{exponent:?}");
         }
-        assert!(PublicJwk::from_value(&rsa(2048, &[3])).is_ok());
+        assert!(from_value(&rsa(2048, &[3])).is_ok());
         let mut even = vec![0xff; 256];
         even[255] = 0xfe;
         let even = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url(&even)));
-        assert_eq!(PublicJwk::from_value(&even), Err(UnusableKey::UnsuitableModulus));
+        assert_eq!(from_value(&even), Err(UnusableKey::UnsuitableModulus));
     }
 
     #[test]
@@ -297,33 +292,33 @@ mod tests {
         let mut modulus = vec![0];
         modulus.extend([0xff; 256]);
         let key = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url(&modulus)));
-        assert_eq!(PublicJwk::from_value(&key), PublicJwk::from_value(&rsa(2048, &[1, 0, 1])));
+        assert_eq!(from_value(&key), from_value(&rsa(2048, &[1, 0, 1])));
         let mut short = vec![0; 128];
         short.extend([0xff; 128]);
         let short = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url(&short)));
-        assert_eq!(PublicJwk::from_value(&short), Err(UnusableKey::UnsuitableModulus));
+        assert_eq!(from_value(&short), Err(UnusableKey::UnsuitableModulus));
     }
 
     #[test]
     fn private_and_symmetric_keys_are_never_used() {
         for name in SECRET_MEMBERS {
             let key = with(rsa(2048, &[1, 0, 1]), name, json!("AQAB"));
-            assert_eq!(PublicJwk::from_value(&key), Err(UnusableKey::Private), "{name}");
+            assert_eq!(from_value(&key), Err(UnusableKey::Private), "{name}");
         }
         let symmetric = json!({ "kty": "oct", "k": "AAAA" });
-        assert_eq!(PublicJwk::from_value(&symmetric), Err(UnusableKey::Private));
+        assert_eq!(from_value(&symmetric), Err(UnusableKey::Private));
     }
 
     #[test]
     fn other_curves_and_broken_points_are_not_used() {
         let p384 = with(p256(), "crv", json!("P-384"));
-        assert_eq!(PublicJwk::from_value(&p384), Err(UnusableKey::UnsupportedType));
+        assert_eq!(from_value(&p384), Err(UnusableKey::UnsupportedType));
         let ed448 = with(ed25519(), "crv", json!("Ed448"));
-        assert_eq!(PublicJwk::from_value(&ed448), Err(UnusableKey::UnsupportedType));
+        assert_eq!(from_value(&ed448), Err(UnusableKey::UnsupportedType));
         let short = with(p256(), "x", json!(base64url(&[1; 31])));
-        assert_eq!(PublicJwk::from_value(&short), Err(UnusableKey::Malformed));
+        assert_eq!(from_value(&short), Err(UnusableKey::Malformed));
         let short = with(ed25519(), "x", json!(base64url(&[1; 33])));
-        assert_eq!(PublicJwk::from_value(&short), Err(UnusableKey::Malformed));
+        assert_eq!(from_value(&short), Err(UnusableKey::Malformed));
     }
 
     #[test]
@@ -363,9 +358,9 @@ mod tests {
     fn what_is_kept_reads_back_as_the_same_key_without_anything_else() {
         let full = json!({ "kty": "EC", "crv": "P-256", "x": base64url(&[1; 32]), "y": base64url(&[2; 32]),
             "kid": "a", "alg": "ES256", "use": "sig", "x5c": ["MII"], "note": "of the issuer's own" });
-        let key = PublicJwk::from_value(&full).unwrap();
-        let kept = serde_json::to_value(&key).unwrap();
-        assert_eq!(PublicJwk::from_value(&kept).unwrap(), key);
+        let key = from_value(&full).unwrap();
+        let kept: Value = serde_json::from_str(&key.written().write()).unwrap();
+        assert_eq!(from_value(&kept).unwrap(), key);
         assert!(kept.get("x5c").is_none() && kept.get("note").is_none());
         let material: Value = serde_json::from_str(&key.material()).unwrap();
         assert_eq!(material, p256());

@@ -1,16 +1,13 @@
 //! JWTs before anybody vouches for them (RFC 7519, RFC 8725): strict parsing, strict claims, time checks.
 //!
-//! jwt-compact splits the token, reads the header and compares times. What it does not do is done here: a size limit,
-//! the refusal of `crit`, of duplicate claims and of times that are no whole numbers.
+//! Refused are, beside what is malformed, long tokens, `crit`, members that are given twice, and times that are no whole
+//! numbers.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use chrono::{DateTime, TimeDelta, Utc};
-use jwt_compact::{Claims as TimeClaims, TimeOptions, UntrustedToken, ValidationError};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
+use crate::json::{self, Json};
 use crate::types::{Scopes, TransactionId, UnixSeconds};
 
 /// A longer token is refused before anything of it is read.
@@ -28,10 +25,12 @@ const LATEST_TIME: i64 = 253_402_300_799;
 /// A JWT whose form is right and whose signature has not been looked at.
 #[derive(Debug)]
 pub struct UntrustedJwt<'a> {
-    token: UntrustedToken<'a, HeaderExtensions>,
-    signing_input: &'a str,
     algorithm: Algorithm,
+    key_id: Option<String>,
+    media_type: Option<String>,
     claims: Claims,
+    signing_input: &'a str,
+    signature: Vec<u8>,
 }
 
 impl<'a> UntrustedJwt<'a> {
@@ -45,19 +44,35 @@ impl<'a> UntrustedJwt<'a> {
         if text.len() > MAXIMUM_TOKEN_BYTES {
             return Err(JwtError::TooLong);
         }
-        let token = UntrustedToken::<HeaderExtensions>::try_from(text).map_err(|error| match error {
-            jwt_compact::ParseError::MalformedHeader(_) => JwtError::MalformedHeader,
-            _ => JwtError::NotAJwt,
-        })?;
-        if token.header().other_fields.critical {
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
+        // A further dot is no character of base64url.
+        let (header, payload, signature) = (decoded(header)?, decoded(payload)?, decoded(signature)?);
+        let header = json::parse(&header).map_err(|_| JwtError::MalformedHeader)?;
+        if header.repeated().is_some() {
+            return Err(JwtError::MalformedHeader);
+        }
+        // No extension is understood here (RFC 7515 section 4.1.11).
+        if header.member("crit").is_some() {
             return Err(JwtError::CriticalExtension);
         }
-        let algorithm = Algorithm::parse(token.algorithm()).ok_or(JwtError::UnsupportedAlgorithm)?;
-        let (signing_input, _) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
-        let (_, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
-        let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| JwtError::NotAJwt)?;
-        let claims = Claims::parse(&payload)?;
-        Ok(Self { token, signing_input, algorithm, claims })
+        let algorithm = header.text("alg").ok_or(JwtError::MalformedHeader)?;
+        let optional = |name| match header.member(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(value) => value.as_text().map(Some).ok_or(JwtError::MalformedHeader),
+        };
+        // Nested and encrypted tokens say what they hold (RFC 7519 section 5.2).
+        if optional("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
+            return Err(JwtError::NotAJwt);
+        }
+        Ok(Self {
+            algorithm: Algorithm::parse(algorithm).ok_or(JwtError::UnsupportedAlgorithm)?,
+            key_id: optional("kid")?.map(str::to_owned),
+            media_type: optional("typ")?.map(str::to_ascii_lowercase),
+            claims: Claims::parse(&payload)?,
+            signing_input,
+            signature,
+        })
     }
 
     /// `alg`.
@@ -69,14 +84,13 @@ impl<'a> UntrustedJwt<'a> {
     /// `kid`.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.token.header().key_id.as_deref()
+        self.key_id.as_deref()
     }
 
     /// `typ` in lower case and without the optional `application/` (RFC 7515 section 4.1.9).
     #[must_use]
-    pub fn media_type(&self) -> Option<String> {
-        let written = self.token.header().token_type.as_deref()?.to_ascii_lowercase();
-        Some(written.strip_prefix("application/").map(str::to_owned).unwrap_or(written))
+    pub fn media_type(&self) -> Option<&str> {
+        self.media_type.as_deref().map(|written| written.strip_prefix("application/").unwrap_or(written))
     }
 
     /// The claims, which anybody may have written.
@@ -100,7 +114,7 @@ impl<'a> UntrustedJwt<'a> {
     /// The signature's bytes.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
-        self.token.signature_bytes()
+        &self.signature
     }
 
     /// The login that this token stands for: SHA-256 of the signing input. The signature stays out of it, because one
@@ -111,16 +125,8 @@ impl<'a> UntrustedJwt<'a> {
     }
 }
 
-/// What the header may hold beside what jwt-compact knows.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-struct HeaderExtensions {
-    /// Whether there is a `crit`, whatever it holds: no extension is understood here (RFC 7515 section 4.1.11).
-    #[serde(rename = "crit", default, deserialize_with = "is_present")]
-    critical: bool,
-}
-
-fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
+fn decoded(part: &str) -> Result<Vec<u8>, JwtError> {
+    Base64UrlUnpadded::decode_vec(part).map_err(|_| JwtError::NotAJwt)
 }
 
 /// The claims that Countersign knows. Claims of others are ignored; a known one of a wrong type makes the token
@@ -173,14 +179,14 @@ impl Claims {
     /// # Errors
     /// [`JwtError::MalformedClaims`], [`JwtError::DuplicateClaim`], or which claim has a wrong type.
     pub fn parse(json: &[u8]) -> Result<Self, JwtError> {
-        let UniqueMembers(members) = serde_json::from_slice(json).map_err(|error| {
-            if error.to_string().starts_with(DUPLICATE) {
-                JwtError::DuplicateClaim
-            } else {
-                JwtError::MalformedClaims
-            }
-        })?;
-        let read = Reader(&members);
+        let claims = json::parse(json).map_err(|_| JwtError::MalformedClaims)?;
+        if claims.as_object().is_none() {
+            return Err(JwtError::MalformedClaims);
+        }
+        if claims.repeated().is_some() {
+            return Err(JwtError::DuplicateClaim);
+        }
+        let read = Reader(&claims);
         Ok(Self {
             issuer: read.text("iss")?,
             subject: read.identifier("sub")?,
@@ -216,23 +222,16 @@ impl Claims {
     /// # Errors
     /// Which of them is not so.
     pub fn check_times(&self, now: UnixSeconds, leeway: i64) -> Result<(), TimeError> {
-        let instant =
-            |time: UnixSeconds| DateTime::<Utc>::from_timestamp(time.0, 0).ok_or(TimeError::Unreadable);
-        let present = instant(now)?;
-        let options = TimeOptions::new(TimeDelta::seconds(leeway), move || present);
-        let mut times = TimeClaims::empty();
-        times.expiration = Some(instant(self.expires_at.ok_or(TimeError::NoExpiry)?)?);
-        times.validate_expiration(&options).map_err(|_| TimeError::Expired)?;
-        for (start, error) in
-            [(self.not_before, TimeError::NotYetValid), (self.issued_at, TimeError::IssuedInTheFuture)]
-        {
-            times.not_before = start.map(instant).transpose()?;
-            match times.validate_maturity(&options) {
-                Ok(_) | Err(ValidationError::NoClaim(_)) => {}
-                Err(_) => return Err(error),
-            }
+        let (earliest, latest) = (now.plus(leeway.saturating_neg()), now.plus(leeway));
+        if self.expires_at.ok_or(TimeError::NoExpiry)? < earliest {
+            Err(TimeError::Expired)
+        } else if self.not_before.is_some_and(|start| start > latest) {
+            Err(TimeError::NotYetValid)
+        } else if self.issued_at.is_some_and(|start| start > latest) {
+            Err(TimeError::IssuedInTheFuture)
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 }
 
@@ -268,54 +267,20 @@ pub enum TimeError {
     NotYetValid,
     /// `iat` is in the future.
     IssuedInTheFuture,
-    /// A time that no calendar has.
-    Unreadable,
-}
-
-/// How the error of [`UniqueMembers`] begins.
-const DUPLICATE: &str = "duplicate member";
-
-/// A JSON object that has no member twice: with duplicates, two readers could see two different tokens.
-struct UniqueMembers(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for UniqueMembers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = UniqueMembers;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueMembers, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(serde::de::Error::custom(DUPLICATE));
-                    }
-                }
-                Ok(UniqueMembers(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
 }
 
 /// Reads typed claims, each by its name.
-struct Reader<'a>(&'a Map<String, Value>);
+struct Reader<'a>(&'a Json);
 
 impl<'a> Reader<'a> {
-    fn member(&self, name: &str) -> Option<&'a Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+    fn member(&self, name: &str) -> Option<&'a Json> {
+        self.0.member(name).filter(|value| **value != Json::Null)
     }
 
     fn text(&self, name: &'static str) -> Result<Option<String>, JwtError> {
         match self.member(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(Json::Text(text)) => Ok(Some(text.clone())),
             Some(_) => Err(JwtError::Claim(name)),
         }
     }
@@ -329,10 +294,10 @@ impl<'a> Reader<'a> {
     }
 
     fn texts(&self, name: &'static str) -> Result<Vec<String>, JwtError> {
-        let text = |value: &Value| value.as_str().map(str::to_owned).ok_or(JwtError::Claim(name));
+        let text = |value: &Json| value.as_text().map(str::to_owned).ok_or(JwtError::Claim(name));
         match self.member(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values.iter().map(text).collect(),
+            Some(Json::Array(values)) => values.iter().map(text).collect(),
             Some(value) => Ok(vec![text(value)?]),
         }
     }
@@ -343,13 +308,13 @@ impl<'a> Reader<'a> {
     }
 
     fn methods(&self, name: &'static str) -> Result<Vec<String>, JwtError> {
-        let method = |value: &Value| {
-            let text = value.as_str().or_else(|| value.get("method").and_then(Value::as_str));
+        let method = |value: &Json| {
+            let text = value.as_text().or_else(|| value.text("method"));
             text.map(str::to_owned).ok_or(JwtError::Claim(name))
         };
         match self.member(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(values)) => values.iter().map(method).collect(),
+            Some(Json::Array(values)) => values.iter().map(method).collect(),
             Some(value) => Ok(vec![method(value)?]),
         }
     }
@@ -357,23 +322,23 @@ impl<'a> Reader<'a> {
     fn flag(&self, name: &'static str) -> Result<bool, JwtError> {
         match self.member(name) {
             None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(Value::String(text)) if text == "true" => Ok(true),
-            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(Json::Bool(flag)) => Ok(*flag),
+            Some(Json::Text(text)) if text == "true" => Ok(true),
+            Some(Json::Text(text)) if text == "false" => Ok(false),
             Some(_) => Err(JwtError::Claim(name)),
         }
     }
 
     fn time(&self, name: &'static str) -> Result<Option<UnixSeconds>, JwtError> {
         let Some(value) = self.member(name) else { return Ok(None) };
-        let seconds = value.as_i64().filter(|seconds| (0..=LATEST_TIME).contains(seconds));
+        let seconds = value.as_integer().filter(|seconds| (0..=LATEST_TIME).contains(seconds));
         seconds.map(|seconds| Some(UnixSeconds(seconds))).ok_or(JwtError::Claim(name))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -399,7 +364,7 @@ mod tests {
         let jwt = UntrustedJwt::parse(&text).unwrap();
         assert_eq!(jwt.algorithm(), Algorithm::RS256);
         assert_eq!(jwt.key_id(), Some("k1"));
-        assert_eq!(jwt.media_type().as_deref(), Some("mfa+jwt"));
+        assert_eq!(jwt.media_type(), Some("mfa+jwt"));
         assert_eq!(jwt.claims().subject.as_deref(), Some("alice"));
         assert_eq!(jwt.signing_input(), text.strip_suffix(".c2ln").unwrap());
         assert_eq!(jwt.signature(), b"sig");

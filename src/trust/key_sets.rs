@@ -29,14 +29,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
 use super::issuer::TrustedIssuer;
 use super::jwk::{self, PublicJwk};
 use crate::app::App;
+use crate::json::{self, Json, object};
 use crate::platform::Platform;
 use crate::types::UnixSeconds;
 
@@ -456,7 +455,8 @@ async fn renew<P: Platform>(
     }
     let set = match fetch::fetch_set(app, source).await {
         Ok((keys, ttl)) => {
-            let text = json!({ "fetched_at": now.0, "ttl": ttl, "keys": keys }).to_string();
+            let written: Vec<Json> = keys.iter().map(PublicJwk::written).collect();
+            let text = object! { "fetched_at": now.0, "ttl": ttl, "keys": written }.write();
             let set = Rc::new(KeySet::new(keys, now, ttl));
             cache.hold(&identity, Rc::clone(&set));
             let (platform, key) = (app.platform.clone(), source.cache_key());
@@ -464,9 +464,9 @@ async fn renew<P: Platform>(
             Some(set)
         }
         Err(failure) => {
-            app.platform.log(json!({
+            app.platform.log(object! {
                 "event": "key_set_not_fetched", "source": source.label(), "reason": format!("{failure:?}"),
-            }));
+            });
             None
         }
     };
@@ -484,14 +484,6 @@ impl<K: Clone> KeySet<K> {
     }
 }
 
-/// A key set as the shared cache has it.
-#[derive(Serialize, Deserialize)]
-struct SharedSet {
-    fetched_at: i64,
-    ttl: i64,
-    keys: Vec<Value>,
-}
-
 /// Takes over what another isolate has put into KV, if it is newer than what this one holds.
 async fn adopt_shared<P: Platform>(
     app: &App<P>,
@@ -499,11 +491,11 @@ async fn adopt_shared<P: Platform>(
     source: &KeySource,
 ) -> Option<Rc<KeySet<P::VerifyingKey>>> {
     let text = app.platform.cached(&source.cache_key()).await?;
-    let shared: SharedSet = serde_json::from_str(&text).ok()?;
+    let shared = json::parse(text.as_bytes()).ok()?;
     // Another isolate's clock may be ahead a little, but no set lives longer for it.
-    let fetched_at = UnixSeconds(shared.fetched_at.min(now.0));
-    let keys: Vec<_> = shared.keys.iter().filter_map(|entry| PublicJwk::from_value(entry).ok()).collect();
-    let ttl = shared.ttl.clamp(MINIMUM_TTL, MAXIMUM_TTL);
+    let fetched_at = UnixSeconds(shared.integer("fetched_at")?.min(now.0));
+    let keys: Vec<_> = shared.array("keys")?.iter().filter_map(|entry| PublicJwk::read(entry).ok()).collect();
+    let ttl = shared.integer("ttl")?.clamp(MINIMUM_TTL, MAXIMUM_TTL);
     let set = Rc::new(KeySet::new(keys, fetched_at, ttl));
     let identity = source.identity();
     let is_newer = app.isolate.key_sets.held(&identity).is_none_or(|held| held.fetched_at < set.fetched_at);

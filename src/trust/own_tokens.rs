@@ -4,12 +4,11 @@
 //! name}|{subject}`, and `idp_iss` and `idp_sub`, the issuer and the subject as the identity provider has them.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::bearer::Identity;
 use crate::app::App;
 use crate::config::Config;
+use crate::json::{self, Json, object};
 use crate::platform::{KeyError, Platform, RandomError};
 use crate::storage::keyring::{Keyring, OpenError, SealError};
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};
@@ -79,9 +78,9 @@ pub async fn mint_access_token<P: Platform>(
 ) -> Result<Minted, MintError> {
     let expires_at = expiry(&app.config, now, grant);
     let mut claims = common_claims(app, now, expires_at, grant)?;
-    set(&mut claims, "aud", grant.audience);
-    set(&mut claims, "client_id", grant.client.as_str());
-    set(&mut claims, "scope", grant.scopes.to_string());
+    claims.set("aud", grant.audience);
+    claims.set("client_id", grant.client.as_str());
+    claims.set("scope", grant.scopes.to_string());
     sign(app, "at+jwt", &claims).await.map(|token| Minted { token, expires_in: expires_at.since(now) })
 }
 
@@ -97,13 +96,13 @@ pub async fn mint_id_token<P: Platform>(
 ) -> Result<Minted, MintError> {
     let expires_at = expiry(&app.config, now, grant);
     let mut claims = common_claims(app, now, expires_at, grant)?;
-    set(&mut claims, "aud", grant.client.as_str());
+    claims.set("aud", grant.client.as_str());
     if let Some(email) = grant.identity.email.as_deref().filter(|_| grant.scopes.contains("email")) {
-        set(&mut claims, "email", email);
-        set(&mut claims, "email_verified", grant.identity.email_verified);
+        claims.set("email", email);
+        claims.set("email_verified", grant.identity.email_verified);
     }
     if let Some(name) = grant.identity.name.as_deref().filter(|_| grant.scopes.contains("profile")) {
-        set(&mut claims, "name", name);
+        claims.set("name", name);
     }
     sign(app, "JWT", &claims).await.map(|token| Minted { token, expires_in: expires_at.since(now) })
 }
@@ -121,9 +120,9 @@ fn common_claims<P: Platform>(
     now: UnixSeconds,
     expires_at: UnixSeconds,
     grant: &Grant<'_>,
-) -> Result<Value, MintError> {
+) -> Result<Json, MintError> {
     let token_id = app.platform.random::<16>().map_err(|RandomError| MintError::Random)?;
-    let mut claims = json!({
+    let mut claims = object! {
         "iss": app.config.issuer(),
         "sub": grant.user.as_str(),
         "azp": grant.client.as_str(),
@@ -133,25 +132,20 @@ fn common_claims<P: Platform>(
         "amr": grant.authentication_methods,
         "auth_time": grant.authenticated_at.0,
         "idp_sub": grant.user.subject(),
-    });
+    };
     if let Some(issuer) = app.config.trusted_issuer(grant.user.issuer_name()) {
-        set(&mut claims, "idp_iss", issuer.issuer.as_str());
+        claims.set("idp_iss", issuer.issuer.as_str());
     }
     if let Some(class) = grant.authentication_context {
-        set(&mut claims, "acr", class);
+        claims.set("acr", class);
     }
     Ok(claims)
 }
 
-fn set(claims: &mut Value, name: &str, value: impl Into<Value>) {
-    if let Some(members) = claims.as_object_mut() {
-        members.insert(name.to_owned(), value.into());
-    }
-}
-
-async fn sign<P: Platform>(app: &App<P>, media_type: &str, claims: &Value) -> Result<String, MintError> {
-    let header = json!({ "alg": "RS256", "kid": app.config.signing_keys.active_key_id(), "typ": media_type });
-    let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+async fn sign<P: Platform>(app: &App<P>, media_type: &str, claims: &Json) -> Result<String, MintError> {
+    let header =
+        object! { "alg": "RS256", "kid": app.config.signing_keys.active_key_id(), "typ": media_type };
+    let part = |value: &Json| Base64UrlUnpadded::encode_string(value.write().as_bytes());
     let signing_input = format!("{}.{}", part(&header), part(claims));
     let key = signing_key(app).await.map_err(MintError::Key)?;
     let signature = app.platform.sign(&key, signing_input.as_bytes()).await.map_err(MintError::Key)?;
@@ -201,34 +195,6 @@ pub enum MfaTokenError {
     Seal,
 }
 
-/// The sealed form, one letter a member: every byte counts for who keeps it in a cookie.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SealedMfaToken {
-    #[serde(rename = "i")]
-    transaction: String,
-    #[serde(rename = "u")]
-    user: String,
-    #[serde(rename = "c")]
-    client: String,
-    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    audience: Option<String>,
-    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    scopes: Option<String>,
-    #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
-    first_factors: Vec<String>,
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
-    email_verified: bool,
-    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(rename = "t")]
-    issued_at: i64,
-    #[serde(rename = "x")]
-    expires_at: i64,
-}
-
 /// Seals an mfa_token; `nonce` is random.
 ///
 /// # Errors
@@ -238,20 +204,22 @@ pub fn seal_mfa_token(
     token: &OwnMfaToken,
     nonce: [u8; 12],
 ) -> Result<String, MfaTokenError> {
-    let written = SealedMfaToken {
-        transaction: token.transaction.0.clone(),
-        user: token.user.as_str().to_owned(),
-        client: token.client.0.clone(),
-        audience: token.audience.clone(),
-        scopes: token.scopes.as_ref().map(ToString::to_string),
-        first_factors: token.first_factors.clone(),
-        email: token.identity.email.clone(),
-        email_verified: token.identity.email_verified,
+    // One letter a member: every byte counts for who keeps it in a cookie.
+    let written = object! {
+        "i": &token.transaction.0,
+        "u": token.user.as_str(),
+        "c": token.client.as_str(),
+        "a": token.audience.as_deref(),
+        "s": token.scopes.as_ref().map(ToString::to_string),
+        "m": Some(token.first_factors.as_slice()).filter(|factors| !factors.is_empty()),
+        "e": token.identity.email.as_deref(),
+        "v": Some(true).filter(|_| token.identity.email_verified),
         // Labels end at 64 characters.
-        name: token.identity.name.as_ref().map(|name| name.chars().take(64).collect()),
-        issued_at: token.issued_at.0,
-        expires_at: token.expires_at.0,
-    };
+        "n": token.identity.name.as_ref().map(|name| name.chars().take(64).collect::<String>()),
+        "t": token.issued_at.0,
+        "x": token.expires_at.0,
+    }
+    .without_nulls();
     let sealed = seal(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, &written, nonce)
         .map_err(|SealError| MfaTokenError::Seal)?;
     if sealed.len() > MAXIMUM_MFA_TOKEN_BYTES { Err(MfaTokenError::TooLong) } else { Ok(sealed) }
@@ -265,21 +233,28 @@ pub fn open_mfa_token(keyring: &Keyring, text: &str) -> Result<OwnMfaToken, Unre
     if text.len() > MAXIMUM_MFA_TOKEN_BYTES {
         return Err(Unreadable::Malformed);
     }
-    let written: SealedMfaToken = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
-    Ok(OwnMfaToken {
-        transaction: TransactionId(written.transaction),
-        user: UserId::parse(&written.user).ok_or(Unreadable::Malformed)?,
-        client: ClientId(written.client),
-        audience: written.audience,
-        scopes: written.scopes.as_deref().map(Scopes::parse),
-        first_factors: written.first_factors,
+    let written = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
+    let members = ["i", "u", "c", "a", "s", "m", "e", "v", "n", "t", "x"];
+    read_mfa_token(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
+}
+
+fn read_mfa_token(written: &Json) -> Option<OwnMfaToken> {
+    let text = |name| written.text(name).map(str::to_owned);
+    let first_factors = written.member("m").map_or(Some(Vec::new()), Json::as_texts)?;
+    Some(OwnMfaToken {
+        transaction: TransactionId(text("i")?),
+        user: UserId::parse(written.text("u")?)?,
+        client: ClientId(text("c")?),
+        audience: text("a"),
+        scopes: written.text("s").map(Scopes::parse),
+        first_factors: first_factors.into_iter().map(str::to_owned).collect(),
         identity: Identity {
-            email: written.email,
-            email_verified: written.email_verified,
-            name: written.name,
+            email: text("e"),
+            email_verified: written.member("v") == Some(&Json::Bool(true)),
+            name: text("n"),
         },
-        issued_at: UnixSeconds(written.issued_at),
-        expires_at: UnixSeconds(written.expires_at),
+        issued_at: UnixSeconds(written.integer("t")?),
+        expires_at: UnixSeconds(written.integer("x")?),
     })
 }
 
@@ -307,33 +282,19 @@ pub enum Unreadable {
     UnknownKey,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SealedOobCode {
-    #[serde(rename = "i")]
-    enrollment: String,
-    #[serde(rename = "u")]
-    user: String,
-    #[serde(rename = "c")]
-    client: String,
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    transaction: Option<String>,
-    #[serde(rename = "x")]
-    expires_at: i64,
-}
-
 /// Seals an oob_code; `nonce` is random.
 ///
 /// # Errors
 /// [`SealError`] when the keyring cannot seal.
 pub fn seal_oob_code(keyring: &Keyring, code: &OobCode, nonce: [u8; 12]) -> Result<String, SealError> {
-    let written = SealedOobCode {
-        enrollment: code.enrollment.clone(),
-        user: code.user.as_str().to_owned(),
-        client: code.client.0.clone(),
-        transaction: code.transaction.as_ref().map(|transaction| transaction.0.clone()),
-        expires_at: code.expires_at.0,
-    };
+    let written = object! {
+        "i": &code.enrollment,
+        "u": code.user.as_str(),
+        "c": code.client.as_str(),
+        "t": code.transaction.as_ref().map(TransactionId::as_str),
+        "x": code.expires_at.0,
+    }
+    .without_nulls();
     seal(keyring, OOB_CODE_PREFIX, OOB_CODE_PURPOSE, &written, nonce)
 }
 
@@ -342,39 +303,39 @@ pub fn seal_oob_code(keyring: &Keyring, code: &OobCode, nonce: [u8; 12]) -> Resu
 /// # Errors
 /// [`Unreadable`] for everything that [`seal_oob_code`] did not make with a known key.
 pub fn open_oob_code(keyring: &Keyring, text: &str) -> Result<OobCode, Unreadable> {
-    let written: SealedOobCode = open(keyring, OOB_CODE_PREFIX, OOB_CODE_PURPOSE, text)?;
-    Ok(OobCode {
-        enrollment: written.enrollment,
-        user: UserId::parse(&written.user).ok_or(Unreadable::Malformed)?,
-        client: ClientId(written.client),
-        transaction: written.transaction.map(TransactionId),
-        expires_at: UnixSeconds(written.expires_at),
+    let written = open(keyring, OOB_CODE_PREFIX, OOB_CODE_PURPOSE, text)?;
+    let members = ["i", "u", "c", "t", "x"];
+    read_oob_code(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
+}
+
+fn read_oob_code(written: &Json) -> Option<OobCode> {
+    let text = |name| written.text(name).map(str::to_owned);
+    Some(OobCode {
+        enrollment: text("i")?,
+        user: UserId::parse(written.text("u")?)?,
+        client: ClientId(text("c")?),
+        transaction: text("t").map(TransactionId),
+        expires_at: UnixSeconds(written.integer("x")?),
     })
 }
 
-fn seal<T: Serialize>(
+fn seal(
     keyring: &Keyring,
     prefix: &str,
     purpose: &'static str,
-    content: &T,
+    content: &Json,
     nonce: [u8; 12],
 ) -> Result<String, SealError> {
-    let plaintext = serde_json::to_vec(content).map_err(|_| SealError)?;
-    Ok(format!("{prefix}{}", keyring.seal_token(purpose, &plaintext, nonce)?))
+    Ok(format!("{prefix}{}", keyring.seal_token(purpose, content.write().as_bytes(), nonce)?))
 }
 
-fn open<T: for<'a> Deserialize<'a>>(
-    keyring: &Keyring,
-    prefix: &str,
-    purpose: &'static str,
-    text: &str,
-) -> Result<T, Unreadable> {
+fn open(keyring: &Keyring, prefix: &str, purpose: &'static str, text: &str) -> Result<Json, Unreadable> {
     let sealed = text.strip_prefix(prefix).ok_or(Unreadable::Malformed)?;
     let plaintext = keyring.open_token(purpose, sealed).map_err(|error| match error {
         OpenError::UnknownKey(_) => Unreadable::UnknownKey,
         OpenError::Malformed | OpenError::Forged => Unreadable::Malformed,
     })?;
-    serde_json::from_slice(&plaintext).map_err(|_| Unreadable::Malformed)
+    json::parse(&plaintext).map_err(|_| Unreadable::Malformed)
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! `SIGNING_KEY_…` and `ACTIVE_SIGNING_KEY`: the keys of own tokens. One signs; all are published, so that tokens
 //! signed before a rotation stay good, and those signed after it are known everywhere beforehand.
 
-use std::collections::BTreeMap;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::Deserialize;
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::jwk::{check_rsa_exponent, check_rsa_modulus, without_leading_zeros};
+use crate::json::{self, Json, object};
 use crate::types::Secret;
 
 /// How the names of the variables begin.
@@ -53,12 +50,11 @@ impl SigningKeys {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let public_jwks = json!({ "keys": read.iter().map(|(_, key)| &key.public).collect::<Vec<_>>() });
+        let public: Vec<Json> = read.iter().map(|(_, key)| key.public.clone()).collect();
+        let public_jwks = object! { "keys": public }.write();
         let (variable, key) = select(read, active).map_err(|problem| vec![problem])?;
         match key.private {
-            Some(private) => {
-                Ok(Self { active_key_id: key.key_id, active: private, public_jwks: public_jwks.to_string() })
-            }
+            Some(private) => Ok(Self { active_key_id: key.key_id, active: private, public_jwks }),
             None => Err(vec![(variable.to_owned(), "is to sign, so it must be a private key.".to_owned())]),
         }
     }
@@ -85,93 +81,79 @@ impl SigningKeys {
 /// One variable's key.
 struct SigningKey {
     key_id: String,
-    public: BTreeMap<&'static str, String>,
+    public: Json,
     private: Option<Secret>,
 }
 
 impl SigningKey {
     fn parse(json: &str) -> Result<Self, &'static str> {
-        let written: WrittenKey = serde_json::from_str(json)
-            .map_err(|_| "must be a JWK: a JSON object whose members are texts, none of them twice.")?;
-        if written.kty.as_deref() != Some("RSA") {
+        let written = json::parse(json.as_bytes()).map(Zeroizing::new).map_err(|_| NOT_A_JWK)?;
+        if written.as_object().is_none() || written.repeated().is_some() {
+            return Err(NOT_A_JWK);
+        }
+        let member = |name| member(&written, name);
+        if member("kty")? != Some("RSA") {
             return Err("must be an RSA key (\"kty\": \"RSA\").");
         }
-        if written.alg.as_deref().is_some_and(|algorithm| algorithm != "RS256") {
+        if member("alg")?.is_some_and(|algorithm| algorithm != "RS256") {
             return Err("must be a key for RS256 (\"alg\").");
         }
-        if written.usage.as_deref().is_some_and(|usage| usage != "sig") {
+        if member("use")?.is_some_and(|usage| usage != "sig") {
             return Err("must be a key for signatures (\"use\": \"sig\").");
         }
-        let key_id = written
-            .kid
+        let key_id = member("kid")?
             .filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
             .ok_or("must have a \"kid\" of 1 to 64 ASCII characters.")?;
-        let modulus = number(written.n.as_deref()).ok_or("must have \"n\" in base64url.")?;
-        let exponent = number(written.e.as_deref()).ok_or("must have \"e\" in base64url.")?;
+        let modulus = number(member("n")?).ok_or("must have \"n\" in base64url.")?;
+        let exponent = number(member("e")?).ok_or("must have \"e\" in base64url.")?;
         if check_rsa_modulus(&modulus).is_err() || modulus.len() > MAXIMUM_MODULUS_BYTES {
             return Err("must have 2048 to 4096 bits.");
         }
         check_rsa_exponent(&exponent).map_err(|_| "must have an odd \"e\" of at least 3, such as AQAB.")?;
-        let public = BTreeMap::from([
-            ("kty", "RSA".to_owned()),
-            ("n", Base64UrlUnpadded::encode_string(&modulus)),
-            ("e", Base64UrlUnpadded::encode_string(&exponent)),
-        ]);
-        let private = [written.d, written.p, written.q, written.dp, written.dq, written.qi];
-        let private = private_jwk(&public, &private)?;
-        let labels = [("kid", key_id.clone()), ("alg", "RS256".to_owned()), ("use", "sig".to_owned())];
-        Ok(Self { key_id, public: public.into_iter().chain(labels).collect(), private })
+        let mut public = object! {
+            "kty": "RSA",
+            "n": Base64UrlUnpadded::encode_string(&modulus),
+            "e": Base64UrlUnpadded::encode_string(&exponent),
+        };
+        let private = private_jwk(&public, &written)?;
+        public.set("kid", key_id);
+        public.set("alg", "RS256");
+        public.set("use", "sig");
+        Ok(Self { key_id: key_id.to_owned(), public, private })
     }
 }
 
-/// The members of a JWK that matter here. `key_ops`, `ext` and whatever tools add are ignored.
-#[derive(Deserialize)]
-struct WrittenKey {
-    kty: Option<String>,
-    kid: Option<String>,
-    alg: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    d: Option<PrivateMember>,
-    p: Option<PrivateMember>,
-    q: Option<PrivateMember>,
-    dp: Option<PrivateMember>,
-    dq: Option<PrivateMember>,
-    qi: Option<PrivateMember>,
-}
+const INCOMPLETE: &str =
+    "must have all of \"d\", \"p\", \"q\", \"dp\", \"dq\" and \"qi\" in base64url, or none of them.";
+const NOT_A_JWK: &str = "must be a JWK: a JSON object whose members are texts, none of them twice.";
 
-/// A member of a private key, wiped when dropped.
-#[derive(Deserialize)]
-#[serde(from = "String")]
-struct PrivateMember(Secret);
-
-impl From<String> for PrivateMember {
-    fn from(text: String) -> Self {
-        Self(Secret::new(text))
+/// A member that matters here. `key_ops`, `ext` and whatever tools add are ignored.
+fn member<'a>(written: &'a Json, name: &str) -> Result<Option<&'a str>, &'static str> {
+    match written.member(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value) => value.as_text().map(Some).ok_or(NOT_A_JWK),
     }
 }
 
-/// The private JWK of these members, `None` where there is none of them.
-fn private_jwk(
-    public: &BTreeMap<&'static str, String>,
-    private: &[Option<PrivateMember>; 6],
-) -> Result<Option<Secret>, &'static str> {
-    if private.iter().all(Option::is_none) {
-        return Ok(None);
-    }
-    let mut jwk: BTreeMap<&str, &str> = public.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    for (name, value) in PRIVATE_MEMBERS.into_iter().zip(private) {
-        let value = value.as_ref().map(|PrivateMember(value)| value.expose());
-        if number(value).is_none_or(|number| number.is_empty()) {
-            return Err(
-                "must have all of \"d\", \"p\", \"q\", \"dp\", \"dq\" and \"qi\" in base64url, or none of them.",
-            );
+/// The private JWK, `None` where there is no private member at all.
+fn private_jwk(public: &Json, written: &Json) -> Result<Option<Secret>, &'static str> {
+    let mut jwk = Zeroizing::new(public.clone());
+    let (mut some, mut all) = (false, true);
+    for name in PRIVATE_MEMBERS {
+        match member(written, name)? {
+            Some(value) => {
+                some = true;
+                all &= number(Some(value)).is_some_and(|number| !number.is_empty());
+                jwk.set(name, value);
+            }
+            None => all = false,
         }
-        jwk.insert(name, value.unwrap_or_default());
     }
-    Ok(serde_json::to_string(&jwk).ok().map(Secret::new))
+    match (some, all) {
+        (false, _) => Ok(None),
+        (true, true) => Ok(Some(Secret::new(jwk.write()))),
+        (true, false) => Err(INCOMPLETE),
+    }
 }
 
 /// A big-endian number without leading zeros.
@@ -207,7 +189,7 @@ fn select<'a>(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::testing::TestKey;

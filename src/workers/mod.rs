@@ -10,7 +10,6 @@ mod subtle;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use serde_json::json;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -21,6 +20,7 @@ use crate::app::{App, Isolate};
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
 use crate::http::routes;
+use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::sweep;
 
@@ -71,7 +71,7 @@ pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<()
             }
             None => {
                 let id = String::from(message.id()?);
-                app.platform.log(json!({ "event": "queue_message_refused", "message": id }));
+                app.platform.log(object! { "event": "queue_message_refused", "message": id });
                 message.ack()?;
             }
         }
@@ -86,7 +86,7 @@ pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<()
             }
         }
         Err(error) => {
-            app.platform.log(json!({ "event": "consumer_failed", "error": format!("{error:?}") }));
+            app.platform.log(object! { "event": "consumer_failed", "error": format!("{error:?}") });
             for message in &messages {
                 retry_in(message, 5)?;
             }
@@ -107,7 +107,7 @@ pub async fn scheduled(_event: JsValue, env: Env, context: Context) {
     if let Some(app) = app(platform)
         && let Err(error) = sweep::run(&app, app.platform.now()).await
     {
-        app.platform.log(json!({ "event": "sweep_failed", "error": format!("{error:?}") }));
+        app.platform.log(object! { "event": "sweep_failed", "error": format!("{error:?}") });
     }
 }
 
@@ -125,11 +125,11 @@ fn app(platform: Workers) -> Option<App<Workers>> {
         }
         Err(errors) => {
             for error in errors {
-                platform.log(json!({
+                platform.log(object! {
                     "event": "configuration_error",
                     "variable": error.variable,
                     "problem": error.problem,
-                }));
+                });
             }
             None
         }

@@ -13,6 +13,7 @@ use worker::{Delay, Env, console_log};
 
 use super::{bindings, exchange, subtle};
 use crate::config::{Config, ConfigError};
+use crate::json::Json;
 use crate::platform::{
     FetchError, KeyError, OutboundRequest, OutboundResponse, Platform, QueueError, RandomError, Row,
     Statement, StorageError,
@@ -61,8 +62,8 @@ impl Platform for Workers {
         Ok(bytes)
     }
 
-    fn log(&self, event: serde_json::Value) {
-        console_log!("{event}");
+    fn log(&self, event: Json) {
+        console_log!("{}", event.write());
     }
 
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {

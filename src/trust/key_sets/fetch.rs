@@ -1,9 +1,8 @@
 //! A key set at its source: the discovery document, the set, and how long it may be used.
 
-use serde_json::Value;
-
 use super::{KeySource, MAXIMUM_TTL, MINIMUM_TTL};
 use crate::app::App;
+use crate::json;
 use crate::platform::{FetchError, OutboundRequest, Platform};
 use crate::trust::http_url::HttpUrl;
 use crate::trust::issuer::TrustedIssuer;
@@ -59,11 +58,11 @@ pub(super) async fn fetch_set<P: Platform>(
 async fn discover<P: Platform>(app: &App<P>, issuer: &TrustedIssuer) -> Result<String, FetchFailure> {
     let base = issuer.issuer.strip_suffix('/').unwrap_or(&issuer.issuer);
     let (body, _) = get(app, format!("{base}/.well-known/openid-configuration")).await?;
-    let document: Value = serde_json::from_slice(&body).map_err(|_| FetchFailure::MalformedDiscovery)?;
-    if document.get("issuer").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
+    let document = json::parse(&body).map_err(|_| FetchFailure::MalformedDiscovery)?;
+    if document.text("issuer") != Some(issuer.issuer.as_str()) {
         return Err(FetchFailure::DiscoveryOfAnotherIssuer);
     }
-    let uri = document.get("jwks_uri").and_then(Value::as_str).ok_or(FetchFailure::MalformedDiscovery)?;
+    let uri = document.text("jwks_uri").ok_or(FetchFailure::MalformedDiscovery)?;
     let url = HttpUrl::parse_secure(uri).map_err(|_| FetchFailure::UnsuitableKeySetUri)?;
     // A public issuer has no business sending this server to its own machine.
     let issuer_is_local = HttpUrl::parse(&issuer.issuer).is_ok_and(|issuer| issuer.is_loopback());

@@ -1,4 +1,6 @@
 use super::fetch::{DEFAULT_TTL, MAXIMUM_DOCUMENT_BYTES, ttl};
+use serde_json::json;
+
 use super::*;
 use crate::platform::FetchError;
 use crate::testing::issuer::TestIssuer;

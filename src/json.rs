@@ -1,0 +1,403 @@
+//! JSON as a tree: the one way in which it is read and written here.
+//!
+//! serde_json parses and escapes. Types pick their members from the tree by hand instead of deriving that: what serde
+//! generates for each type and each source of text was the larger half of the bundle, and a tree can tell what a
+//! derived reader cannot, such as a member that was given twice.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+use zeroize::Zeroize;
+
+/// Any JSON value.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number without fraction or exponent, within 64 bits.
+    Integer(i64),
+    /// Any other number. Nothing here wants one, so that its value is not kept; written, it is `null`.
+    OtherNumber,
+    /// A string.
+    Text(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// An object: its members in order, also those whose name occurs again.
+    Object(Vec<Member>),
+}
+
+/// A name and its value.
+pub type Member = (Cow<'static, str>, Json);
+
+/// A [`Json`] object with these members: `object! { "event": "fault", "attempt": 3 }`.
+macro_rules! object {
+    ($($name:literal: $value:expr),* $(,)?) => {{
+        let mut object = $crate::json::Json::Object(Vec::new());
+        $(object.set($name, $value);)*
+        object
+    }};
+}
+pub(crate) use object;
+
+/// Where a text ceases to be JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in bytes, from 1; 0 is the end of the line before.
+    pub column: usize,
+}
+
+/// Reads a text.
+///
+/// # Errors
+/// [`Malformed`], also for texts that nest deeper than 128 levels.
+pub fn parse(text: &[u8]) -> Result<Json, Malformed> {
+    serde_json::from_slice(text).map_err(|error| Malformed { line: error.line(), column: error.column() })
+}
+
+impl Json {
+    /// The text, without any space between its parts.
+    #[must_use]
+    pub fn write(&self) -> String {
+        // Nothing in a tree can fail to be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Adds a member to an object; to anything else nothing can be added.
+    pub fn set(&mut self, name: &'static str, value: impl Into<Self>) {
+        self.push(name, value.into());
+    }
+
+    fn push(&mut self, name: &'static str, value: Self) {
+        if let Self::Object(members) = self {
+            members.push((Cow::Borrowed(name), value));
+        }
+    }
+
+    /// An object without those of its members that are `null`.
+    #[must_use]
+    pub fn without_nulls(mut self) -> Self {
+        if let Self::Object(members) = &mut self {
+            members.retain(|(_, value)| *value != Self::Null);
+        }
+        self
+    }
+
+    /// The object's member `name`, the last one if there are several.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Self> {
+        self.as_object()?.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// The object's member `name`, if that is a string.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.member(name)?.as_text()
+    }
+
+    /// The object's member `name`, if that is an integer.
+    #[must_use]
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        self.member(name)?.as_integer()
+    }
+
+    /// The object's member `name`, if that is an array.
+    #[must_use]
+    pub fn array(&self, name: &str) -> Option<&[Self]> {
+        self.member(name)?.as_array()
+    }
+
+    /// The string.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer.
+    #[must_use]
+    pub const fn as_integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The array's elements.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// The array's elements, if all of them are strings.
+    #[must_use]
+    pub fn as_texts(&self) -> Option<Vec<&str>> {
+        self.as_array()?.iter().map(Self::as_text).collect()
+    }
+
+    /// The object's members.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&[Member]> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// A name that the object has more than once. Which one wins differs between readers, so that two of them would
+    /// see two different objects.
+    #[must_use]
+    pub fn repeated(&self) -> Option<&str> {
+        let mut names: Vec<&str> = self.as_object()?.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names.windows(2).find_map(|pair| match pair {
+            [one, next] if one == next => Some(*one),
+            _ => None,
+        })
+    }
+
+    /// A name that the object has beside those in `known`.
+    #[must_use]
+    pub fn unknown(&self, known: &[&str]) -> Option<&str> {
+        self.as_object()?.iter().map(|(name, _)| &**name).find(|name| !known.contains(name))
+    }
+}
+
+impl fmt::Debug for Json {
+    /// A tree may hold keys and codes.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Json(…)")
+    }
+}
+
+impl Zeroize for Json {
+    fn zeroize(&mut self) {
+        match self {
+            Self::Text(text) => text.zeroize(),
+            Self::Array(elements) => elements.iter_mut().for_each(Self::zeroize),
+            Self::Object(members) => members.iter_mut().for_each(|(_, value)| value.zeroize()),
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::OtherNumber => {}
+        }
+    }
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<&String> for Json {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<String> for Json {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Json {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<bool> for Json {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+
+impl From<Vec<Json>> for Json {
+    fn from(elements: Vec<Json>) -> Self {
+        Self::Array(elements)
+    }
+}
+
+impl From<&[String]> for Json {
+    fn from(texts: &[String]) -> Self {
+        Self::Array(texts.iter().map(Self::from).collect())
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Json {
+    fn from(texts: [&str; N]) -> Self {
+        Self::Array(texts.into_iter().map(Self::from).collect())
+    }
+}
+
+impl<T: Into<Json>> From<Option<T>> for Json {
+    fn from(optional: Option<T>) -> Self {
+        optional.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tree;
+
+        impl<'de> Visitor<'de> for Tree {
+            type Value = Json;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a JSON value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Json, E> {
+                Ok(Json::Null)
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Json, E> {
+                Ok(Json::Bool(flag))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+                Ok(Json::Integer(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+                Ok(i64::try_from(number).map_or(Json::OtherNumber, Json::Integer))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+                Ok(Json::OtherNumber)
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+                Ok(Json::from(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = access.next_element()? {
+                    elements.push(element);
+                }
+                Ok(Json::Array(elements))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Json, A::Error> {
+                let mut members = Vec::new();
+                while let Some(name) = access.next_key::<String>()? {
+                    members.push((Cow::Owned(name), access.next_value()?));
+                }
+                Ok(Json::Object(members))
+            }
+        }
+
+        deserializer.deserialize_any(Tree)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null | Self::OtherNumber => serializer.serialize_unit(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Integer(number) => serializer.serialize_i64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Array(elements) => serializer.collect_seq(elements),
+            Self::Object(members) => {
+                serializer.collect_map(members.iter().map(|(name, value)| (&**name, value)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Json {
+        parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        for text in [
+            "null",
+            "[true,false,-9223372036854775808,9223372036854775807]",
+            r#"{"z":"\"\\\n\u0001ä😀","a":[],"b":{},"z":1}"#,
+            r#"[[[{"deep":[null]}]]]"#,
+        ] {
+            assert_eq!(read(text).write(), text);
+        }
+        assert_eq!(read(" { \"a\" : [ 1 ] } \n").write(), r#"{"a":[1]}"#);
+    }
+
+    #[test]
+    fn numbers_that_are_no_integers_keep_no_value() {
+        for text in ["1.0", "1e3", "-0.5", "9223372036854775808", "1e400"] {
+            assert!(matches!(parse(text.as_bytes()), Ok(Json::OtherNumber) | Err(_)), "{text}");
+        }
+        assert_eq!(read("[1.5]").write(), "[null]");
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_place() {
+        for text in
+            ["", "{", "[1,]", "{\"a\":1,}", "01", "'a'", "nul", "\"\u{1}\"", "{} {}", "\"\\ud800\"", "NaN"]
+        {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert_eq!(parse(b"\xff"), Err(Malformed { line: 1, column: 1 }));
+        assert_eq!(parse(b"\"\xff\"").unwrap_err().line, 1);
+        assert_eq!(parse(b"{\n  \"a\": x}"), Err(Malformed { line: 2, column: 8 }));
+        assert!(parse("[".repeat(200).as_bytes()).is_err());
+        assert!(parse(format!("{}{}", "[".repeat(200), "]".repeat(200)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn members_are_picked_by_name_and_type() {
+        let tree = read(r#"{"a":"x","n":5,"l":["p","q"],"m":["p",1],"a":"y"}"#);
+        assert_eq!(tree.text("a"), Some("y"));
+        assert_eq!(tree.integer("n"), Some(5));
+        assert_eq!(tree.member("l").unwrap().as_texts(), Some(vec!["p", "q"]));
+        assert_eq!(tree.member("m").unwrap().as_texts(), None);
+        assert_eq!(tree.array("m").map(<[_]>::len), Some(2));
+        assert!(tree.text("n").is_none() && tree.integer("a").is_none() && tree.member("b").is_none());
+        assert!(read("[]").member("a").is_none());
+    }
+
+    #[test]
+    fn a_name_that_occurs_twice_is_found() {
+        assert_eq!(read(r#"{"a":1,"b":2,"a":3}"#).repeated(), Some("a"));
+        assert_eq!(read(r#"{"a":1,"\u0061":3}"#).repeated(), Some("a"));
+        assert_eq!(read(r#"{"a":{"b":1,"b":1},"A":2}"#).repeated(), None);
+        assert_eq!(read("[1,1]").repeated(), None);
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_found() {
+        assert_eq!(read(r#"{"a":1,"c":2}"#).unknown(&["a", "b"]), Some("c"));
+        assert_eq!(read(r#"{"a":1}"#).unknown(&["a", "b"]), None);
+    }
+
+    #[test]
+    fn objects_are_written_as_they_were_made() {
+        let tree =
+            object! { "text": "x", "none": None::<&str>, "some": Some(1), "list": ["p", "q"], "flag": true };
+        assert_eq!(tree.write(), r#"{"text":"x","none":null,"some":1,"list":["p","q"],"flag":true}"#);
+        assert_eq!(tree.without_nulls().write(), r#"{"text":"x","some":1,"list":["p","q"],"flag":true}"#);
+    }
+
+    #[test]
+    fn nothing_of_a_tree_is_printed_and_nothing_stays_of_a_wiped_one() {
+        let mut tree = read(r#"{"a":["secret",{"b":"secret"}]}"#);
+        assert_eq!(format!("{tree:?}"), "Json(…)");
+        tree.zeroize();
+        assert_eq!(tree.write(), r#"{"a":["",{"b":""}]}"#);
+    }
+}
