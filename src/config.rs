@@ -176,12 +176,13 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
     }
 
     fn signing_keys(&mut self, names: impl IntoIterator<Item = String>) -> Option<SigningKeys> {
-        let mut names: Vec<_> =
-            names.into_iter().filter(|name| name.starts_with(signing_keys::VARIABLE_PREFIX)).collect();
-        names.sort();
+        let names: Vec<String> = names.into_iter().collect();
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        names.retain(|name| name.starts_with(signing_keys::VARIABLE_PREFIX));
+        names.sort_unstable();
         names.dedup();
         let keys: Vec<_> =
-            names.into_iter().filter_map(|name| Some((name.clone(), self.value(&name)?))).collect();
+            names.into_iter().filter_map(|name| Some((name.to_owned(), self.value(name)?))).collect();
         let active = self.value("ACTIVE_SIGNING_KEY");
         match SigningKeys::parse(&keys, active.as_deref()) {
             Ok(keys) => Some(keys),

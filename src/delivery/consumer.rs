@@ -1,5 +1,10 @@
 //! The queue's consumer: claim, send, record.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
+use futures_util::future::maybe_done;
+
 use super::Payload;
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
@@ -8,7 +13,6 @@ use crate::platform::{Platform, StorageError};
 use crate::storage::deliveries::{self, Claimed, Outcome};
 use crate::storage::places;
 use crate::types::{Secret, UnixSeconds};
-use futures_util::future::join_all;
 
 /// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
 const BACKOFF_SECONDS: [i64; 4] = [2, 5, 15, 30];
@@ -29,9 +33,22 @@ pub async fn consume<P: Platform>(
     ids: &[String],
 ) -> Result<Vec<Verdict>, StorageError> {
     let claimed = deliveries::claim(app, now, ids).await?;
-    let outcomes = join_all(claimed.iter().map(|delivery| attempt(app, now, delivery))).await;
+    let outcomes = all(claimed.iter().map(|delivery| attempt(app, now, delivery))).await;
     deliveries::record(app, &outcomes).await?;
     Ok(ids.iter().map(|id| verdict(now, id, &outcomes)).collect())
+}
+
+/// Runs the futures at once and returns what they gave, in their order. A batch has ten at most, so that asking each of
+/// them whenever one has something to say costs nothing.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.map(|future| Box::pin(maybe_done(future))).collect();
+    poll_fn(|context| {
+        let waiting =
+            futures.iter_mut().filter_map(|future| future.as_mut().poll(context).is_pending().then_some(()));
+        if waiting.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    futures.iter_mut().filter_map(|future| future.as_mut().take_output()).collect()
 }
 
 async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> (String, Outcome) {

@@ -11,7 +11,6 @@
 //! | `GET /.well-known/openid-configuration` | [`metadata`] |
 //! | `GET /`, `/dev/…` | the pages of local development, in builds with the feature `development` only |
 
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::cors;
@@ -87,7 +86,7 @@ fn dialect(path: &str) -> Dialect {
 /// Answers a request. Never fails: what goes wrong inside is logged with the request's id and answered neutrally.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
     let response = answer(app, request).await;
-    let response = cors::allow(response, request.headers.origin.as_deref(), &*origins(app, request).await);
+    let response = cors::allow(response, request.headers.origin.as_deref(), &origins(app, request).await);
     finish(response, &request.id)
 }
 
@@ -126,7 +125,7 @@ async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
 }
 
 /// The origins that may read answers; none when nobody asks or the registry cannot be read.
-async fn origins<P: Platform>(app: &App<P>, request: &Request) -> Rc<HashSet<String>> {
+async fn origins<P: Platform>(app: &App<P>, request: &Request) -> Rc<Vec<String>> {
     if request.headers.origin.is_none() {
         return Rc::default();
     }

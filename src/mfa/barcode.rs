@@ -40,7 +40,7 @@ pub fn otpauth_uri(tenant_name: &str, label: &str, secret_base32: &str) -> Strin
 /// tenant name makes happen.
 #[must_use]
 pub fn qr_svg(uri: &str) -> Option<String> {
-    let code = QrCode::encode_text(uri, QrCodeEcc::Medium).ok()?;
+    let code = QrCode::encode_binary(uri.as_bytes(), QrCodeEcc::Medium).ok()?;
     let side = code.size().saturating_add(QUIET_ZONE).saturating_add(QUIET_ZONE);
     Some(format!(
         concat!(

@@ -6,7 +6,7 @@ use crate::types::Secret;
 const DIGITS: usize = 6;
 
 /// How many codes there are.
-const CODES: u128 = 1_000_000;
+const CODES: u64 = 1_000_000;
 
 /// A binding code: six digits, leading zeros included. Debug prints nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,9 @@ impl BindingCode {
     /// instead would need a second draw that can fail.
     #[must_use]
     pub fn generate(random: [u8; 16]) -> Self {
-        Self(Secret::new(format!("{:06}", u128::from_be_bytes(random) % CODES)))
+        // Digit by digit, as on paper: 128-bit arithmetic is long code in wasm.
+        let code = random.iter().fold(0, |rest, byte| ((rest << 8) | u64::from(*byte)) % CODES);
+        Self(Secret::new(format!("{code:06}")))
     }
 
     /// What a person typed: exactly six ASCII digits once white space around them is gone.

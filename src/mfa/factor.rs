@@ -174,10 +174,13 @@ const DEVICE_CHARACTERS: usize = 16;
 /// Each half is a 128-bit number, its characters the lowest eight digits to base 62. 62^8 does not divide 2^128, so
 /// the probability of an id differs from the uniform one by less than one part in 2^80.
 fn device(random: [u8; 32]) -> String {
+    /// 62^8.
+    const DEVICES: u64 = 218_340_105_584_896;
     let (halves, _) = random.as_chunks::<16>();
     let mut device = String::from("dev_");
     for half in halves {
-        let mut number = u128::from_be_bytes(*half);
+        // The remainder digit by digit, as on paper: 128-bit arithmetic is long code in wasm.
+        let mut number = half.iter().fold(0, |rest, byte| ((rest << 8) | u64::from(*byte)) % DEVICES);
         for _ in 0..8 {
             device.push(base_62_digit((number % 62) as u8));
             number /= 62;

@@ -102,7 +102,7 @@ impl<'a> HttpUrl<'a> {
         self.host == "localhost"
             || self.host.ends_with(".localhost")
             || self.host == "[::1]"
-            || self.host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+            || self.host.strip_prefix("127.").is_some_and(is_numeric)
     }
 }
 
@@ -123,7 +123,7 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
+        return address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
     }
     let is_label = |label: &str| {
         !label.is_empty()
@@ -133,6 +133,11 @@ fn is_host(host: &str) -> bool {
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     host.len() <= 253 && host.split('.').all(is_label)
+}
+
+/// Whether these are numbers with dots between them: the Fetch standard knows no names of that form, only addresses.
+fn is_numeric(host: &str) -> bool {
+    host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 #[cfg(test)]
@@ -203,6 +208,7 @@ mod tests {
             "http://localhost.example.com",
             "http://128.0.0.1",
             "http://127.0.0.1.nip.io",
+            "http://127.0.0.a",
         ] {
             assert!(HttpUrl::parse_secure(text).is_err(), "{text}");
         }

@@ -25,7 +25,6 @@
 mod fetch;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -188,10 +187,11 @@ impl KeySource {
 
 /// What this isolate remembers of each source.
 pub struct KeySetCache<K> {
-    sources: RefCell<HashMap<String, Remembered<K>>>,
+    sources: RefCell<Vec<Remembered<K>>>,
 }
 
 struct Remembered<K> {
+    identity: String,
     set: Option<Rc<KeySet<K>>>,
     renewal_began_at: Option<UnixSeconds>,
     renewing: bool,
@@ -203,15 +203,9 @@ impl<K> Default for KeySetCache<K> {
     }
 }
 
-impl<K> Default for Remembered<K> {
-    fn default() -> Self {
-        Self { set: None, renewal_began_at: None, renewing: false }
-    }
-}
-
 impl<K> KeySetCache<K> {
     fn held(&self, identity: &str) -> Option<Rc<KeySet<K>>> {
-        self.sources.borrow().get(identity)?.set.clone()
+        self.sources.borrow().iter().find(|source| source.identity == identity)?.set.clone()
     }
 
     fn hold(&self, identity: &str, set: Rc<KeySet<K>>) {
@@ -220,11 +214,23 @@ impl<K> KeySetCache<K> {
 
     fn with<T>(&self, identity: &str, change: impl FnOnce(&mut Remembered<K>) -> T) -> T {
         let mut sources = self.sources.borrow_mut();
-        if sources.len() >= MAXIMUM_SOURCES && !sources.contains_key(identity) {
+        let known = sources.iter().position(|source| source.identity == identity);
+        let mut remembered = match known {
+            Some(index) => sources.swap_remove(index),
+            None => Remembered {
+                identity: identity.to_owned(),
+                set: None,
+                renewal_began_at: None,
+                renewing: false,
+            },
+        };
+        if sources.len() >= MAXIMUM_SOURCES {
             // Only clients' sources can be this many. Reading them again is cheap beside the memory.
             sources.clear();
         }
-        change(sources.entry(identity.to_owned()).or_default())
+        let result = change(&mut remembered);
+        sources.push(remembered);
+        result
     }
 
     /// Begins a renewal unless one began within the cool-down. `true` means: go on, and call [`Self::end`].
@@ -240,18 +246,19 @@ impl<K> KeySetCache<K> {
     }
 
     fn end(&self, identity: &str, cool_down: bool) {
-        if let Some(remembered) = self.sources.borrow_mut().get_mut(identity) {
+        self.with(identity, |remembered| {
             remembered.renewing = false;
             if !cool_down {
                 remembered.renewal_began_at = None;
             }
-        }
+        });
     }
 
     /// Whether some request is renewing this source right now.
     fn is_renewing(&self, identity: &str, now: UnixSeconds) -> bool {
-        self.sources.borrow().get(identity).is_some_and(|remembered| {
-            remembered.renewing
+        self.sources.borrow().iter().any(|remembered| {
+            remembered.identity == identity
+                && remembered.renewing
                 && remembered.renewal_began_at.is_some_and(|began| now.since(began) < RENEWAL_SECONDS)
         })
     }
