@@ -1,6 +1,7 @@
 /** Challenges, their codes and removals that meet: one code lives, one request wins, and what is gone stays gone. */
 import { describe, expect, test } from "vitest";
 import { accepted, done, refused, refusedFor429 } from "../support/answers.mjs";
+import { changeClient, removeClient, sha256 } from "../support/clients.mjs";
 import { CHALLENGE, CHARGE, REDEMPTION, REMOVAL, atOnce } from "../support/race.mjs";
 import { useStage } from "../support/stage.mjs";
 
@@ -118,6 +119,47 @@ describe("at once", () => {
         await spent(response);
       }
     }
+  });
+});
+
+describe("a client that changes while a challenge is under way", () => {
+  test("and is removed has nothing sent", async () => {
+    const person = stage.person({ client: await stage.addClient() });
+    await person.enrollSms();
+    const response = await stage.world.during(
+      CHALLENGE,
+      () => person.challenge(),
+      () => removeClient(stage.world, person.client.id),
+    );
+    await refused(response, 401, "access_denied", "Unauthorized");
+    await stage.world.delivered();
+    expect(stage.webhook.messagesTo(person.number)).toHaveLength(1);
+  });
+
+  test("and whose secret is another now has nothing sent", async () => {
+    const person = stage.person({ client: await stage.addClient({ authentication: "post" }) });
+    await person.enrollSms();
+    const response = await stage.world.during(
+      CHALLENGE,
+      () => person.challenge(),
+      () => changeClient(stage.world, person.client.id, "secret_hash", sha256("another")),
+    );
+    await refused(response, 401, "access_denied", "Unauthorized");
+    await stage.world.delivered();
+    expect(stage.webhook.messagesTo(person.number)).toHaveLength(1);
+  });
+
+  test("and is still good has its code sent once", async () => {
+    const person = stage.person({ client: await stage.addClient() });
+    await person.enrollSms();
+    const response = await stage.world.during(
+      CHALLENGE,
+      () => person.challenge(),
+      () => changeClient(stage.world, person.client.id, "name", "Another name"),
+    );
+    await accepted(response);
+    await stage.world.delivered();
+    expect(stage.webhook.messagesTo(person.number)).toHaveLength(2);
   });
 });
 
