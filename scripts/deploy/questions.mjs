@@ -31,6 +31,6 @@ export function completed(variables) {
   if (!issuers || !URL.canParse(issuers)) return variables;
   return {
     ...variables,
-    TRUSTED_ISSUERS: JSON.stringify([{ name: "idp", issuer: issuers, may: ["mfa_token", "access_token"] }]),
+    TRUSTED_ISSUERS: JSON.stringify([{ name: "idp", issuer: issuers, may: ["mfa_token"] }]),
   };
 }

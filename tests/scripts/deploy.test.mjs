@@ -142,9 +142,7 @@ describe("the settings of a deployment", () => {
 
   test("make one trusted issuer of a lone URL", () => {
     const { TRUSTED_ISSUERS: issuers } = completed({ TRUSTED_ISSUERS: "https://idp.example.com/" });
-    expect(JSON.parse(issuers)).toEqual([
-      { name: "idp", issuer: "https://idp.example.com/", may: ["mfa_token", "access_token"] },
-    ]);
+    expect(JSON.parse(issuers)).toEqual([{ name: "idp", issuer: "https://idp.example.com/", may: ["mfa_token"] }]);
     expect(completed(variables)).toEqual(variables);
   });
 });
