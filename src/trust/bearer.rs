@@ -12,7 +12,7 @@
 
 use super::algorithm::Algorithm;
 use super::issuer::TrustedIssuer;
-use super::jwt::{CLOCK_SKEW_SECONDS, Claims, JwtError, TimeError, UntrustedJwt};
+use super::jwt::{CLOCK_SKEW_SECONDS, Claims, JwtError, MAXIMUM_SUBJECT_BYTES, TimeError, UntrustedJwt};
 use super::key_sets::{KeySetError, KeySource, Signed, verify_signature};
 use super::own_tokens::{MFA_TOKEN_PREFIX, MFA_TOKEN_SECONDS, Unreadable, open_mfa_token};
 use crate::app::App;
@@ -116,7 +116,7 @@ impl Identity {
         self.email.as_deref().filter(|_| self.email_verified)
     }
 
-    fn of(claims: &Claims) -> Self {
+    pub(super) fn of(claims: &Claims) -> Self {
         Self { email: claims.email.clone(), email_verified: claims.email_verified, name: claims.name.clone() }
     }
 }
@@ -184,6 +184,8 @@ pub enum BearerError {
     UntrustedIssuer,
     /// The issuer may not issue tokens of this kind.
     NotPermitted(Kind),
+    /// The issuer's tokens may not be exchanged.
+    ExchangeNotPermitted,
     /// `typ` or `token_use` say that it is something else, or contradict each other.
     OtherKindOfToken,
     /// The issuer's tokens are not signed with this algorithm.
@@ -200,6 +202,8 @@ pub enum BearerError {
     Unavailable(KeySetError),
     /// A true mfa_token whose time is over.
     ExpiredMfaToken,
+    /// A subject token that a public client presents must be at most ten minutes old.
+    TooOld,
     /// A true token outside its time.
     OutOfTime(TimeError),
 }
@@ -254,6 +258,9 @@ pub async fn verify_bearer<P: Platform>(
         return Err(BearerError::AlgorithmNotAllowed(jwt.algorithm()));
     }
     let facts = Facts::of(app, jwt.claims())?;
+    if facts.subject.len() > MAXIMUM_SUBJECT_BYTES {
+        return Err(BearerError::MissingClaim("sub"));
+    }
     check_signature(app, now, &KeySource::Issuer(issuer.clone()), &jwt).await?;
     jwt.claims().check_times(now, CLOCK_SKEW_SECONDS).map_err(|error| match error {
         TimeError::Expired if kind == Kind::Mfa => BearerError::ExpiredMfaToken,
@@ -272,7 +279,7 @@ pub async fn verify_bearer<P: Platform>(
 /// refused in either place, so that no token is ever taken for another kind (RFC 8725 section 3.11).
 fn kind(jwt: &UntrustedJwt<'_>) -> Result<Kind, BearerError> {
     let media_type = jwt.media_type();
-    match (media_type, jwt.claims().token_use.as_deref()) {
+    match (media_type.as_deref(), jwt.claims().token_use.as_deref()) {
         (Some("mfa+jwt"), None | Some("mfa")) | (None | Some("jwt"), Some("mfa")) => Ok(Kind::Mfa),
         (None | Some("jwt" | "at+jwt"), None | Some("access")) => Ok(Kind::Access),
         _ => Err(BearerError::OtherKindOfToken),
@@ -308,7 +315,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-async fn check_signature<P: Platform>(
+pub(super) async fn check_signature<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
     source: &KeySource,
@@ -366,7 +373,7 @@ async fn verify_own_access_token<P: Platform>(
     jwt: &UntrustedJwt<'_>,
 ) -> Result<AccessToken, BearerError> {
     // Own id_tokens are JWTs as well; RFC 9068 section 4 asks for this very mark.
-    if jwt.media_type() != Some("at+jwt") || jwt.claims().token_use.is_some() {
+    if jwt.media_type().as_deref() != Some("at+jwt") || jwt.claims().token_use.is_some() {
         return Err(BearerError::OtherKindOfToken);
     }
     if jwt.algorithm() != Algorithm::RS256 {

@@ -177,7 +177,7 @@ async fn check_assertion<P: Platform>(
         return Err(ClientAuthenticationError::AssertionTooLong);
     }
     let jwt = UntrustedJwt::parse(text).map_err(ClientAuthenticationError::MalformedAssertion)?;
-    if !matches!(jwt.media_type(), None | Some("jwt" | "client-authentication+jwt")) {
+    if !matches!(jwt.media_type().as_deref(), None | Some("jwt" | "client-authentication+jwt")) {
         return Err(ClientAuthenticationError::OtherKindOfToken);
     }
     if jwt.algorithm() == Algorithm::EdDSA {

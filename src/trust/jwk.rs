@@ -1,6 +1,9 @@
 //! Public keys as they stand in a JWK Set (RFC 7517), narrowed to those that are worth importing.
 
+use std::borrow::Cow;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::jwk::JsonWebKey;
 
 use super::algorithm::{Algorithm, Family};
 use crate::json::{self, Json, object};
@@ -17,14 +20,14 @@ const MAXIMUM_KEYS: usize = 64;
 const SECRET_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// A public key that one of [`Algorithm`]s can use: of sane size, meant for verifying, with no private member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PublicJwk {
     /// `kid`.
     pub key_id: Option<String>,
     /// `alg`, if the key is for one algorithm only.
     pub algorithm: Option<Algorithm>,
     family: Family,
-    material: Json,
+    material: JsonWebKey<'static>,
 }
 
 impl PublicJwk {
@@ -68,13 +71,29 @@ impl PublicJwk {
     /// JSON of the key's material alone (`kty` and the public numbers), as an import wants it.
     #[must_use]
     pub fn material(&self) -> String {
-        self.material.write()
+        self.members().write()
+    }
+
+    fn members(&self) -> Json {
+        match &self.material {
+            JsonWebKey::Rsa { modulus, public_exponent, .. } => {
+                object! { "kty": "RSA", "n": base64url(modulus), "e": base64url(public_exponent) }
+            }
+            JsonWebKey::EllipticCurve { curve, x, y, .. } => {
+                object! { "kty": "EC", "crv": curve.as_ref(), "x": base64url(x), "y": base64url(y) }
+            }
+            JsonWebKey::KeyPair { curve, x, .. } => {
+                object! { "kty": "OKP", "crv": curve.as_ref(), "x": base64url(x) }
+            }
+            // Symmetric keys, and types to come, are never read.
+            _ => Json::Null,
+        }
     }
 
     /// A JWK again, with nothing but what was checked.
     #[must_use]
     pub fn written(&self) -> Json {
-        let mut jwk = self.material.clone();
+        let mut jwk = self.members();
         if let Some(id) = &self.key_id {
             jwk.set("kid", id);
         }
@@ -132,22 +151,33 @@ pub enum UnusableSet {
     NoUsableKey,
 }
 
-/// The key's family and its public members, once its numbers are within bounds.
-fn checked_material(entry: &Json) -> Result<(Family, Json), UnusableKey> {
+/// The key's family and its public numbers, once they are within bounds.
+fn checked_material(entry: &Json) -> Result<(Family, JsonWebKey<'static>), UnusableKey> {
     match (entry.text("kty").ok_or(UnusableKey::Malformed)?, entry.text("crv")) {
         ("RSA", _) => {
             let (modulus, exponent) = (number(entry, "n")?, number(entry, "e")?);
             let (modulus, exponent) = (without_leading_zeros(&modulus), without_leading_zeros(&exponent));
             check_rsa_modulus(modulus)?;
             check_rsa_exponent(exponent)?;
-            Ok((Family::Rsa, object! { "kty": "RSA", "n": base64url(modulus), "e": base64url(exponent) }))
+            let key = JsonWebKey::Rsa {
+                modulus: Cow::Owned(modulus.to_vec()),
+                public_exponent: Cow::Owned(exponent.to_vec()),
+                private_parts: None,
+            };
+            Ok((Family::Rsa, key))
         }
         ("EC", Some(curve @ "P-256")) => {
             let (x, y) = (coordinate(entry, "x")?, coordinate(entry, "y")?);
-            Ok((Family::P256, object! { "kty": "EC", "crv": curve, "x": x, "y": y }))
+            let curve = Cow::Owned(curve.to_owned());
+            Ok((
+                Family::P256,
+                JsonWebKey::EllipticCurve { curve, x: Cow::Owned(x), y: Cow::Owned(y), secret: None },
+            ))
         }
         ("OKP", Some(curve @ "Ed25519")) => {
-            Ok((Family::Ed25519, object! { "kty": "OKP", "crv": curve, "x": coordinate(entry, "x")? }))
+            let curve = Cow::Owned(curve.to_owned());
+            let x = Cow::Owned(coordinate(entry, "x")?);
+            Ok((Family::Ed25519, JsonWebKey::KeyPair { curve, x, secret: None }))
         }
         _ => Err(UnusableKey::UnsupportedType),
     }
@@ -166,9 +196,9 @@ fn number(entry: &Json, name: &str) -> Result<Vec<u8>, UnusableKey> {
 }
 
 /// A coordinate of a curve with 256 bits, which has all of its bytes (RFC 7518 section 6.2.1.2, RFC 8037 section 2).
-fn coordinate(entry: &Json, name: &str) -> Result<String, UnusableKey> {
+fn coordinate(entry: &Json, name: &str) -> Result<Vec<u8>, UnusableKey> {
     let bytes = number(entry, name)?;
-    if bytes.len() == 32 { Ok(base64url(&bytes)) } else { Err(UnusableKey::Malformed) }
+    if bytes.len() == 32 { Ok(bytes) } else { Err(UnusableKey::Malformed) }
 }
 
 /// Whether a big-endian RSA modulus without leading zeros is odd and of 2048 to 8192 bits.

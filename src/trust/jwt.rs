@@ -1,9 +1,12 @@
 //! JWTs before anybody vouches for them (RFC 7519, RFC 8725): strict parsing, strict claims, time checks.
 //!
-//! Refused are, beside what is malformed, long tokens, `crit`, members that are given twice, and times that are no whole
-//! numbers.
+//! jwt-compact splits the token, reads the header and compares times. What it does not do is done here: a size limit,
+//! the refusal of `crit`, of members that are given twice and of times that are no whole numbers.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use chrono::{DateTime, TimeDelta, Utc};
+use jwt_compact::{Claims as TimeClaims, TimeOptions, UntrustedToken, ValidationError};
+use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
@@ -16,8 +19,11 @@ pub const MAXIMUM_TOKEN_BYTES: usize = 8 * 1024;
 /// How far an issuer's clock may be off.
 pub const CLOCK_SKEW_SECONDS: i64 = 60;
 
-/// The longest `sub` (OpenID Connect Core 1.0 section 2) and other identifier.
-const MAXIMUM_IDENTIFIER_BYTES: usize = 255;
+/// The longest `sub` of an issuer (OpenID Connect Core 1.0 section 2).
+pub const MAXIMUM_SUBJECT_BYTES: usize = 255;
+
+/// The longest identifier: the `sub` of own tokens has an issuer's name and a bar in front.
+const MAXIMUM_IDENTIFIER_BYTES: usize = MAXIMUM_SUBJECT_BYTES + 33;
 
 /// The end of year 9999; later times are mistakes, such as milliseconds.
 const LATEST_TIME: i64 = 253_402_300_799;
@@ -25,12 +31,10 @@ const LATEST_TIME: i64 = 253_402_300_799;
 /// A JWT whose form is right and whose signature has not been looked at.
 #[derive(Debug)]
 pub struct UntrustedJwt<'a> {
-    algorithm: Algorithm,
-    key_id: Option<String>,
-    media_type: Option<String>,
-    claims: Claims,
+    token: UntrustedToken<'a, HeaderExtensions>,
     signing_input: &'a str,
-    signature: Vec<u8>,
+    algorithm: Algorithm,
+    claims: Claims,
 }
 
 impl<'a> UntrustedJwt<'a> {
@@ -44,35 +48,19 @@ impl<'a> UntrustedJwt<'a> {
         if text.len() > MAXIMUM_TOKEN_BYTES {
             return Err(JwtError::TooLong);
         }
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
-        // A further dot is no character of base64url.
-        let (header, payload, signature) = (decoded(header)?, decoded(payload)?, decoded(signature)?);
-        let header = json::parse(&header).map_err(|_| JwtError::MalformedHeader)?;
-        if header.repeated().is_some() {
-            return Err(JwtError::MalformedHeader);
-        }
-        // No extension is understood here (RFC 7515 section 4.1.11).
-        if header.member("crit").is_some() {
+        let token = UntrustedToken::<HeaderExtensions>::try_from(text).map_err(|error| match error {
+            jwt_compact::ParseError::MalformedHeader(_) => JwtError::MalformedHeader,
+            _ => JwtError::NotAJwt,
+        })?;
+        if token.header().other_fields.critical {
             return Err(JwtError::CriticalExtension);
         }
-        let algorithm = header.text("alg").ok_or(JwtError::MalformedHeader)?;
-        let optional = |name| match header.member(name) {
-            None | Some(Json::Null) => Ok(None),
-            Some(value) => value.as_text().map(Some).ok_or(JwtError::MalformedHeader),
-        };
-        // Nested and encrypted tokens say what they hold (RFC 7519 section 5.2).
-        if optional("cty")?.is_some_and(|content| !content.eq_ignore_ascii_case("json")) {
-            return Err(JwtError::NotAJwt);
-        }
-        Ok(Self {
-            algorithm: Algorithm::parse(algorithm).ok_or(JwtError::UnsupportedAlgorithm)?,
-            key_id: optional("kid")?.map(str::to_owned),
-            media_type: optional("typ")?.map(str::to_ascii_lowercase),
-            claims: Claims::parse(&payload)?,
-            signing_input,
-            signature,
-        })
+        let algorithm = Algorithm::parse(token.algorithm()).ok_or(JwtError::UnsupportedAlgorithm)?;
+        let (signing_input, _) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
+        let (_, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
+        let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| JwtError::NotAJwt)?;
+        let claims = Claims::parse(&payload)?;
+        Ok(Self { token, signing_input, algorithm, claims })
     }
 
     /// `alg`.
@@ -84,13 +72,14 @@ impl<'a> UntrustedJwt<'a> {
     /// `kid`.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.token.header().key_id.as_deref()
     }
 
     /// `typ` in lower case and without the optional `application/` (RFC 7515 section 4.1.9).
     #[must_use]
-    pub fn media_type(&self) -> Option<&str> {
-        self.media_type.as_deref().map(|written| written.strip_prefix("application/").unwrap_or(written))
+    pub fn media_type(&self) -> Option<String> {
+        let written = self.token.header().token_type.as_deref()?.to_ascii_lowercase();
+        Some(written.strip_prefix("application/").map(str::to_owned).unwrap_or(written))
     }
 
     /// The claims, which anybody may have written.
@@ -114,7 +103,7 @@ impl<'a> UntrustedJwt<'a> {
     /// The signature's bytes.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
-        &self.signature
+        self.token.signature_bytes()
     }
 
     /// The login that this token stands for: SHA-256 of the signing input. The signature stays out of it, because one
@@ -125,8 +114,16 @@ impl<'a> UntrustedJwt<'a> {
     }
 }
 
-fn decoded(part: &str) -> Result<Vec<u8>, JwtError> {
-    Base64UrlUnpadded::decode_vec(part).map_err(|_| JwtError::NotAJwt)
+/// What the header may hold beside what jwt-compact knows.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+struct HeaderExtensions {
+    /// Whether there is a `crit`, whatever it holds: no extension is understood here (RFC 7515 section 4.1.11).
+    #[serde(rename = "crit", default, deserialize_with = "is_present")]
+    critical: bool,
+}
+
+fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// The claims that Countersign knows. Claims of others are ignored; a known one of a wrong type makes the token
@@ -222,16 +219,23 @@ impl Claims {
     /// # Errors
     /// Which of them is not so.
     pub fn check_times(&self, now: UnixSeconds, leeway: i64) -> Result<(), TimeError> {
-        let (earliest, latest) = (now.plus(leeway.saturating_neg()), now.plus(leeway));
-        if self.expires_at.ok_or(TimeError::NoExpiry)? < earliest {
-            Err(TimeError::Expired)
-        } else if self.not_before.is_some_and(|start| start > latest) {
-            Err(TimeError::NotYetValid)
-        } else if self.issued_at.is_some_and(|start| start > latest) {
-            Err(TimeError::IssuedInTheFuture)
-        } else {
-            Ok(())
+        let instant =
+            |time: UnixSeconds| DateTime::<Utc>::from_timestamp(time.0, 0).ok_or(TimeError::Unreadable);
+        let present = instant(now)?;
+        let options = TimeOptions::new(TimeDelta::seconds(leeway), move || present);
+        let mut times = TimeClaims::empty();
+        times.expiration = Some(instant(self.expires_at.ok_or(TimeError::NoExpiry)?)?);
+        times.validate_expiration(&options).map_err(|_| TimeError::Expired)?;
+        for (start, error) in
+            [(self.not_before, TimeError::NotYetValid), (self.issued_at, TimeError::IssuedInTheFuture)]
+        {
+            times.not_before = start.map(instant).transpose()?;
+            match times.validate_maturity(&options) {
+                Ok(_) | Err(ValidationError::NoClaim(_)) => {}
+                Err(_) => return Err(error),
+            }
         }
+        Ok(())
     }
 }
 
@@ -267,6 +271,8 @@ pub enum TimeError {
     NotYetValid,
     /// `iat` is in the future.
     IssuedInTheFuture,
+    /// A time that no calendar has.
+    Unreadable,
 }
 
 /// Reads typed claims, each by its name.
@@ -364,7 +370,7 @@ mod tests {
         let jwt = UntrustedJwt::parse(&text).unwrap();
         assert_eq!(jwt.algorithm(), Algorithm::RS256);
         assert_eq!(jwt.key_id(), Some("k1"));
-        assert_eq!(jwt.media_type(), Some("mfa+jwt"));
+        assert_eq!(jwt.media_type().as_deref(), Some("mfa+jwt"));
         assert_eq!(jwt.claims().subject.as_deref(), Some("alice"));
         assert_eq!(jwt.signing_input(), text.strip_suffix(".c2ln").unwrap());
         assert_eq!(jwt.signature(), b"sig");
@@ -527,10 +533,10 @@ mod tests {
     #[test]
     fn identifiers_are_short_and_printable() {
         for name in ["sub", "azp", "client_id"] {
-            for wrong in ["", "a\0b", "a\nb", &"a".repeat(256)] {
+            for wrong in ["", "a\0b", "a\nb", &"a".repeat(289)] {
                 assert_eq!(claims(json!({ name: wrong })), Err(JwtError::Claim(name)), "{name} {wrong:?}");
             }
-            assert!(claims(json!({ name: "a".repeat(255) })).is_ok());
+            assert!(claims(json!({ name: "a".repeat(288) })).is_ok());
         }
     }
 
