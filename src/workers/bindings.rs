@@ -1,6 +1,6 @@
 //! D1, KV and the queue, called as the runtime has them: rows go straight into [`Row`]s and nothing through serde.
 
-use js_sys::{Array, JsString, Object, Reflect};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use worker::Env;
@@ -60,7 +60,7 @@ fn read_row(row: &Object) -> Result<Row, StorageError> {
         let value = read_value(&value).ok_or(StorageError::UnexpectedShape("a value's type"))?;
         Ok((column.as_string().unwrap_or_default(), value))
     };
-    Object::keys(row).iter().map(|column| read(column.into())).collect::<Result<_, _>>().map(Row)
+    Object::keys(row).iter().map(read).collect::<Result<_, _>>().map(Row)
 }
 
 /// A text, a whole number or null: nothing else is stored.
@@ -134,8 +134,8 @@ pub(super) fn object(member: &str, value: &JsValue) -> Object {
 
 /// What JavaScript would print of an error.
 pub(super) fn text_of(error: &JsValue) -> String {
-    error
-        .dyn_ref::<js_sys::Error>()
-        .map_or_else(|| JsString::from(error.clone()), js_sys::Error::to_string)
-        .into()
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.to_string().into(),
+        None => error.as_string().unwrap_or_else(|| "not an error".to_owned()),
+    }
 }

@@ -10,6 +10,7 @@ mod subtle;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -37,6 +38,10 @@ struct Remembered {
 }
 
 /// A request from outside.
+///
+/// The work is handed to the event's lifetime and only its answer is awaited here. When a client hangs up, the runtime
+/// drops what the handler waits for, and a Rust future that waits for it is never run nor freed again: each such
+/// request would leak its memory, and a renewal of keys that it had begun would never end.
 #[wasm_bindgen]
 pub async fn fetch(
     request: web_sys::Request,
@@ -44,12 +49,20 @@ pub async fn fetch(
     context: Context,
 ) -> Result<web_sys::Response, JsValue> {
     let platform = Workers::new(env, context);
-    let request = exchange::read(&request, &platform).await;
-    let response = match app(platform) {
-        Some(app) => routes::handle(&app, &request).await,
-        None => routes::not_configured(&request),
-    };
-    exchange::write(&response)
+    let (sender, receiver) = oneshot::channel();
+    platform.clone().defer(async move {
+        let request = exchange::read(&request, &platform).await;
+        let response = match app(platform) {
+            Some(app) => routes::handle(&app, &request).await,
+            None => routes::not_configured(&request),
+        };
+        // Nobody listens any more where the client has hung up.
+        let _ = sender.send(response);
+    });
+    match receiver.await {
+        Ok(response) => exchange::write(&response),
+        Err(_) => Err(JsValue::from_str("the work was abandoned")),
+    }
 }
 
 /// Messages of the queue: ids of deliveries.
