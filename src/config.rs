@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::delivery::webhook::WebhookSettings;
 use crate::mfa::factor::Factors;
+use crate::mfa::policy::Policy;
 use crate::storage::keyring::Keyring;
 use crate::trust::http_url::HttpUrl;
 use crate::trust::issuer::{self, TrustedIssuer};
@@ -30,6 +31,8 @@ pub struct Config {
     pub trusted_issuers: Vec<Rc<TrustedIssuer>>,
     /// `FACTORS`: what is switched on, with limits.
     pub factors: Factors,
+    /// `POLICY`: when a second factor is demanded.
+    pub policy: Policy,
     /// `ENCRYPTION_KEYS`.
     pub keyring: Keyring,
     /// `SIGNING_KEY_…` and `ACTIVE_SIGNING_KEY`.
@@ -57,6 +60,7 @@ impl Config {
         let trusted_issuers =
             read.required("TRUSTED_ISSUERS", |text| issuer::parse_all(text, own.as_deref()));
         let factors = read.optional("FACTORS", Factors::parse);
+        let policy = read.optional("POLICY", Policy::parse);
         let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
         let signing_keys = read.signing_keys(names);
         let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
@@ -66,6 +70,7 @@ impl Config {
             tenant_name,
             trusted_issuers,
             factors,
+            policy,
             keyring,
             signing_keys,
             access_token_seconds,
@@ -76,6 +81,7 @@ impl Config {
                 Some(tenant_name),
                 Some(trusted_issuers),
                 Some(factors),
+                Some(policy),
                 Some(keyring),
                 Some(signing_keys),
                 Some(access_token_seconds),
@@ -86,6 +92,7 @@ impl Config {
                 tenant_name,
                 trusted_issuers,
                 factors,
+                policy,
                 keyring,
                 signing_keys,
                 access_token_seconds,

@@ -1,5 +1,6 @@
 //! The words of the domain as types, so that a client id is never taken for a user's.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use zeroize::Zeroizing;
@@ -144,13 +145,8 @@ impl Scopes {
 
 impl<'a> FromIterator<&'a str> for Scopes {
     fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
-        let mut unique: Vec<String> = Vec::new();
-        for scope in scopes {
-            if !unique.iter().any(|own| own == scope) {
-                unique.push(scope.to_owned());
-            }
-        }
-        Self(unique)
+        let mut seen = BTreeSet::new();
+        Self(scopes.into_iter().filter(|scope| seen.insert(*scope)).map(str::to_owned).collect())
     }
 }
 

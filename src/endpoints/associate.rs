@@ -155,7 +155,7 @@ impl Order {
         now: UnixSeconds,
         bearer: &Bearer,
     ) -> Result<Rc<Client>, Failure> {
-        let client = if self.claimed.client_id().is_some() {
+        let client = if self.claimed.client_id().is_some() || self.claimed.has_credentials() {
             self.claimed.authenticate(app, now, &self.client_id).await?
         } else {
             let client = crate::storage::clients::find(app, now, &self.client_id).await?;

@@ -27,6 +27,7 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
             "http://auth0.com/oauth/grant-type/mfa-otp",
             "http://auth0.com/oauth/grant-type/mfa-oob",
             "http://auth0.com/oauth/grant-type/mfa-recovery-code",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
         ],
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_post", "client_secret_basic", "private_key_jwt"],

@@ -10,8 +10,10 @@ pub mod challenge;
 pub mod client;
 pub mod message;
 pub mod metadata;
+pub mod mfa_required;
 pub mod target;
 pub mod token;
+pub mod token_exchange;
 
 use crate::app::App;
 use crate::http::errors::WireError;

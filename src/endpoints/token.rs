@@ -9,8 +9,9 @@ use std::rc::Rc;
 use super::bearer;
 use super::client::Claimed;
 use super::message::Recipient;
+use super::mfa_required::{Login, demand};
 use super::target::{Target, Wish};
-use super::{Failure, Fault};
+use super::{Failure, Fault, token_exchange};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
@@ -20,14 +21,16 @@ use crate::json::{Json, object};
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
+use crate::mfa::policy::Asked;
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
+use crate::storage::active_factors;
 use crate::storage::clients::Client;
 use crate::storage::places;
 use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
-use crate::types::Secret;
+use crate::types::{Secret, UnixSeconds};
 
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
@@ -38,16 +41,45 @@ pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
 }
 
 /// A token response (RFC 6749, section 5.1; OpenID Connect Core, section 3.1.3.3).
-struct Answer {
+#[derive(Default)]
+pub(super) struct Answer {
     access_token: String,
     id_token: Option<String>,
     expires_in: i64,
     scope: String,
     /// The next recovery code; the one that was sent is dead.
     recovery_code: Option<String>,
+    /// What a token exchange has issued (RFC 8693, section 2.2.1).
+    issued_token_type: Option<&'static str>,
 }
 
 impl Answer {
+    /// Signs what `grant` describes: an access token, and an id_token where `openid` was asked for.
+    pub(super) async fn sign<P: Platform>(
+        app: &App<P>,
+        now: UnixSeconds,
+        grant: &own_tokens::Grant<'_>,
+    ) -> Result<Self, Failure> {
+        let access_token = own_tokens::mint_access_token(app, now, grant).await?;
+        let id_token = if grant.scopes.contains("openid") {
+            Some(own_tokens::mint_id_token(app, now, grant).await?.token)
+        } else {
+            None
+        };
+        Ok(Self {
+            access_token: access_token.token,
+            id_token,
+            expires_in: access_token.expires_in,
+            scope: grant.scopes.to_string(),
+            ..Self::default()
+        })
+    }
+
+    /// The same, saying what a token exchange has issued.
+    pub(super) fn of_exchange(self, issued_token_type: &'static str) -> Self {
+        Self { issued_token_type: Some(issued_token_type), ..self }
+    }
+
     fn written(self) -> Json {
         object! {
             "access_token": self.access_token,
@@ -56,6 +88,7 @@ impl Answer {
             "expires_in": self.expires_in,
             "scope": Some(self.scope).filter(|scope| !scope.is_empty()),
             "recovery_code": self.recovery_code,
+            "issued_token_type": self.issued_token_type,
         }
         .without_nulls()
     }
@@ -89,6 +122,10 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
     let grant_type = parameters.required("grant_type")?;
     let claimed = Claimed::decode(request, &parameters, true)?;
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
+
+    if grant_type == token_exchange::GRANT_TYPE {
+        return token_exchange::exchange(app, request, &parameters, &claimed).await;
+    }
 
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
@@ -129,13 +166,24 @@ async fn login<P: Platform>(
     }
 }
 
+/// More than any client has registered.
+const MAXIMUM_SCOPE_BYTES: usize = 1024;
+
+/// The body's `scope`.
+pub(super) fn scope(parameters: &Parameters) -> Result<Option<&str>, WireError> {
+    match parameters.optional("scope")? {
+        Some(scope) if scope.len() > MAXIMUM_SCOPE_BYTES => Err(WireError::TooLong("scope")),
+        scope => Ok(scope),
+    }
+}
+
 fn target<P: Platform>(
     app: &App<P>,
     parameters: &Parameters,
     bearer: &Bearer,
     client: &Client,
 ) -> Result<Target, WireError> {
-    let (audience, scopes) = (parameters.optional("audience")?, parameters.optional("scope")?);
+    let (audience, scopes) = (parameters.optional("audience")?, scope(parameters)?);
     match bearer {
         Bearer::Mfa(token) => {
             let wish = Wish {
@@ -165,7 +213,13 @@ struct Exchange<'a, P: Platform> {
 impl<P: Platform> Exchange<'_, P> {
     /// The answer, or `None` when the client's row has changed and everything is to be looked at again.
     async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
+        let factors = &self.app.config.factors;
         match grant {
+            // What the operator has switched off opens nothing any more, whatever was enrolled before.
+            Grant::Otp(_) if !factors.otp => Err(WireError::NotEnabled("otp").into()),
+            Grant::RecoveryCode(_) if !factors.recovery_code => {
+                Err(WireError::NotEnabled("recovery-code").into())
+            }
             Grant::Otp(otp) => self.otp(otp).await,
             Grant::Oob { oob_code, binding_code } => self.oob(oob_code, binding_code).await,
             Grant::RecoveryCode(code) => self.recovery_code(code).await,
@@ -177,10 +231,13 @@ impl<P: Platform> Exchange<'_, P> {
             Tried::Paid(candidates) => candidates,
             not_paid => return not_paid.told(),
         };
+        let mut readable = candidates.is_empty();
         for candidate in candidates {
-            let secret = self
-                .or_refund(Charge::OneTimePassword, self.open_totp(&candidate.id, &candidate.sealed))
-                .await?;
+            // One that cannot be opened must not shield the others: their guesses are charged, their codes work.
+            let Some(secret) = self.open_totp(&candidate.id, &candidate.sealed) else {
+                continue;
+            };
+            readable = true;
             let Some(step) = matching_step(&secret, otp.expose(), self.attempt.now, candidate.last_step)
             else {
                 continue;
@@ -200,6 +257,8 @@ impl<P: Platform> Exchange<'_, P> {
             };
             return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp).await;
         }
+        let unreadable = if readable { Ok(()) } else { Err(StorageError::Unreadable("sealed").into()) };
+        self.or_refund(Charge::OneTimePassword, unreadable).await?;
         Err(WireError::InvalidOtp.into())
     }
 
@@ -311,11 +370,16 @@ impl<P: Platform> Exchange<'_, P> {
         redeemed: &Redeemed<'_>,
         lost: WireError,
     ) -> Result<Option<Answer>, Failure> {
-        let answer = self.or_refund(redeemed.charge(), self.sign(factor).await).await?;
+        let answer = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
+        if let (Err(demand), Factor::Recovery { .. }) = (&answer, factor) {
+            // Where it opens nothing it is not used up either: nobody could be told the next one.
+            redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+            return Err(demand.clone().into());
+        }
         // Until then the token that is spent could be presented again.
         let remembered_until = self.bearer.refused_from();
         match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
-            Outcome::Won => Ok(Some(answer)),
+            Outcome::Won => answer.map(Some).map_err(Failure::from),
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
             Outcome::Lost => Err(lost.into()),
             Outcome::ClientChanged => {
@@ -323,6 +387,35 @@ impl<P: Platform> Exchange<'_, P> {
                 Ok(None)
             }
         }
+    }
+
+    /// What the winner is answered: tokens, or the demand of another factor. E-mail, and the recovery code beside it,
+    /// are no second factor: where one is wanted, the login goes on.
+    async fn prepare(&self, factor: Factor) -> Result<Result<Answer, WireError>, Failure> {
+        if let (Bearer::Mfa(login), false) = (self.bearer, factor.is_independent()) {
+            let Some(active) = active_factors::read(self.app, &login.user, self.attempt.client).await? else {
+                return Err(WireError::Unauthorized { challenge: false }.into());
+            };
+            let asked = Asked {
+                audience: &self.target.audience,
+                scopes: &self.target.scopes,
+                for_mfa_api: self.app.config.is_mfa_audience(&self.target.audience),
+                acr_values: None,
+                enrolled: active.is_enrolled(),
+                proven: false,
+            };
+            if self.app.config.policy.demands(&asked) {
+                let login = Login {
+                    user: &login.user,
+                    client: &self.attempt.client.id,
+                    target: self.target,
+                    factors: self.authentication_methods(factor),
+                    identity: &login.identity,
+                };
+                return demand(self.app, self.attempt.now, login, &active).map(Err);
+            }
+        }
+        self.sign(factor).await.map(Ok)
     }
 
     async fn sign(&self, factor: Factor) -> Result<Answer, Failure> {
@@ -342,19 +435,7 @@ impl<P: Platform> Exchange<'_, P> {
                 Bearer::Mfa(_) => None,
             },
         };
-        let access_token = own_tokens::mint_access_token(self.app, self.attempt.now, &grant).await?;
-        let id_token = if self.target.scopes.contains("openid") {
-            Some(own_tokens::mint_id_token(self.app, self.attempt.now, &grant).await?.token)
-        } else {
-            None
-        };
-        Ok(Answer {
-            access_token: access_token.token,
-            id_token,
-            expires_in: access_token.expires_in,
-            scope: self.target.scopes.to_string(),
-            recovery_code: None,
-        })
+        Answer::sign(self.app, self.attempt.now, &grant).await
     }
 
     /// How the user has been authenticated (RFC 8176): the methods behind the token, this one, and `mfa` if one of
@@ -372,11 +453,15 @@ impl<P: Platform> Exchange<'_, P> {
         methods
     }
 
-    fn open_totp(&self, id: &str, sealed: &str) -> Result<TotpSecret, Failure> {
-        let place = places::factor(id, self.attempt.user);
-        let secret =
-            self.app.config.keyring.open(&place, sealed).map_err(|_| StorageError::Unreadable("sealed"))?;
-        TotpSecret::from_slice(&secret).ok_or_else(|| StorageError::Unreadable("sealed").into())
+    /// The secret, unless its key is not known (any more) or the row is not what it should be; the log is told.
+    fn open_totp(&self, id: &str, sealed: &str) -> Option<TotpSecret> {
+        let opened = self.app.config.keyring.open(&places::factor(id, self.attempt.user), sealed);
+        let secret = opened.as_ref().ok().and_then(|secret| TotpSecret::from_slice(secret));
+        if secret.is_none() {
+            let reason = format!("{:?}", opened.err());
+            self.app.platform.log(object! { "event": "factor_unreadable", "factor": id, "reason": reason });
+        }
+        secret
     }
 
     /// The address sealed anew where that is due, and its indexes under every hash key.

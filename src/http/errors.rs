@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::json::Json;
 use crate::mfa::budget::Refusal;
 use crate::types::UnixSeconds;
 
@@ -38,6 +39,8 @@ pub enum WireError {
     NotStrings(&'static str),
     /// A parameter is not a boolean.
     NotABoolean(&'static str),
+    /// A parameter is longer than anything that makes sense.
+    TooLong(&'static str),
     /// `authenticator_types` names something unknown.
     UnknownAuthenticatorType,
     /// `oob_channels` names something unknown.
@@ -78,6 +81,12 @@ pub enum WireError {
     },
     /// `grant_type` is none of ours.
     UnsupportedGrantType,
+    /// `subject_token_type` or `requested_token_type` is none of ours.
+    UnsupportedTokenType,
+    /// The subject token is not good for an exchange.
+    InvalidSubjectToken,
+    /// An actor token came along.
+    ActorToken,
     /// No audience, or one that is not registered for the client.
     InvalidTarget,
 
@@ -103,6 +112,14 @@ pub enum WireError {
     NoSuchAuthenticator,
     /// Recovery codes are replaced by use, not removed.
     RecoveryCodeStays,
+    /// The login goes on: another factor has to be proved. Carries the token by which it does, and which factors the
+    /// person has or can enroll.
+    MfaRequired {
+        /// `mfa_token`.
+        mfa_token: String,
+        /// `mfa_requirements`.
+        requirements: Json,
+    },
     /// Wrong, reused or outdated one-time password.
     InvalidOtp,
     /// Wrong code of a text message, call or mail.
@@ -155,6 +172,7 @@ impl WireError {
             | Self::NotAString(_)
             | Self::NotStrings(_)
             | Self::NotABoolean(_)
+            | Self::TooLong(_)
             | Self::UnknownAuthenticatorType
             | Self::UnknownOobChannel
             | Self::NotEnabled(_)
@@ -164,6 +182,9 @@ impl WireError {
             | Self::OtherClient
             | Self::UnsupportedGrantType
             | Self::InvalidTarget
+            | Self::UnsupportedTokenType
+            | Self::InvalidSubjectToken
+            | Self::ActorToken
             | Self::AssociationRequired
             | Self::RecoveryCodeStays
             | Self::TooManyAuthenticators => 400,
@@ -178,6 +199,7 @@ impl WireError {
             | Self::InsufficientScope(_)
             | Self::AlreadyEnrolled
             | Self::ProofRequired
+            | Self::MfaRequired { .. }
             | Self::InvalidOtp
             | Self::InvalidBindingCode
             | Self::InvalidRecoveryCode => 403,
@@ -194,6 +216,7 @@ impl WireError {
             Self::UnknownPath | Self::NoSuchAuthenticator => "not_found",
             Self::UnknownAuthenticator => "invalid_authenticator",
             Self::AssociationRequired => "association_required",
+            Self::MfaRequired { .. } => "mfa_required",
             Self::UnsupportedChallengeType { .. } => "unsupported_challenge_type",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
@@ -207,6 +230,7 @@ impl WireError {
             | Self::NotAString(_)
             | Self::NotStrings(_)
             | Self::NotABoolean(_)
+            | Self::TooLong(_)
             | Self::UnknownAuthenticatorType
             | Self::UnknownOobChannel
             | Self::NotEnabled(_)
@@ -214,6 +238,9 @@ impl WireError {
             | Self::InvalidEmailAddress
             | Self::OobCodeOfAnotherTransaction
             | Self::OtherClient
+            | Self::UnsupportedTokenType
+            | Self::InvalidSubjectToken
+            | Self::ActorToken
             | Self::RecoveryCodeStays
             | Self::TooManyAuthenticators => "invalid_request",
             Self::InvalidBearer
@@ -252,6 +279,7 @@ impl WireError {
             Self::MissingParameter(name) => format!("Missing required parameter: {name}").into(),
             Self::NotAString(name) => format!("{name} must be a string").into(),
             Self::NotStrings(name) => format!("{name} must be an array of strings").into(),
+            Self::TooLong(name) => format!("{name} is too long").into(),
             Self::NotABoolean(name) => format!("{name} must be true or false").into(),
             Self::UnknownAuthenticatorType => "authenticator_types may contain otp and oob.".into(),
             Self::UnknownOobChannel => "oob_channels may contain sms, voice, email and auth0.".into(),
@@ -272,6 +300,12 @@ impl WireError {
             Self::InvalidTarget => "The audience is not registered for this client.".into(),
             Self::AlreadyEnrolled => "User is already enrolled.".into(),
             Self::TooManyAuthenticators => "The user has 20 authenticators. Remove one first.".into(),
+            Self::UnsupportedTokenType => "This token type is not supported.".into(),
+            Self::InvalidSubjectToken => "The subject_token is invalid.".into(),
+            Self::ActorToken => {
+                "MFA is not supported using actor_token with the requested token exchange profile.".into()
+            }
+            Self::MfaRequired { .. } => "Multifactor authentication required".into(),
             Self::ProofRequired => "Use a second factor first: this needs a token that proves one.".into(),
             // Clients compare this text.
             Self::AssociationRequired => "User does not have any confirmed authenticator associated. You can \
@@ -305,6 +339,17 @@ impl WireError {
                 "The service is temporarily unavailable. Try again in a moment.".into()
             }
             Self::Unexpected => "The service failed to answer this request.".into(),
+        }
+    }
+
+    /// Members of the body that belong to this error, beside code and description.
+    #[must_use]
+    pub fn members(&self) -> Vec<(&'static str, Json)> {
+        match self {
+            Self::MfaRequired { mfa_token, requirements } => {
+                vec![("mfa_token", mfa_token.as_str().into()), ("mfa_requirements", requirements.clone())]
+            }
+            _ => Vec::new(),
         }
     }
 

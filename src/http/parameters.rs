@@ -132,7 +132,13 @@ impl Parameters {
     }
 }
 
+/// More elements than any list that is asked for here can have.
+const MAXIMUM_ELEMENTS: usize = 16;
+
 fn strings<'a>(name: &'static str, items: &'a [Json]) -> Result<Vec<&'a str>, WireError> {
+    if items.len() > MAXIMUM_ELEMENTS {
+        return Err(WireError::TooLong(name));
+    }
     items.iter().map(|item| item.as_text().ok_or(WireError::NotStrings(name))).collect()
 }
 

@@ -54,10 +54,13 @@ impl Response {
     /// The answer that `error` stands for.
     #[must_use]
     pub fn error(dialect: Dialect, error: &WireError) -> Self {
-        let body = object! {
+        let mut body = object! {
             "error": error.code(),
             "error_description": &*error.description(),
         };
+        for (name, value) in error.members() {
+            body.set(name, value);
+        }
         let mut response = Self::new(error.status(), dialect.content_type(), body.write());
         response.headers.extend(error.headers());
         response.in_dialect(dialect)

@@ -12,4 +12,5 @@ pub mod enrollment;
 pub mod factor;
 pub mod one_time_password;
 pub mod phone_number;
+pub mod policy;
 pub mod recovery_code;

@@ -19,6 +19,9 @@ pub struct PhoneNumber(Secret);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidPhoneNumber;
 
+/// Nobody writes a number longer than this, and nobody shall make us read one.
+const MAXIMUM_WRITTEN_BYTES: usize = 64;
+
 impl PhoneNumber {
     /// Reads a number with its country code, after `+` or the prefix `00`. Spaces, dashes and round brackets between
     /// the digits are dropped.
@@ -27,7 +30,7 @@ impl PhoneNumber {
     /// [`InvalidPhoneNumber`] for anything else. Also for a `(0)`, as in `+49 (0)30 …`: that zero is dialled inside the
     /// country only, so the digits as they stand are somebody else's number or nobody's.
     pub fn parse(written: &str) -> Result<Self, InvalidPhoneNumber> {
-        if written.contains("(0)") {
+        if written.len() > MAXIMUM_WRITTEN_BYTES || written.contains("(0)") {
             return Err(InvalidPhoneNumber);
         }
         let bare: String =

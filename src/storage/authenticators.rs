@@ -104,6 +104,7 @@ pub async fn remove<P: Platform>(
         login_state(client, None, None),
         Statement { sql: statements::HAS_AUTHENTICATOR, parameters: named.to_vec() },
         Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
+        Statement { sql: statements::VOID_PENDING, parameters: guarded.clone() },
         Statement { sql: statements::REMOVE_AUTHENTICATOR, parameters: guarded },
         Statement { sql: statements::VOID_CHALLENGES, parameters: named.to_vec() },
         Statement { sql: statements::RETIRE_RECOVERY_CODE, parameters: vec![user] },
@@ -113,7 +114,7 @@ pub async fn remove<P: Platform>(
         results.get(index).and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape(what))
     };
     let (state, found) = (first(0, "state")?, first(1, "found")?);
-    let removed = results.iter().skip(2).take(2).any(|rows| !rows.is_empty());
+    let removed = [2, 4].into_iter().any(|index| results.get(index).is_some_and(|rows| !rows.is_empty()));
     Ok(if removed {
         Removed::Gone
     } else if client.is_some() && !state.flag("client_current")? {

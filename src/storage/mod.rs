@@ -3,6 +3,7 @@
 //! What must be atomic is one guarded statement or one batch: a decision is never read in one round trip and acted
 //! on in the next without its condition standing in the statement that acts.
 
+pub mod active_factors;
 pub mod authenticators;
 pub mod challenges;
 pub mod clients;

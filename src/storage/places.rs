@@ -12,8 +12,6 @@ pub const BINDING_CODE: &str = "binding code";
 pub const RECOVERY_CODE: &str = "recovery code";
 /// Hash purpose: keys of budgets that count by something nobody should read.
 pub const BUDGET: &str = "budget";
-/// Hash purpose: ids of client assertions.
-pub const ASSERTION: &str = "client assertion";
 
 /// A TOTP secret, phone number or e-mail address. The same for an enrollment and the authenticator that it becomes,
 /// since the row moves and keeps its id.

@@ -559,6 +559,10 @@ impl Attempt<'_> {
                         ]),
                     },
                     Statement {
+                        sql: statements::RETIRE_PARKED_RECOVERY_CODE,
+                        parameters: own(vec![enrollment.clone(), user.clone()]),
+                    },
+                    Statement {
                         sql: statements::ACTIVATE_RECOVERY_CODE,
                         parameters: own(vec![enrollment.clone()]),
                     },

@@ -109,6 +109,14 @@ SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?1 AND version = ?2) AS client_c
        EXISTS (SELECT 1 FROM redemptions WHERE spent = ?3) AS spent,
        (SELECT MAX(full_at) FROM budgets WHERE key IN (?4, ?5)) AS full_at";
 
+/// Kinds of a user's active authenticators, disabled ones included, and whether there is a recovery code.
+///
+/// `?1` user.
+pub const ACTIVE_FACTORS: &str = "\
+SELECT kind, failures >= 100 AS disabled FROM authenticators WHERE user_id = ?1
+UNION ALL
+SELECT 'recovery-code', 0 FROM recovery_codes WHERE user_id = ?1";
+
 /// What a user has: active authenticators, pending ones, and the recovery code, in the order in which they were made.
 /// A recovery code that waits with enrollments is shown once.
 ///
@@ -139,6 +147,18 @@ WHERE user_id = ?1 AND id IN (?2, ?3)
                 WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
   AND (?6 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND version = ?7))
 RETURNING id";
+
+/// With an active authenticator go the pending ones: whoever could use it may have begun them. Runs before
+/// [`REMOVE_AUTHENTICATOR`], under the same conditions.
+///
+/// `?1` to `?7` as there.
+pub const VOID_PENDING: &str = "\
+DELETE FROM enrollments
+WHERE user_id = ?1
+  AND EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?1 AND authenticators.id IN (?2, ?3))
+  AND COALESCE((SELECT ?4 = 1 AND ?5 >= MIN(confirmed_at) FROM authenticators
+                WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+  AND (?6 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = ?6 AND version = ?7))";
 
 /// Removes a pending one, under the same condition.
 ///
@@ -389,6 +409,17 @@ WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
 ON CONFLICT (spent) DO NOTHING
 RETURNING spent";
 
+/// Before the first independent factor's own recovery code, if it has one, the one beside e-mail goes: whoever had
+/// only the password may have put it there.
+///
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user.
+pub const RETIRE_PARKED_RECOVERY_CODE: &str = "\
+DELETE FROM recovery_codes
+WHERE user_id = ?4
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+  AND EXISTS (SELECT 1 FROM enrollments WHERE enrollments.id = ?3 AND enrollments.kind <> 'email')
+  AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";
+
 /// Puts the confirmed enrollment's recovery code in force, if it has one and no independent factor is active yet.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` enrollment.
@@ -400,13 +431,13 @@ WHERE id = ?3 AND recovery_hash IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM authenticators
                   WHERE authenticators.user_id = enrollments.user_id AND authenticators.kind <> 'email')";
 
-/// The first confirmed independent factor voids what was enrolled without proof of MFA: what a thief of the password
-/// has parked is dead, its recovery code with it.
+/// The first confirmed independent factor voids every other enrollment: what a thief of the password has parked is
+/// dead, its recovery code with it. So is what was enrolled with proof of a factor that is gone.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user.
 pub const VOID_OTHER_ENROLLMENTS: &str = "\
 DELETE FROM enrollments
-WHERE user_id = ?4 AND id <> ?3 AND proof = 0
+WHERE user_id = ?4 AND id <> ?3
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
   AND EXISTS (SELECT 1 FROM enrollments AS confirmed WHERE confirmed.id = ?3 AND confirmed.kind <> 'email')
   AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";

@@ -9,6 +9,9 @@ use crate::types::UnixSeconds;
 
 /// The queue was told when the row was written; before this many seconds there is nothing to repeat.
 const OVERDUE_SECONDS: i64 = 15;
+/// A request decides at the instant it came in, and may act on it some seconds later: what it must still find spent is
+/// forgotten later still.
+const GRACE_SECONDS: i64 = 60;
 /// The record of a delivery is kept this long after its code has died.
 const DELIVERY_RECORD_SECONDS: i64 = 24 * 60 * 60;
 
@@ -50,8 +53,8 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
     let batch = [
         (statements::SWEEP_ENROLLMENTS, now),
         (statements::SWEEP_CHALLENGES, now),
-        (statements::SWEEP_REDEMPTIONS, now),
-        (statements::SWEEP_ASSERTIONS, now),
+        (statements::SWEEP_REDEMPTIONS, now.plus(-GRACE_SECONDS)),
+        (statements::SWEEP_ASSERTIONS, now.plus(-GRACE_SECONDS)),
         (statements::SWEEP_BUDGETS, now),
         (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
     ]

@@ -278,7 +278,12 @@ impl Answer {
         assert!(self.status >= 400, "{}", self.text);
         let body = self.json();
         let members: Vec<_> = body.as_object().expect("an object").keys().map(String::as_str).collect();
-        assert_eq!(members, ["error", "error_description"]);
+        match body["error"].as_str() {
+            Some("mfa_required") => {
+                assert_eq!(members, ["error", "error_description", "mfa_requirements", "mfa_token"]);
+            }
+            _ => assert_eq!(members, ["error", "error_description"]),
+        }
         (self.status, body["error_description"].as_str().unwrap().to_owned())
     }
 

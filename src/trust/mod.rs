@@ -10,3 +10,4 @@ pub mod jwt;
 pub mod key_sets;
 pub mod own_tokens;
 pub mod signing_keys;
+pub mod subject_token;

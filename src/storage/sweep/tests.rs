@@ -81,11 +81,11 @@ const TABLES: [(&str, &str, i64); 6] = [
          SELECT 'c' || i, 'a' || i, 'sms', 'u' || i, 'app', 't', 'h1.x', 0, ?1 FROM n",
         0,
     ),
-    ("redemptions", "INSERT INTO redemptions (spent, redemption, expires_at) SELECT 's' || i, 'r' || i, ?1 FROM n", 0),
+    ("redemptions", "INSERT INTO redemptions (spent, redemption, expires_at) SELECT 's' || i, 'r' || i, ?1 FROM n", 60),
     (
         "client_assertions",
         "INSERT INTO client_assertions (client_id, jti_hash, expires_at) SELECT 'app', 'h1.' || i, ?1 FROM n",
-        0,
+        60,
     ),
     ("budgets", "INSERT INTO budgets (key, full_at) SELECT 'k' || i, ?1 FROM n", 0),
     (

@@ -330,12 +330,13 @@ fn a_spent_login_is_refused_until_its_age_alone_would_refuse_it_however_often_th
     let app = alice.has_app();
     let login = alice.logs_in();
     alice.enters_otp(&login, &app.code(&service)).granted();
-    for seconds in [30, 570, 59, 1, 1] {
+    let mut age = 0;
+    for seconds in [30, 570, 59, 1, 1, 59, 1] {
+        age += seconds;
         service.world.advance(seconds);
         block_on(sweep::run(&service.app, service.world.now())).unwrap();
         let answer = alice.enters_otp(&login, &app.code(&service));
-        let spent = service.number("SELECT count(*) FROM redemptions") > 0;
-        if spent {
+        if age <= 660 {
             answer.is_refused(403, super::SPENT);
         } else {
             answer.is_refused(401, "mfa_token is expired");

@@ -228,7 +228,9 @@ fn nothing_secret_stands_readable_in_database_log_or_queue() {
     alice.enters_code(&proof, &phone.mistyped()).is_refused(403, super::INVALID_BINDING_CODE);
     alice.enters_code(&proof, &phone).granted();
     let mail_login = alice.logs_in();
-    alice.enters_code(&mail_login, &mail).granted();
+    let demand = alice.enters_code(&mail_login, &mail);
+    demand.is_refused(403, "Multifactor authentication required");
+    secrets.push(demand.json()["mfa_token"].as_str().unwrap().to_owned());
     let answer = alice.recovers(&alice.logs_in(), app.recovery_code.as_deref().unwrap()).granted();
     secrets.push(answer["recovery_code"].as_str().unwrap().to_owned());
     secrets.push(answer["access_token"].as_str().unwrap().to_owned());

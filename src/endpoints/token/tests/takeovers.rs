@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::{GUESSES, INVALID_OTP, INVALID_RECOVERY_CODE};
+
+const MFA_REQUIRED: &str = "Multifactor authentication required";
 use crate::testing::person::{API, MFA_API, NUMBER, OTHER_NUMBER, Service, claims, methods};
 
 #[test]
@@ -129,9 +131,50 @@ fn mail_confirmed_beside_a_real_factor_leaves_its_recovery_code_in_force() {
     let proof = alice.proves_mfa(&app);
     let mail = alice.adds_email(&proof, "a@example.com");
     assert_eq!(mail.recovery_code, None);
-    let answer = alice.enters_code(&alice.logs_in(), &mail).granted();
-    assert_eq!(methods(&answer), ["pwd", "email"]);
+    // The mail is confirmed, and the login has to go on: mail is no second factor.
+    let demand = alice.enters_code(&alice.logs_in(), &mail);
+    demand.is_refused(403, MFA_REQUIRED);
+    let demand = demand.json();
+    let login = demand["mfa_token"].as_str().unwrap();
+    service.world.advance(30);
+    let answer = alice.enters_otp(login, &app.code(&service)).granted();
+    assert_eq!(methods(&answer), ["pwd", "email", "otp", "mfa"]);
     alice.recovers(&alice.logs_in(), app.recovery_code.as_deref().unwrap()).granted();
+}
+
+#[test]
+fn mail_that_a_thief_has_confirmed_first_never_completes_the_login_of_who_has_a_real_factor() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let mail = alice.has_email("thief@example.org");
+    let login = alice.logs_in();
+    let app = alice.adds_app(&login);
+    alice.enters_otp(&login, &app.code(&service)).granted();
+
+    let thiefs_login = alice.logs_in();
+    let challenge = alice.is_challenged(&thiefs_login, &mail.id);
+    let demand = alice.enters_code(&thiefs_login, &challenge);
+    demand.is_refused(403, MFA_REQUIRED);
+    let demand = demand.json();
+    let listed = &demand["mfa_requirements"]["challenge"];
+    assert!(listed.as_array().unwrap().contains(&json!({ "type": "otp" })), "{listed}");
+    alice.enters_code(&thiefs_login, &challenge).is_refused(403, "mfa_token has already been used");
+}
+
+#[test]
+fn a_recovery_code_that_was_parked_beside_mail_is_dead_even_if_the_first_factor_brings_none() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let mail = alice.has_email("thief@example.org");
+    // As if the operator had switched recovery codes off in between.
+    let login = alice.logs_in();
+    let app = alice.adds_app(&login);
+    service.world.query("UPDATE enrollments SET recovery_id = NULL, recovery_hash = NULL", &[]);
+    alice.enters_otp(&login, &app.code(&service)).granted();
+    assert_eq!(service.world.count("recovery_codes"), 0);
+    alice
+        .recovers(&alice.logs_in(), mail.recovery_code.as_deref().unwrap())
+        .is_refused(403, INVALID_RECOVERY_CODE);
 }
 
 #[test]

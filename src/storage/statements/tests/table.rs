@@ -171,9 +171,14 @@ fn reading() -> Vec<Spec> {
             "used by another client", "INSERT INTO client_assertions VALUES ('other', 'h1.j', 1500)", [] => Acts;
             "another one used", "INSERT INTO client_assertions VALUES ('app', 'h1.k', 1500)", [] => Acts;
         ),
-        spec!(IS_SPENT ["t"] "";
-            "no", "", [] => Answers("spent=0");
-            "yes", SPENT, [] => Answers("spent=1");
+        spec!(ACTIVE_FACTORS ["alice"] "";
+            "none", "", [] => Nothing;
+            "one", SMS_ACTIVE, [] => Answers("kind=sms disabled=0");
+            "a disabled one", "INSERT INTO authenticators
+                (id, user_id, kind, sealed, failures, created_at, confirmed_at, last_used_at)
+              VALUES ('sms|a', 'alice', 'sms', 's1', 100, 0, 0, 0)", [] => Answers("kind=sms disabled=1");
+            "a recovery code", "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100)", []
+                => Answers("kind=recovery-code disabled=0");
         ),
         spec!(ACTIVE_AUTHENTICATORS ["alice"] SMS_ACTIVE;
             "one", "", [] => Answers("id=sms|a kind=sms sealed=s1.a");
@@ -303,8 +308,31 @@ fn challenging() -> Vec<Spec> {
 
 fn removing() -> Vec<Spec> {
     vec![
-        spec!(REMOVE_AUTHENTICATOR ["alice", "sms|a", "voice|a", 1, 950] SMS_ACTIVE;
+        spec!(VOID_PENDING ["alice", "sms|a", "voice|a", 1, 950, "app", 7]
+            "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+             VALUES ('sms|a', 'alice', 'sms', 's1.a', 0, 500, 0);
+             INSERT INTO enrollments
+               (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+             VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 1, 900, 5000)";
             "proven", "", [] => Acts;
+            "by its other channel", "", [(2, "voice|a"), (3, "sms|a")] => Acts;
+            "another one", "", [(2, "sms|x"), (3, "voice|x")] => Nothing;
+            "somebody else's", "", [(2, "sms|b"), (3, "voice|b")] => Nothing;
+            "not proven", "", [(4, 0)] => Nothing;
+            "proven before", "", [(5, 499)] => Nothing;
+            "proven after mail and before the factor", MAIL_ACTIVE, [(5, 450)] => Nothing;
+            "mail alone, not proven", "DELETE FROM authenticators WHERE id = 'sms|a';
+                INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
+                VALUES ('email|a', 'alice', 'email', 's1.a', 0, 400, 0)", [(2, "email|a"), (4, 0)] => Acts;
+            "no client named", "", [(6, NULL)] => Acts;
+            "an unknown client", "", [(6, "x")] => Nothing;
+            "a client that has changed", "", [(7, 6)] => Nothing;
+        ),
+        spec!(REMOVE_AUTHENTICATOR ["alice", "sms|a", "voice|a", 1, 950, "app", 7] SMS_ACTIVE;
+            "proven", "", [] => Acts;
+            "no client named", "", [(6, NULL)] => Acts;
+            "an unknown client", "", [(6, "x")] => Nothing;
+            "a client that has changed", "", [(7, 6)] => Nothing;
             "by its other channel", "", [(2, "voice|a"), (3, "sms|a")] => Acts;
             "another one", "", [(2, "sms|x")] => Nothing;
             "somebody else's", "", [(2, "sms|b")] => Nothing;
@@ -316,8 +344,11 @@ fn removing() -> Vec<Spec> {
                 INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
                 VALUES ('email|a', 'alice', 'email', 's1.a', 0, 400, 0)", [(2, "email|a"), (4, 0)] => Acts;
         ),
-        spec!(REMOVE_PENDING ["alice", "sms|p", "voice|p", 0, 950] PHONES_PENDING;
+        spec!(REMOVE_PENDING ["alice", "sms|p", "voice|p", 0, 950, "app", 7] PHONES_PENDING;
             "nothing active", "", [] => Acts;
+            "no client named", "", [(6, NULL)] => Acts;
+            "an unknown client", "", [(6, "x")] => Nothing;
+            "a client that has changed", "", [(7, 6)] => Nothing;
             "by its other channel", "", [(2, "voice|p"), (3, "sms|p")] => Acts;
             "another one", "", [(2, "sms|x")] => Nothing;
             "somebody else's", "", [(2, "sms|bp")] => Nothing;
@@ -603,6 +634,11 @@ fn confirming() -> Vec<Spec> {
              ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
              ('sms|p3', 'alice', 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000);
       INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+    let parked_and_won = "INSERT INTO enrollments
+        (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+      VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 0, 900, 2000);
+      INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100);
+      INSERT INTO redemptions VALUES ('t', 'r', 2000)";
     vec![
         spec!(REDEEM_ENROLLMENT [
                 "t", "r", 2000, "app", 7, "sms|p", "alice", 1000, "[\"h1.a\"]", "[\"sms\",\"voice\"]",
@@ -639,6 +675,16 @@ fn confirming() -> Vec<Spec> {
             "another version of the client", "", [(5, 8)] => Nothing;
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
+        ),
+        spec!(RETIRE_PARKED_RECOVERY_CODE ["t", "r", "sms|p", "alice"] parked_and_won;
+            "the first factor", "", [] => Acts;
+            "beside mail", MAIL_ACTIVE, [] => Acts;
+            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "mail is what was confirmed", "UPDATE enrollments SET kind = 'email' WHERE id = 'sms|p'", [] => Nothing;
+            "nothing that is pending", "", [(3, "sms|x")] => Nothing;
+            "somebody else's", "", [(4, "carol")] => Nothing;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
         spec!(ACTIVATE_RECOVERY_CODE ["t", "r", "sms|p"] phones_and_won;
             "the first factor", "", [] => Acts;

@@ -1,0 +1,63 @@
+//! The demand of a further factor (`mfa_required`), with the token by which the login goes on.
+
+use super::{Failure, Fault};
+use crate::app::App;
+use crate::delivery;
+use crate::http::errors::WireError;
+use crate::json::{Json, object};
+use crate::mfa::enrollment::Available;
+use crate::mfa::policy::requirements;
+use crate::platform::Platform;
+use crate::storage::active_factors::ActiveFactors;
+use crate::trust::bearer::Identity;
+use crate::trust::own_tokens::{MFA_TOKEN_SECONDS, MfaTokenError, OwnMfaToken, seal_mfa_token};
+use crate::types::{ClientId, TransactionId, UnixSeconds, UserId};
+
+use super::target::Target;
+
+/// A login that is not through yet.
+pub struct Login<'a> {
+    /// Whose it is.
+    pub user: &'a UserId,
+    /// Through which client.
+    pub client: &'a ClientId,
+    /// What the final token is to be for.
+    pub target: &'a Target,
+    /// What has been proved so far, as `amr` has it.
+    pub factors: Vec<String>,
+    /// What is known of the person.
+    pub identity: &'a Identity,
+}
+
+/// The demand: a fresh mfa_token, and what the person has or can enroll.
+pub fn demand<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    login: Login<'_>,
+    active: &ActiveFactors,
+) -> Result<WireError, Failure> {
+    let transaction = base16ct::lower::encode_string(&app.platform.random::<16>()?);
+    let token = OwnMfaToken {
+        transaction: TransactionId(format!("own:{transaction}")),
+        user: login.user.clone(),
+        client: login.client.clone(),
+        audience: Some(login.target.audience.clone()),
+        scopes: Some(login.target.scopes.clone()),
+        first_factors: login.factors,
+        identity: login.identity.clone(),
+        issued_at: now,
+        expires_at: now.plus(MFA_TOKEN_SECONDS),
+    };
+    let sealed = seal_mfa_token(&app.config.keyring, &token, app.platform.random()?);
+    let mfa_token = sealed.map_err(|error| match error {
+        // What is long is the client's: names and times are bounded.
+        MfaTokenError::TooLong => Failure::from(WireError::TooLong("scope")),
+        MfaTokenError::Seal => Fault::Bug("an mfa_token could not be sealed").into(),
+    })?;
+    let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+    let listed = requirements(&active.factors, active.has_recovery_code, |kind| available.kind(kind));
+    let types = listed.types.iter().map(|name| object! { "type": *name }).collect();
+    let mut requirements = Json::Object(Vec::new());
+    requirements.set(listed.name, Json::Array(types));
+    Ok(WireError::MfaRequired { mfa_token, requirements })
+}

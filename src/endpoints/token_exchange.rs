@@ -1,0 +1,134 @@
+//! The token exchange grant of `POST /oauth/token` (RFC 8693): a trusted issuer's token in exchange for own ones, or
+//! for the demand of a second factor.
+
+use super::client::Claimed;
+use super::mfa_required::{Login, demand};
+use super::target::{Target, Wish};
+use super::token::{Answer, scope};
+use super::{Failure, Fault};
+use crate::app::App;
+use crate::http::errors::WireError;
+use crate::http::parameters::Parameters;
+use crate::http::request::Request;
+use crate::json::object;
+use crate::mfa::policy::Asked;
+use crate::platform::Platform;
+use crate::storage::active_factors;
+use crate::storage::clients::Client;
+use crate::trust::bearer::BearerError;
+use crate::trust::own_tokens;
+use crate::trust::subject_token::{SubjectToken, SubjectTokenType, verify_subject_token};
+
+/// The grant's name.
+pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// Exchanges the subject token.
+pub(super) async fn exchange<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    parameters: &Parameters,
+    claimed: &Claimed,
+) -> Result<Answer, Failure> {
+    let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
+    let subject_token = parameters.required("subject_token")?;
+    let token_type = parameters.required("subject_token_type")?;
+    let token_type = SubjectTokenType::parse(token_type).ok_or(WireError::UnsupportedTokenType)?;
+    if parameters.optional("actor_token")?.is_some() {
+        return Err(WireError::ActorToken.into());
+    }
+    if parameters.optional("requested_token_type")?.is_some_and(|wanted| wanted != ACCESS_TOKEN_TYPE) {
+        return Err(WireError::UnsupportedTokenType.into());
+    }
+    // Twice, because the client's row may have changed since it was cached.
+    for _ in 0..2 {
+        let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        let subject = subject(app, request, subject_token, token_type, &client).await?;
+        let wish = Wish {
+            login_scopes: subject.scopes.as_ref(),
+            audience: parameters.optional("audience")?,
+            scopes: scope(parameters)?,
+            ..Wish::default()
+        };
+        let target = Target::resolve(&app.config, &client, &wish)?;
+        let Some(active) = active_factors::read(app, &subject.user, &client).await? else {
+            app.isolate.clients.forget(client_id);
+            continue;
+        };
+        let for_mfa_api = app.config.is_mfa_audience(&target.audience);
+        let asked = Asked {
+            audience: &target.audience,
+            scopes: &target.scopes,
+            for_mfa_api,
+            acr_values: parameters.optional("acr_values")?,
+            enrolled: active.is_enrolled(),
+            // Somebody else's MFA lets into an API, but proves nothing about the factors that are kept here.
+            proven: subject.proof_of_mfa && !for_mfa_api,
+        };
+        if app.config.policy.demands(&asked) {
+            let login = Login {
+                user: &subject.user,
+                client: &client.id,
+                target: &target,
+                factors: subject.factors.clone(),
+                identity: &subject.identity,
+            };
+            return Err(demand(app, request.received_at, login, &active)?.into());
+        }
+        return issue(app, request, &client, &subject, &target, asked.proven).await;
+    }
+    Err(WireError::Unavailable.into())
+}
+
+async fn subject<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    token: &str,
+    token_type: SubjectTokenType,
+    client: &Client,
+) -> Result<SubjectToken, Failure> {
+    let verified =
+        verify_subject_token(app, request.received_at, token, token_type, client.is_public()).await;
+    let subject = match verified {
+        Ok(subject) => subject,
+        Err(BearerError::Unavailable(reason)) => return Err(Fault::Issuer(format!("{reason:?}")).into()),
+        Err(error) => {
+            let reason = format!("{error:?}");
+            let event = object! { "event": "token_refused", "request": &*request.id, "reason": reason };
+            app.platform.log(event);
+            return Err(WireError::InvalidSubjectToken.into());
+        }
+    };
+    if client.accepts_issuer(subject.user.issuer_name()) {
+        Ok(subject)
+    } else {
+        Err(WireError::Unauthorized { challenge: false }.into())
+    }
+}
+
+async fn issue<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    client: &Client,
+    subject: &SubjectToken,
+    target: &Target,
+    proven: bool,
+) -> Result<Answer, Failure> {
+    let mut methods = subject.factors.clone();
+    if proven {
+        methods.push("mfa".to_owned());
+    }
+    let grant = own_tokens::Grant {
+        user: &subject.user,
+        client: &client.id,
+        audience: &target.audience,
+        scopes: &target.scopes,
+        authentication_methods: &methods,
+        authentication_context: None,
+        authenticated_at: subject.authenticated_at,
+        identity: &subject.identity,
+        not_after: None,
+    };
+    let answer = Answer::sign(app, request.received_at, &grant).await?;
+    Ok(answer.of_exchange(ACCESS_TOKEN_TYPE))
+}
