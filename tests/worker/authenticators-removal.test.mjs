@@ -76,7 +76,8 @@ describe("an authenticator", () => {
     const mail = await person.receiveCode({ authenticator_id: email.id, to: person.email });
     await done(await person.remove(phone.id));
     await refused(await person.exchange("oob", sms), 401, "expired_token", "oob_code is expired");
-    await accepted(await person.exchange("oob", mail));
+    // The mail's code is good still; that mail is no second factor is another matter.
+    expect((await (await person.exchange("oob", mail)).json()).error).toBe("mfa_required");
   });
 
   test("that waits is removed as well, and can be confirmed no more", async () => {
@@ -128,14 +129,14 @@ describe("the last one", () => {
     expect(await ids(person)).toContain(other.id);
   });
 
-  test("leaves what was begun with proof to be confirmed", async () => {
+  test("takes what was begun with its proof along: whoever held it may have begun that", async () => {
     const person = await withApp();
     const { secret } = await accepted(await person.associateOtp({ token: person.provenToken() }));
     await done(await person.remove(person.app.id));
-    await accepted(
-      await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }),
-    );
-    expect((await kinds(person))[0]).toBe("totp");
+    const otp = totp(secret, stage.world.now());
+    const late = await person.exchange("otp", { mfa_token: person.mfaToken(), otp });
+    await refused(late, 403, "invalid_grant", "Invalid otp_code.");
+    expect(await kinds(person)).toEqual([]);
   });
 });
 
@@ -277,7 +278,7 @@ describe("proof of a second factor", () => {
     await done(await person.remove(id, { token: tokens.access_token }));
   });
 
-  test("is no own token that e-mail has bought", async () => {
+  test("is not what e-mail buys: the login has to go on", async () => {
     const client = await stage.addClient({ audiences: [{ audience: MFA_AUDIENCE, scopes: SCOPES }] });
     const person = stage.person({ client });
     const wish = { audience: MFA_AUDIENCE, scope: SCOPES.join(" ") };
@@ -290,8 +291,10 @@ describe("proof of a second factor", () => {
       to: person.email,
       mfa_token: person.mfaToken(wish),
     });
-    const { access_token } = await accepted(await person.exchange("oob", parameters));
-    await proofRequired(await person.remove(id, { token: access_token }));
+    const response = await person.exchange("oob", parameters);
+    const { error, access_token } = await response.json();
+    expect({ status: response.status, error, access_token }).toEqual({ status: 403, error: "mfa_required" });
+    expect(await ids(person)).toContain(id);
   });
 });
 

@@ -311,7 +311,7 @@ describe("the sweep", () => {
     const { world } = stage;
     const sql = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
                  INSERT INTO redemptions (spent, redemption, expires_at) SELECT 'old-' || i, 'old-' || i, ? FROM n`;
-    await world.rows(sql, world.now() - 10);
+    await world.rows(sql, world.now() - 100);
     const left = async () => (await world.rows("SELECT count(*) AS n FROM redemptions WHERE spent LIKE 'old-%'"))[0].n;
     await world.sweep();
     expect(await left()).toBe(500);
