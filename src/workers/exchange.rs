@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, AbortSignal, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect,
@@ -137,6 +137,33 @@ pub(super) fn write(response: &Response) -> Result<web_sys::Response, JsValue> {
     // Some statuses, such as 204, must not have even an empty body.
     let body = Some(response.body.as_str()).filter(|body| !body.is_empty());
     web_sys::Response::new_with_opt_str_and_init(body, &init)
+}
+
+/// What the assets binding has for a request, with the headers of every answer. Files may be kept for five minutes.
+pub(super) async fn asset(
+    assets: &JsValue,
+    request: &web_sys::Request,
+    id: &str,
+) -> Option<web_sys::Response> {
+    let fetch = Reflect::get(assets, &"fetch".into()).ok()?.dyn_into::<Function>().ok()?;
+    let promise = fetch.call1(assets, request).ok()?.dyn_into::<Promise>().ok()?;
+    let file = JsFuture::from(promise).await.ok()?.dyn_into::<web_sys::Response>().ok()?;
+    if !matches!(file.status(), 200 | 304) {
+        return None;
+    }
+    let headers = web_sys::Headers::new().ok()?;
+    for name in ["content-type", "etag"] {
+        if let Some(value) = file.headers().get(name).ok()? {
+            headers.append(name, &value).ok()?;
+        }
+    }
+    headers.append("Cache-Control", "public, max-age=300").ok()?;
+    headers.append("X-Content-Type-Options", "nosniff").ok()?;
+    headers.append("X-Request-Id", id).ok()?;
+    let init = ResponseInit::new();
+    init.set_status(file.status());
+    init.set_headers(&headers);
+    web_sys::Response::new_with_opt_readable_stream_and_init(file.body().as_ref(), &init).ok()
 }
 
 /// One outbound exchange: no redirects, an end in time, a body of bounded length.

@@ -20,6 +20,7 @@ use self::platform::Workers;
 use crate::app::{App, Isolate};
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
+use crate::http::request::Method;
 use crate::http::routes;
 use crate::json::object;
 use crate::platform::Platform;
@@ -51,18 +52,26 @@ pub async fn fetch(
     let platform = Workers::new(env, context);
     let (sender, receiver) = oneshot::channel();
     platform.clone().defer(async move {
-        let request = exchange::read(&request, &platform).await;
-        let response = match app(platform) {
-            Some(app) => routes::handle(&app, &request).await,
-            None => routes::not_configured(&request),
-        };
         // Nobody listens any more where the client has hung up.
-        let _ = sender.send(response);
+        let _ = sender.send(answer(&request, platform).await);
     });
-    match receiver.await {
-        Ok(response) => exchange::write(&response),
-        Err(_) => Err(JsValue::from_str("the work was abandoned")),
+    receiver.await.unwrap_or_else(|_| Err(JsValue::from_str("the work was abandoned")))
+}
+
+async fn answer(request: &web_sys::Request, platform: Workers) -> Result<web_sys::Response, JsValue> {
+    let asked = exchange::read(request, &platform).await;
+    let response = match app(platform.clone()) {
+        Some(app) => routes::handle(&app, &asked).await,
+        None => routes::not_configured(&asked),
+    };
+    // The files of `public/` come last, so that none of them hides a route.
+    if response.status == 404
+        && asked.method == Method::Get
+        && let Some(file) = platform.asset(request, &asked.id).await
+    {
+        return Ok(file);
     }
+    exchange::write(&response)
 }
 
 /// Messages of the queue: ids of deliveries.

@@ -40,6 +40,12 @@ impl Workers {
         Config::from_variables(|name| self.variable(name), names)
     }
 
+    /// The file of `public/` that the request asks for, if there is one.
+    pub(super) async fn asset(&self, request: &web_sys::Request, id: &str) -> Option<web_sys::Response> {
+        let assets = Reflect::get(&self.env, &JsValue::from_str("ASSETS")).ok()?;
+        exchange::asset(&assets, request, id).await
+    }
+
     /// A variable or secret; bindings of other kinds are no text.
     fn variable(&self, name: &str) -> Option<String> {
         Reflect::get(&self.env, &JsValue::from_str(name)).ok()?.as_string()

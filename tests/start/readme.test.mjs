@@ -88,6 +88,16 @@ test("the README's commands lead from a password to good tokens, and everything 
   const { payload } = await jwtVerify(tokens.access_token, keys, { issuer: `${publicUrl}/`, algorithms: ["RS256"] });
   expect(payload).toMatchObject({ sub: "demo|demo|ada", azp: "demo", amr: expect.arrayContaining(["sms", "mfa"]) });
 
+  // The files of public/ come last, and behave like every other answer.
+  const file = await fetch(`${publicUrl}/robots.txt`);
+  expect(file.status).toBe(200);
+  expect(await file.text()).toMatch(/^User-agent:/m);
+  expect(file.headers.get("cache-control")).toBe("public, max-age=300");
+  expect(file.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(file.headers.get("x-request-id")).toMatch(/^[0-9a-f]{24}$/);
+  const nothing = await fetch(`${publicUrl}/nowhere.txt`);
+  expect({ status: nothing.status, ...(await nothing.json()) }).toMatchObject({ status: 404, error: "not_found" });
+
   const running = await processesOf(state);
   for (const program of ["wrangler", "workerd"]) {
     expect(running.map(({ command }) => command).join("\n")).toContain(program);
