@@ -5,6 +5,7 @@
  * them run the same modules on the same database, namespace and queue, as the isolates of one deployed Worker do.
  */
 import { readFile } from "node:fs/promises";
+import { request } from "node:http";
 import { Miniflare, NoOpLog } from "miniflare";
 import { encryptionKeys, signingKey, webhookSecret } from "./keys.mjs";
 import { dump, rows } from "./database.mjs";
@@ -161,6 +162,13 @@ export class World {
     return Object.assign(new Response(bytes.byteLength > 0 ? bytes : null, { status, headers: [...answered] }), {
       path: url.pathname,
     });
+  }
+
+  /** A request by Node's own client, which its caller may tear down in the middle. */
+  async connect(path, { isolate = 0, headers, ...options } = {}) {
+    const { hostname, port } = await this.miniflare.ready;
+    const all = { host: new URL(PUBLIC_URL).host, [ROUTE]: this.isolates[isolate], ...headers };
+    return request({ hostname, port, path, headers: all, ...options });
   }
 
   post(path, body, { headers, ...init } = {}) {

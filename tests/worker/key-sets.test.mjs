@@ -32,7 +32,7 @@ const REFUSED = [
 ];
 
 const names = [
-  ..."cached layered broken-kv rotating-rs rotating-es retired down storm bystander waiting slow partial soured".split(
+  ..."cached layered broken-kv rotating-rs rotating-es retired down storm bystander waiting abandoned slow partial soured".split(
     " ",
   ),
   ...LIFETIMES.map(([name]) => name),
@@ -200,6 +200,24 @@ describe("an issuer that is not there", () => {
     await stage.world.advance(COOL_DOWN_SECONDS + 1);
     await accepted(await ask(from));
     expect(from.fetches.keySet).toBe(2);
+  });
+
+  test("whose refetch was begun by somebody who hangs up is asked to the end, and serves the next", async () => {
+    const from = issuer("abandoned");
+    from.hold();
+    const person = stage.person({ issuer: from });
+    const abandoned = await stage.world.connect("/mfa/associate", {
+      method: "POST",
+      headers: { authorization: `Bearer ${person.mfaToken()}`, "content-type": "application/json" },
+    });
+    abandoned.on("error", () => {}); // it is torn down below
+    abandoned.end(JSON.stringify({ authenticator_types: ["otp"] }));
+    await until("the refetch is under way", () => from.held === 1);
+    abandoned.destroy();
+    from.release();
+    // Without the clock moving on: no cool-down stands in the way of the next.
+    await until("the keys are there", async () => (await ask(from)).status === 200);
+    expect(from.fetches.keySet).toBe(1);
   });
 
   test("that does not answer in time keeps nobody waiting for longer than that", async () => {
