@@ -213,7 +213,7 @@ describe("an issuer that is not there", () => {
     abandoned.on("error", () => {}); // it is torn down below
     abandoned.end(JSON.stringify({ authenticator_types: ["otp"] }));
     await until("the refetch is under way", () => from.held === 1);
-    abandoned.destroy();
+    abandoned.socket.resetAndDestroy();
     from.release();
     // Without the clock moving on: no cool-down stands in the way of the next.
     await until("the keys are there", async () => (await ask(from)).status === 200);
