@@ -1,0 +1,375 @@
+//! The three MFA grants: what a code proves, and what it buys.
+//!
+//! The first good code of an enrollment confirms it; a code of an active authenticator verifies. Both take two round
+//! trips (see [`redemptions`]). Tokens are signed between them: a code that has been consumed must not come to
+//! nothing because a signature failed.
+
+use super::Answer;
+use crate::app::App;
+use crate::endpoints::message::Recipient;
+use crate::endpoints::mfa_required::{Login, demand};
+use crate::endpoints::target::Target;
+use crate::endpoints::{Failure, Fault};
+use crate::http::errors::WireError;
+use crate::http::parameters::Parameters;
+use crate::json::object;
+use crate::mfa::binding_code::BindingCode;
+use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::one_time_password::{TotpSecret, matching_step};
+use crate::mfa::policy::Asked;
+use crate::mfa::recovery_code::RecoveryCode;
+use crate::platform::{Platform, StorageError};
+use crate::storage::active_factors;
+use crate::storage::places;
+use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
+use crate::trust::bearer::Bearer;
+use crate::trust::own_tokens::{self, OobCode, open_oob_code};
+use crate::types::Secret;
+
+/// What stands behind the answer: one of the MFA grants.
+pub(super) enum Grant {
+    Otp(Secret),
+    Oob { oob_code: String, binding_code: Secret },
+    RecoveryCode(Secret),
+}
+
+impl Grant {
+    pub(super) fn decode(grant_type: &str, parameters: &Parameters) -> Result<Self, WireError> {
+        match grant_type {
+            "http://auth0.com/oauth/grant-type/mfa-otp" => Ok(Self::Otp(parameters.required_code("otp")?)),
+            "http://auth0.com/oauth/grant-type/mfa-oob" => Ok(Self::Oob {
+                oob_code: parameters.required("oob_code")?.to_owned(),
+                binding_code: parameters.required_code("binding_code")?,
+            }),
+            "http://auth0.com/oauth/grant-type/mfa-recovery-code" => {
+                Ok(Self::RecoveryCode(Secret::new(parameters.required("recovery_code")?.to_owned())))
+            }
+            _ => Err(WireError::UnsupportedGrantType),
+        }
+    }
+}
+
+/// One try of one code.
+pub(super) struct Exchange<'a, P: Platform> {
+    pub(super) app: &'a App<P>,
+    pub(super) attempt: Attempt<'a>,
+    pub(super) bearer: &'a Bearer,
+    pub(super) target: &'a Target,
+}
+
+impl<P: Platform> Exchange<'_, P> {
+    /// The answer, or `None` when the client's row has changed and everything is to be looked at again.
+    pub(super) async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
+        let factors = &self.app.config.factors;
+        match grant {
+            // What the operator has switched off opens nothing any more, whatever was enrolled before.
+            Grant::Otp(_) if !factors.otp => Err(WireError::NotEnabled("otp").into()),
+            Grant::RecoveryCode(_) if !factors.recovery_code => {
+                Err(WireError::NotEnabled("recovery-code").into())
+            }
+            Grant::Otp(otp) => self.otp(otp).await,
+            Grant::Oob { oob_code, binding_code } => self.oob(oob_code, binding_code).await,
+            Grant::RecoveryCode(code) => self.recovery_code(code).await,
+        }
+    }
+
+    async fn otp(&self, otp: &Secret) -> Result<Option<Answer>, Failure> {
+        let candidates = match redemptions::try_totp(self.app, &self.attempt).await? {
+            Tried::Paid(candidates) => candidates,
+            not_paid => return not_paid.told(),
+        };
+        let mut readable = candidates.is_empty();
+        for candidate in candidates {
+            // One that cannot be opened must not shield the others: their guesses are charged, their codes work.
+            let Some(secret) = self.open_totp(&candidate.id, &candidate.sealed) else {
+                continue;
+            };
+            readable = true;
+            let Some(step) = matching_step(&secret, otp.expose(), self.attempt.now, candidate.last_step)
+            else {
+                continue;
+            };
+            let resealed = self.resealed(&candidate.id, &candidate.sealed, secret.as_bytes());
+            let resealed = self.or_refund(Charge::OneTimePassword, resealed).await?;
+            let redeemed = if candidate.pending {
+                Redeemed::Enrollment {
+                    enrollment: &candidate.id,
+                    kind: Kind::Totp,
+                    step,
+                    resealed,
+                    address_indexes: Vec::new(),
+                }
+            } else {
+                Redeemed::Totp { authenticator: &candidate.id, step, resealed }
+            };
+            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp).await;
+        }
+        let unreadable = if readable { Ok(()) } else { Err(StorageError::Unreadable("sealed").into()) };
+        self.or_refund(Charge::OneTimePassword, unreadable).await?;
+        Err(WireError::InvalidOtp.into())
+    }
+
+    async fn oob(&self, oob_code: &str, binding_code: &Secret) -> Result<Option<Answer>, Failure> {
+        let oob_code = self.accept(oob_code)?;
+        let owner = &oob_code.enrollment;
+        let is_enrollment = AuthenticatorId::parse(owner).is_some();
+        let (charge, tried) = if is_enrollment {
+            (Charge::EnrollmentCode(owner), redemptions::try_oob(self.app, &self.attempt, owner).await?)
+        } else {
+            (Charge::ChallengeCode(owner), redemptions::try_challenge(self.app, &self.attempt, owner).await?)
+        };
+        let candidate = match tried {
+            Tried::Paid(OobTry::Candidate(candidate)) => candidate,
+            Tried::Paid(OobTry::UsedUp) => {
+                let retry_after = oob_code.expires_at.since(self.attempt.now).max(1);
+                return Err(WireError::TooManyTries { retry_after }.into());
+            }
+            Tried::Paid(OobTry::Gone) => return Err(WireError::ExpiredOobCode.into()),
+            not_paid => return not_paid.told(),
+        };
+        let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
+        if !self.or_refund(charge, matches).await? {
+            return Err(WireError::InvalidBindingCode.into());
+        }
+        let address = self.address(&candidate.authenticator, &candidate.sealed);
+        let (resealed, address_indexes) = self.or_refund(charge, address).await?;
+        let redeemed = if is_enrollment {
+            Redeemed::Enrollment {
+                enrollment: owner,
+                kind: candidate.kind,
+                step: 0,
+                resealed,
+                address_indexes,
+            }
+        } else {
+            Redeemed::Challenge { challenge: owner, authenticator: &candidate.authenticator, resealed }
+        };
+        self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode).await
+    }
+
+    fn binding_code_matches(&self, owner: &str, code: &Secret, stored: &str) -> Result<bool, Failure> {
+        let Some(code) = BindingCode::parse(code.expose()) else {
+            return Ok(false);
+        };
+        let keyring = &self.app.config.keyring;
+        keyring
+            .hash_matches(places::BINDING_CODE, &[owner, code.expose()], stored)
+            .map_err(|_| StorageError::Unreadable("code_hash").into())
+    }
+
+    async fn recovery_code(&self, code: &Secret) -> Result<Option<Answer>, Failure> {
+        // A recovery code stands for a factor that is lost; it confirms nothing.
+        if self.attempt.transaction.is_none() {
+            return Err(WireError::MalformedMfaToken.into());
+        }
+        let stored = match redemptions::try_recovery_code(self.app, &self.attempt).await? {
+            Tried::Paid(stored) => stored,
+            not_paid => return not_paid.told(),
+        };
+        let (Some(stored), Some(code)) = (stored, RecoveryCode::parse(code.expose())) else {
+            return Err(WireError::InvalidRecoveryCode.into());
+        };
+        let keyring = &self.app.config.keyring;
+        let user = self.attempt.user.as_str();
+        let matches = keyring
+            .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored.hash)
+            .map_err(|_| StorageError::Unreadable("hash").into());
+        if !self.or_refund(Charge::RecoveryCode, matches).await? {
+            return Err(WireError::InvalidRecoveryCode.into());
+        }
+        let random = self.app.platform.random().map_err(Failure::from);
+        let next = RecoveryCode::generate(self.or_refund(Charge::RecoveryCode, random).await?);
+        let redeemed = Redeemed::RecoveryCode {
+            matched: &stored.hash,
+            next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
+        };
+        let answer = self
+            .redeem(
+                Factor::Recovery { independent: stored.independent },
+                &redeemed,
+                WireError::InvalidRecoveryCode,
+            )
+            .await?;
+        Ok(answer.map(|answer| Answer { recovery_code: Some(next.expose().to_owned()), ..answer }))
+    }
+
+    /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an
+    /// enrollment's outlives it, so that a reload goes on.
+    fn accept(&self, oob_code: &str) -> Result<OobCode, WireError> {
+        let oob_code =
+            open_oob_code(&self.app.config.keyring, oob_code).map_err(|_| WireError::MalformedOobCode)?;
+        let of_this_login = oob_code.transaction.as_ref() == self.attempt.transaction
+            || AuthenticatorId::parse(&oob_code.enrollment).is_some();
+        if &oob_code.user != self.attempt.user || oob_code.client != self.attempt.client.id || !of_this_login
+        {
+            return Err(WireError::OobCodeOfAnotherTransaction);
+        }
+        if oob_code.expires_at <= self.attempt.now {
+            return Err(WireError::ExpiredOobCode);
+        }
+        Ok(oob_code)
+    }
+
+    /// Signs, then consumes. `lost` is what somebody is told whose code another request has just used.
+    async fn redeem(
+        &self,
+        factor: Factor,
+        redeemed: &Redeemed<'_>,
+        lost: WireError,
+    ) -> Result<Option<Answer>, Failure> {
+        let answer = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
+        if let (Err(demand), Factor::Recovery { .. }) = (&answer, factor) {
+            // Where it opens nothing it is not used up either: nobody could be told the next one.
+            redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+            return Err(demand.clone().into());
+        }
+        // Until then the token that is spent could be presented again.
+        let remembered_until = self.bearer.refused_from();
+        match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
+            Outcome::Won => answer.map(Some).map_err(Failure::from),
+            Outcome::Spent => Err(WireError::SpentMfaToken.into()),
+            Outcome::Lost => Err(lost.into()),
+            Outcome::ClientChanged => {
+                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the winner is answered: tokens, or the demand of another factor. E-mail, and the recovery code beside it,
+    /// are no second factor: where one is wanted, the login goes on.
+    async fn prepare(&self, factor: Factor) -> Result<Result<Answer, WireError>, Failure> {
+        if let (Bearer::Mfa(login), false) = (self.bearer, factor.is_independent()) {
+            let Some(active) = active_factors::read(self.app, &login.user, self.attempt.client).await? else {
+                return Err(WireError::Unauthorized { challenge: false }.into());
+            };
+            let asked = Asked {
+                audience: &self.target.audience,
+                scopes: &self.target.scopes,
+                for_mfa_api: self.app.config.is_mfa_audience(&self.target.audience),
+                acr_values: None,
+                enrolled: active.is_enrolled(),
+                proven: false,
+            };
+            if self.app.config.policy.demands(&asked) {
+                let login = Login {
+                    user: &login.user,
+                    client: &self.attempt.client.id,
+                    target: self.target,
+                    factors: self.authentication_methods(factor),
+                    identity: &login.identity,
+                };
+                return demand(self.app, self.attempt.now, login, &active).map(Err);
+            }
+        }
+        self.sign(factor).await.map(Ok)
+    }
+
+    async fn sign(&self, factor: Factor) -> Result<Answer, Failure> {
+        let methods = self.authentication_methods(factor);
+        let grant = own_tokens::Grant {
+            user: self.attempt.user,
+            client: &self.attempt.client.id,
+            audience: &self.target.audience,
+            scopes: &self.target.scopes,
+            authentication_methods: &methods,
+            authentication_context: None,
+            authenticated_at: self.attempt.now,
+            identity: self.bearer.identity(),
+            // Confirming must not make the token that confirmed live longer.
+            not_after: match self.bearer {
+                Bearer::Access(token) => Some(token.expires_at),
+                Bearer::Mfa(_) => None,
+            },
+        };
+        Answer::sign(self.app, self.attempt.now, &grant).await
+    }
+
+    /// How the user has been authenticated (RFC 8176): the methods behind the token, this one, and `mfa` if one of
+    /// them is an independent second factor.
+    fn authentication_methods(&self, factor: Factor) -> Vec<String> {
+        let mut methods = self.bearer.first_factors().to_vec();
+        let method = factor.method();
+        if !methods.iter().any(|own| own == method) {
+            methods.push(method.to_owned());
+        }
+        let proven = matches!(self.bearer, Bearer::Access(token) if token.proof_of_mfa);
+        if factor.is_independent() || proven {
+            methods.push("mfa".to_owned());
+        }
+        methods
+    }
+
+    /// The secret, unless its key is not known (any more) or the row is not what it should be; the log is told.
+    fn open_totp(&self, id: &str, sealed: &str) -> Option<TotpSecret> {
+        let opened = self.app.config.keyring.open(&places::factor(id, self.attempt.user), sealed);
+        let secret = opened.as_ref().ok().and_then(|secret| TotpSecret::from_slice(secret));
+        if secret.is_none() {
+            let reason = format!("{:?}", opened.err());
+            self.app.platform.log(object! { "event": "factor_unreadable", "factor": id, "reason": reason });
+        }
+        secret
+    }
+
+    /// The address sealed anew where that is due, and its indexes under every hash key.
+    fn address(&self, id: &str, sealed: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+        let id = AuthenticatorId::parse(id).ok_or(StorageError::UnexpectedShape("id"))?;
+        let recipient = Recipient::open(self.app, &id, self.attempt.user, sealed)?;
+        let parts = [self.attempt.user.as_str(), recipient.comparable.expose()];
+        let indexes = self.app.config.keyring.hashes(places::ADDRESS, &parts);
+        Ok((self.resealed(id.as_str(), sealed, recipient.address.expose().as_bytes())?, indexes))
+    }
+
+    /// What was sealed with an older key is sealed with the present one whenever it is used.
+    fn resealed(&self, id: &str, sealed: &str, plaintext: &[u8]) -> Result<Option<String>, Failure> {
+        let keyring = &self.app.config.keyring;
+        if keyring.is_current(sealed) {
+            return Ok(None);
+        }
+        let place = places::factor(id, self.attempt.user);
+        Ok(Some(keyring.seal(&place, plaintext, self.app.platform.random()?)?))
+    }
+
+    /// Gives the charge back when what failed was the Worker itself.
+    async fn or_refund<T>(&self, charge: Charge<'_>, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(Failure::Fault(_)) = &result {
+            redemptions::refund(self.app, &self.attempt, charge).await;
+        }
+        result
+    }
+}
+
+/// What a code stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Factor {
+    Kind(Kind),
+    Recovery { independent: bool },
+}
+
+impl Factor {
+    const fn method(self) -> &'static str {
+        match self {
+            Self::Kind(kind) => kind.amr(),
+            Self::Recovery { .. } => "recovery",
+        }
+    }
+
+    const fn is_independent(self) -> bool {
+        match self {
+            Self::Kind(kind) => kind.is_independent(),
+            Self::Recovery { independent } => independent,
+        }
+    }
+}
+
+impl<T> Tried<T> {
+    /// What a charge that was not taken means for the client; `None` asks for another look at the client's row.
+    fn told(self) -> Result<Option<Answer>, Failure> {
+        match self {
+            Self::ClientChanged => Ok(None),
+            Self::Spent => Err(WireError::SpentMfaToken.into()),
+            Self::NoGuessLeft(refusal) => Err(WireError::TooManyFailedCodes(refusal).into()),
+            Self::Paid(_) => Err(Fault::Bug("a paid guess was treated as refused").into()),
+        }
+    }
+}
