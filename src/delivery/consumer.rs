@@ -34,6 +34,7 @@ pub async fn consume<P: Platform>(
 ) -> Result<Vec<Verdict>, StorageError> {
     let claimed = deliveries::claim(app, now, ids).await?;
     let outcomes = all(claimed.iter().map(|delivery| attempt(app, now, delivery))).await;
+    let outcomes: Vec<_> = claimed.iter().zip(outcomes).collect();
     deliveries::record(app, &outcomes).await?;
     Ok(ids.iter().map(|id| verdict(now, id, &outcomes)).collect())
 }
@@ -51,7 +52,7 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures.iter_mut().filter_map(|future| future.as_mut().take_output()).collect()
 }
 
-async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> (String, Outcome) {
+async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> Outcome {
     let outcome = match open(app, delivery) {
         Ok(payload) => {
             let message = Message {
@@ -83,7 +84,7 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
             Outcome::Retry { reason, .. } | Outcome::Failed { reason } => Some(reason),
         },
     });
-    (delivery.id.clone(), outcome)
+    outcome
 }
 
 fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String> {
@@ -129,8 +130,8 @@ fn backoff(attempts: i64) -> i64 {
     BACKOFF_SECONDS.get(index).or(BACKOFF_SECONDS.last()).copied().unwrap_or(30)
 }
 
-fn verdict(now: UnixSeconds, id: &str, outcomes: &[(String, Outcome)]) -> Verdict {
-    match outcomes.iter().find(|(own, _)| own == id) {
+fn verdict(now: UnixSeconds, id: &str, outcomes: &[(&Claimed, Outcome)]) -> Verdict {
+    match outcomes.iter().find(|(own, _)| own.id == id) {
         Some((_, Outcome::Retry { at, .. })) => Verdict::Retry(at.since(now)),
         _ => Verdict::Acknowledge,
     }

@@ -63,20 +63,25 @@ pub async fn claim<P: Platform>(
 }
 
 /// Records what became of claimed deliveries.
-pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(String, Outcome)]) -> Result<(), StorageError> {
+pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)]) -> Result<(), StorageError> {
     let batch = outcomes
         .iter()
-        .map(|(id, outcome)| match outcome {
+        .map(|(claimed, outcome)| match outcome {
             Outcome::Sent => {
-                Statement { sql: statements::DELIVERY_SENT, parameters: vec![id.as_str().into()] }
+                Statement { sql: statements::DELIVERY_SENT, parameters: vec![claimed.id.as_str().into()] }
             }
             Outcome::Retry { at, reason } => Statement {
                 sql: statements::DELIVERY_RETRY,
-                parameters: vec![id.as_str().into(), (*at).into(), reason.as_str().into()],
+                parameters: vec![
+                    claimed.id.as_str().into(),
+                    (*at).into(),
+                    reason.as_str().into(),
+                    claimed.attempts.into(),
+                ],
             },
             Outcome::Failed { reason } => Statement {
                 sql: statements::DELIVERY_FAILED,
-                parameters: vec![id.as_str().into(), reason.as_str().into()],
+                parameters: vec![claimed.id.as_str().into(), reason.as_str().into(), claimed.attempts.into()],
             },
         })
         .collect::<Vec<_>>();

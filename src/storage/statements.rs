@@ -527,17 +527,20 @@ RETURNING id, channel, sealed, attempts, expires_at";
 pub const DELIVERY_SENT: &str =
     "UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL WHERE id = ?1 AND state = 'claimed'";
 
-/// Records that it must be tried again.
+/// Records that it must be tried again. A consumer whose lease has ended speaks for its own attempt alone, not for that
+/// of the next.
 ///
-/// `?1` id, `?2` when, `?3` reason.
-pub const DELIVERY_RETRY: &str =
-    "UPDATE deliveries SET state = 'waiting', due_at = ?2, failure = ?3 WHERE id = ?1 AND state = 'claimed'";
+/// `?1` id, `?2` when, `?3` reason, `?4` which attempt.
+pub const DELIVERY_RETRY: &str = "\
+UPDATE deliveries SET state = 'waiting', due_at = ?2, failure = ?3
+WHERE id = ?1 AND state = 'claimed' AND attempts = ?4";
 
 /// Records that it can never be sent, and forgets what was to be sent.
 ///
-/// `?1` id, `?2` reason.
-pub const DELIVERY_FAILED: &str =
-    "UPDATE deliveries SET state = 'failed', sealed = NULL, failure = ?2 WHERE id = ?1 AND state = 'claimed'";
+/// `?1` id, `?2` reason, `?3` which attempt, as in [`DELIVERY_RETRY`].
+pub const DELIVERY_FAILED: &str = "\
+UPDATE deliveries SET state = 'failed', sealed = NULL, failure = ?2
+WHERE id = ?1 AND state = 'claimed' AND attempts = ?3";
 
 /// Deliveries that the queue must be told about again: its first message was lost, or a consumer died.
 ///

@@ -42,7 +42,9 @@ fn nothing_is_tried_again_after_the_code_has_died() {
 
 #[test]
 fn what_somebody_else_has_claimed_is_acknowledged() {
-    let outcomes = [("a".to_owned(), Outcome::Sent), ("b".to_owned(), retry_at(5))];
+    let (sent, retried) =
+        (Claimed { id: "a".into(), ..delivery(1) }, Claimed { id: "b".into(), ..delivery(1) });
+    let outcomes = [(&sent, Outcome::Sent), (&retried, retry_at(5))];
     assert_eq!(verdict(NOW, "a", &outcomes), Verdict::Acknowledge);
     assert_eq!(verdict(NOW, "b", &outcomes), Verdict::Retry(5));
     assert_eq!(verdict(NOW, "c", &outcomes), Verdict::Acknowledge);

@@ -751,12 +751,14 @@ fn delivering() -> Vec<Spec> {
             "claimed", "", [] => Acts;
             "not claimed", "UPDATE deliveries SET state = 'waiting'", [] => Nothing;
         ),
-        spec!(DELIVERY_RETRY ["d", 1005, "busy"] CLAIMED;
+        spec!(DELIVERY_RETRY ["d", 1005, "busy", 0] CLAIMED;
             "claimed", "", [] => Acts;
+            "claimed anew since", "UPDATE deliveries SET attempts = 1", [] => Nothing;
             "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
         ),
-        spec!(DELIVERY_FAILED ["d", "refused"] CLAIMED;
+        spec!(DELIVERY_FAILED ["d", "refused", 0] CLAIMED;
             "claimed", "", [] => Acts;
+            "claimed anew since", "UPDATE deliveries SET attempts = 1", [] => Nothing;
             "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
         ),
         spec!(OVERDUE_DELIVERIES [1000, 985] DELIVERY;
