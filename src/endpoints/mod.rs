@@ -2,6 +2,17 @@
 //! handler, its steps, its tests.
 //!
 //! A request walks straight through: decode → authenticate → decide → store → respond.
+//!
+//! | endpoint | file |
+//! | --- | --- |
+//! | `/mfa/associate` | [`associate`] |
+//! | `/mfa/challenge` | [`challenge`] |
+//! | `/mfa/authenticators` | [`authenticators`] |
+//! | `/oauth/token` | [`token`] and, for token exchange, [`token_exchange`] |
+//! | `/.well-known/…` | [`metadata`] |
+//!
+//! Beside them stand the steps that several of them take: [`bearer`] (whose token), [`client`] (which client),
+//! [`target`] (what a token is for), [`message`] (a code on its way), [`mfa_required`] (the demand of a factor).
 
 pub mod associate;
 pub mod authenticators;
