@@ -82,6 +82,21 @@ impl ClientId {
 pub struct TransactionId(pub String);
 
 impl TransactionId {
+    /// What the id of an own token begins with; that of a JWT, base64url, has no colon.
+    const OWN: &'static str = "own:";
+
+    /// The id of an own mfa_token, made of something random.
+    #[must_use]
+    pub fn own(random: &str) -> Self {
+        Self(format!("{}{random}", Self::OWN))
+    }
+
+    /// Whether an own mfa_token has it: one that was issued because a second factor was demanded.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.0.starts_with(Self::OWN)
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -37,8 +37,8 @@ pub fn demand<P: Platform>(
     active: &ActiveFactors,
 ) -> Result<WireError, Failure> {
     let transaction = base16ct::lower::encode_string(&app.platform.random::<16>()?);
-    let token = OwnMfaToken {
-        transaction: TransactionId(format!("own:{transaction}")),
+    let mut token = OwnMfaToken {
+        transaction: TransactionId::own(&transaction),
         user: login.user.clone(),
         client: login.client.clone(),
         audience: Some(login.target.audience.clone()),
@@ -48,14 +48,20 @@ pub fn demand<P: Platform>(
         issued_at: now,
         expires_at: now.plus(MFA_TOKEN_SECONDS),
     };
-    let sealed = seal_mfa_token(&app.config.keyring, &token, app.platform.random()?);
+    let mut sealed = seal_mfa_token(&app.config.keyring, &token, app.platform.random()?);
+    if sealed == Err(MfaTokenError::TooLong) {
+        // Labels and defaults only: they give way before anybody is locked out.
+        token.identity = Identity::default();
+        sealed = seal_mfa_token(&app.config.keyring, &token, app.platform.random()?);
+    }
     let mfa_token = sealed.map_err(|error| match error {
-        // What is long is the client's: names and times are bounded.
+        // What is long now is the client's: subject and factors are bounded.
         MfaTokenError::TooLong => Failure::from(WireError::TooLong("scope")),
         MfaTokenError::Seal => Fault::Bug("an mfa_token could not be sealed").into(),
     })?;
     let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
-    let listed = requirements(&active.factors, active.has_recovery_code, |kind| available.kind(kind));
+    let has_recovery_code = active.has_recovery_code && app.config.factors.recovery_code;
+    let listed = requirements(&active.factors, has_recovery_code, |kind| available.kind(kind));
     let types = listed.types.iter().map(|name| object! { "type": *name }).collect();
     let mut requirements = Json::Object(Vec::new());
     requirements.set(listed.name, Json::Array(types));

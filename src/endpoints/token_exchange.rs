@@ -99,6 +99,10 @@ async fn subject<P: Platform>(
             return Err(WireError::InvalidSubjectToken.into());
         }
     };
+    // A back end may exchange what its front end was given. Who proves nothing may exchange its own tokens only.
+    if client.is_public() && subject.client.as_ref().is_some_and(|own| *own != client.id) {
+        return Err(WireError::OtherClient.into());
+    }
     if client.accepts_issuer(subject.user.issuer_name()) {
         Ok(subject)
     } else {

@@ -107,6 +107,14 @@ pub fn requirements(
     has_recovery_code: bool,
     is_available: impl Fn(Kind) -> bool,
 ) -> Requirements {
+    if !active.iter().any(|own| own.kind.is_independent()) {
+        // E-mail, and the recovery code beside it, cannot satisfy what is demanded: something has to be enrolled.
+        let mut enroll = Vec::new();
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_independent() && is_available(*kind)) {
+            add(&mut enroll, kind.factor_type());
+        }
+        return Requirements { name: "enroll", types: enroll };
+    }
     let mut challenge = Vec::new();
     let usable = |kind: Kind| {
         is_available(kind)
@@ -115,20 +123,13 @@ pub fn requirements(
     for kind in Kind::ALL.into_iter().filter(|kind| usable(*kind)) {
         add(&mut challenge, kind.factor_type());
     }
-    if Kind::ALL.into_iter().any(|kind| kind != Kind::Totp && usable(kind)) {
+    if [Kind::Sms, Kind::Voice].into_iter().any(usable) {
         add(&mut challenge, "oob");
     }
     if has_recovery_code {
         add(&mut challenge, "recovery-code");
     }
-    if !challenge.is_empty() || active.iter().any(|own| own.kind.is_independent()) {
-        return Requirements { name: "challenge", types: challenge };
-    }
-    let mut enroll = Vec::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_independent() && is_available(*kind)) {
-        add(&mut enroll, kind.factor_type());
-    }
-    Requirements { name: "enroll", types: enroll }
+    Requirements { name: "challenge", types: challenge }
 }
 
 /// One of the two lists of `mfa_requirements`.
@@ -231,6 +232,8 @@ mod tests {
         assert_eq!(listed.name, "challenge");
         assert_eq!(listed.types, ["otp", "phone", "email", "oob", "recovery-code"]);
         assert_eq!(requirements(&[usable(Kind::Totp)], false, |_| true).types, ["otp"]);
+        let with_mail = [usable(Kind::Totp), usable(Kind::Email)];
+        assert_eq!(requirements(&with_mail, false, |_| true).types, ["otp", "email"]);
         // A number that was enrolled by SMS is reached by voice where SMS is not available.
         assert_eq!(
             requirements(&[usable(Kind::Sms)], false, |kind| kind == Kind::Voice).types,
@@ -244,6 +247,8 @@ mod tests {
         assert_eq!(listed.name, "enroll");
         assert_eq!(listed.types, ["otp", "phone"]);
         assert_eq!(requirements(&[], false, |kind| kind == Kind::Totp).types, ["otp"]);
+        // E-mail is nothing in this sense, and neither is the recovery code beside it.
+        assert_eq!(requirements(&[usable(Kind::Email)], true, |_| true), listed);
     }
 
     #[test]

@@ -417,8 +417,10 @@ fn open_own_mfa_token<P: Platform>(
     })
 }
 
-fn without_mfa(methods: &[String]) -> Vec<String> {
-    methods.iter().filter(|method| *method != MULTIPLE_FACTORS).cloned().collect()
+/// The methods that are worth passing on: not `mfa`, which is derived anew, and no more than fit into an own mfa_token.
+pub(super) fn without_mfa(methods: &[String]) -> Vec<String> {
+    let short = methods.iter().filter(|method| *method != MULTIPLE_FACTORS && method.len() <= 32);
+    short.take(8).cloned().collect()
 }
 
 #[cfg(test)]

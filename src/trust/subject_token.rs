@@ -1,12 +1,12 @@
 //! Subject tokens of token exchange (RFC 8693): what a trusted issuer gave a person, in exchange for own tokens.
 
-use super::bearer::{BearerError, Identity, check_signature};
+use super::bearer::{BearerError, Identity, check_signature, without_mfa};
 use super::issuer::TrustedIssuer;
 use super::jwt::{CLOCK_SKEW_SECONDS, Claims, MAXIMUM_SUBJECT_BYTES, UntrustedJwt};
 use super::key_sets::KeySource;
 use crate::app::App;
 use crate::platform::Platform;
-use crate::types::{Scopes, UnixSeconds, UserId};
+use crate::types::{ClientId, Scopes, UnixSeconds, UserId};
 
 /// A public client proves nothing of itself, so that its subject tokens must be fresh.
 const MAXIMUM_AGE_SECONDS: i64 = 600;
@@ -56,6 +56,8 @@ impl SubjectTokenType {
 pub struct SubjectToken {
     /// Whose it is.
     pub user: UserId,
+    /// The client that it was given to, as the issuer names it.
+    pub client: Option<ClientId>,
     /// What it says of the person.
     pub identity: Identity,
     /// The scopes that it carries, if it carries any: own tokens get no more.
@@ -109,9 +111,10 @@ pub async fn verify_subject_token<P: Platform>(
     }
     Ok(SubjectToken {
         user: UserId::new(&issuer.name, subject),
+        client: claims.client().map(|id| ClientId(id.to_owned())),
         identity: Identity::of(claims),
         scopes: claims.scopes.clone(),
-        factors: claims.authentication_methods.iter().filter(|method| *method != "mfa").cloned().collect(),
+        factors: without_mfa(&claims.authentication_methods),
         proof_of_mfa: claims.authentication_methods.iter().any(|method| method == "mfa"),
         authenticated_at: claims.authenticated_at.unwrap_or(issued_at),
     })

@@ -16,7 +16,7 @@ use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
-use crate::mfa::policy::Asked;
+use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors;
@@ -217,7 +217,11 @@ impl<P: Platform> Exchange<'_, P> {
         redeemed: &Redeemed<'_>,
         lost: WireError,
     ) -> Result<Option<Answer>, Failure> {
-        let answer = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
+        let prepared = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
+        let Some(answer) = prepared else {
+            redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+            return Ok(None);
+        };
         if let (Err(demand), Factor::Recovery { .. }) = (&answer, factor) {
             // Where it opens nothing it is not used up either: nobody could be told the next one.
             redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
@@ -238,16 +242,18 @@ impl<P: Platform> Exchange<'_, P> {
 
     /// What the winner is answered: tokens, or the demand of another factor. E-mail, and the recovery code beside it,
     /// are no second factor: where one is wanted, the login goes on.
-    async fn prepare(&self, factor: Factor) -> Result<Result<Answer, WireError>, Failure> {
+    /// `None` when the client's row has changed.
+    async fn prepare(&self, factor: Factor) -> Result<Option<Result<Answer, WireError>>, Failure> {
         if let (Bearer::Mfa(login), false) = (self.bearer, factor.is_independent()) {
             let Some(active) = active_factors::read(self.app, &login.user, self.attempt.client).await? else {
-                return Err(WireError::Unauthorized { challenge: false }.into());
+                return Ok(None);
             };
             let asked = Asked {
                 audience: &self.target.audience,
                 scopes: &self.target.scopes,
                 for_mfa_api: self.app.config.is_mfa_audience(&self.target.audience),
-                acr_values: None,
+                // An own mfa_token is itself the demand, whatever its reason was.
+                acr_values: login.transaction.is_own().then_some(MULTI_FACTOR_CLASS),
                 enrolled: active.is_enrolled(),
                 proven: false,
             };
@@ -259,10 +265,10 @@ impl<P: Platform> Exchange<'_, P> {
                     factors: self.authentication_methods(factor),
                     identity: &login.identity,
                 };
-                return demand(self.app, self.attempt.now, login, &active).map(Err);
+                return demand(self.app, self.attempt.now, login, &active).map(|demand| Some(Err(demand)));
             }
         }
-        self.sign(factor).await.map(Ok)
+        self.sign(factor).await.map(|answer| Some(Ok(answer)))
     }
 
     async fn sign(&self, factor: Factor) -> Result<Answer, Failure> {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{GUESSES, INVALID_OTP, INVALID_RECOVERY_CODE};
+use crate::platform::Platform as _;
 
 const MFA_REQUIRED: &str = "Multifactor authentication required";
 use crate::testing::person::{API, MFA_API, NUMBER, OTHER_NUMBER, Service, claims, methods};
@@ -159,6 +160,30 @@ fn mail_that_a_thief_has_confirmed_first_never_completes_the_login_of_who_has_a_
     let listed = &demand["mfa_requirements"]["challenge"];
     assert!(listed.as_array().unwrap().contains(&json!({ "type": "otp" })), "{listed}");
     alice.enters_code(&thiefs_login, &challenge).is_refused(403, "mfa_token has already been used");
+}
+
+#[test]
+fn mail_never_satisfies_a_demand_that_was_made_and_nobody_is_sent_in_a_circle() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let mail = alice.has_email("a@example.com");
+    let login = crate::trust::own_tokens::OwnMfaToken {
+        transaction: crate::types::TransactionId::own("1"),
+        user: crate::types::UserId::new("idp", "alice"),
+        client: crate::types::ClientId("app".to_owned()),
+        audience: Some(API.to_owned()),
+        scopes: None,
+        first_factors: vec!["pwd".to_owned()],
+        identity: crate::trust::bearer::Identity::default(),
+        issued_at: service.app.platform.now(),
+        expires_at: service.app.platform.now().plus(600),
+    };
+    let login =
+        crate::trust::own_tokens::seal_mfa_token(&service.app.config.keyring, &login, [7; 12]).unwrap();
+    let challenge = alice.is_challenged(&login, &mail.id);
+    let demand = alice.enters_code(&login, &challenge);
+    demand.is_refused(403, MFA_REQUIRED);
+    assert!(demand.json()["mfa_requirements"]["enroll"].is_array(), "{}", demand.text);
 }
 
 #[test]
