@@ -25,7 +25,6 @@ const FOR_COMPRESSION = [
   "--one-caller-inline-max-function-size=0",
   "--always-inline-max-function-size=1",
   "--skip-pass=local-cse",
-  "--reorder-functions-by-name",
 ];
 
 // Small implementations of ciphers and hashes: their loops are not unrolled, which costs microseconds per request.

@@ -24,8 +24,7 @@ impl<'a> HttpUrl<'a> {
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\')) {
             return Err("a URL in plain ASCII without spaces");
         }
-        let (scheme, rest) = text.split_once(':').ok_or("an absolute URL that begins with https://")?;
-        let rest = rest.strip_prefix("//").ok_or("an absolute URL that begins with https://")?;
+        let (scheme, rest) = text.split_once("://").ok_or("an absolute URL that begins with https://")?;
         let scheme = match scheme {
             "https" => Scheme::Https,
             "http" => Scheme::Http,

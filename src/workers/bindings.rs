@@ -1,25 +1,42 @@
 //! D1, KV and the queue, called as the runtime has them: rows go straight into [`Row`]s and nothing through serde.
 
 use js_sys::{Array, Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::Queue;
+use worker::worker_sys::types::{D1Database, D1PreparedStatement, D1Result};
 
-use super::runtime::{Database, KvNamespace, PreparedStatement, Queue, StatementResult};
 use crate::platform::{QueueError, Row, Statement, StorageError, Value};
 
+#[wasm_bindgen]
+extern "C" {
+    /// A KV namespace; `worker`'s wrapper brings metadata, streams and bulk reads along.
+    type KvNamespace;
+
+    #[wasm_bindgen(method, catch)]
+    async fn get(this: &KvNamespace, key: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<JsValue, JsValue>;
+}
+
 /// Runs the statements as one transaction.
-pub(super) async fn batch(env: &Object, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
-    let database = binding::<Database>(env, "DB").map_err(StorageError::Database)?;
+pub(super) async fn batch(env: &Env, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
+    let database = binding::<D1Database>(env, "DB").map_err(StorageError::Database)?;
     let prepared = Array::new();
     for statement in &statements {
         prepared.push(prepare(&database, statement).map_err(storage_error)?.as_ref());
     }
-    let results = database.batch(&prepared).await.map_err(storage_error)?;
+    let running = database.batch(prepared).map_err(storage_error)?;
+    let results = JsFuture::from(running).await.map_err(storage_error)?;
     Array::from(&results).iter().map(|result| rows(&result.unchecked_into())).collect()
 }
 
-fn prepare(database: &Database, statement: &Statement) -> Result<PreparedStatement, JsValue> {
+fn prepare(database: &D1Database, statement: &Statement) -> Result<D1PreparedStatement, JsValue> {
     let values: Array = statement.parameters.iter().map(js_value).collect();
-    database.prepare(statement.sql)?.bind(&values)
+    database.prepare(statement.sql)?.bind(values)
 }
 
 /// D1 takes no BigInt, so integers go as JavaScript's numbers; all of ours are far below 2^53.
@@ -32,8 +49,8 @@ fn js_value(value: &Value) -> JsValue {
     }
 }
 
-fn rows(result: &StatementResult) -> Result<Vec<Row>, StorageError> {
-    let rows = result.results().unwrap_or_default();
+fn rows(result: &D1Result) -> Result<Vec<Row>, StorageError> {
+    let rows = result.results().map_err(storage_error)?.unwrap_or_default();
     rows.iter().map(|row| read_row(&row.unchecked_into())).collect()
 }
 
@@ -66,12 +83,12 @@ fn storage_error(error: JsValue) -> StorageError {
 }
 
 /// Reads a text from the namespace `JWKS`; a cache that cannot answer is an empty one.
-pub(super) async fn cached(env: &Object, key: &str) -> Option<String> {
+pub(super) async fn cached(env: &Env, key: &str) -> Option<String> {
     binding::<KvNamespace>(env, "JWKS").ok()?.get(key).await.ok()?.as_string()
 }
 
 /// Writes a text to the namespace `JWKS`.
-pub(super) async fn cache(env: &Object, key: &str, value: &str, seconds: i64) {
+pub(super) async fn cache(env: &Env, key: &str, value: &str, seconds: i64) {
     // KV refuses to keep anything for less than a minute.
     let seconds = u32::try_from(seconds).unwrap_or(0).max(60);
     let options = object("expirationTtl", &seconds.into());
@@ -82,11 +99,12 @@ pub(super) async fn cache(env: &Object, key: &str, value: &str, seconds: i64) {
 }
 
 /// Sends a delivery's id to the queue, and nothing else.
-pub(super) async fn enqueue(env: &Object, delivery_id: &str) -> Result<(), QueueError> {
+pub(super) async fn enqueue(env: &Env, delivery_id: &str) -> Result<(), QueueError> {
     let queue = binding::<Queue>(env, "OOB_QUEUE").map_err(QueueError)?;
     let message = object("delivery", &JsValue::from_str(delivery_id));
     let options = object("contentType", &JsValue::from_str("json"));
-    queue.send(&message, &options).await.map(|_| ()).map_err(queue_error)
+    let sending = queue.send(message.into(), options.into()).map_err(queue_error)?;
+    JsFuture::from(sending).await.map(|_| ()).map_err(queue_error)
 }
 
 fn queue_error(error: JsValue) -> QueueError {
@@ -99,7 +117,7 @@ pub(super) fn delivery_id(body: &JsValue) -> Option<String> {
 }
 
 /// The binding `name` of wrangler.toml.
-pub(super) fn binding<T: JsCast>(env: &Object, name: &str) -> Result<T, String> {
+fn binding<T: JsCast>(env: &Env, name: &str) -> Result<T, String> {
     match Reflect::get(env, &JsValue::from_str(name)) {
         Ok(binding) if binding.is_object() => Ok(binding.unchecked_into()),
         _ => Err(format!("there is no binding {name}")),

@@ -1,20 +1,20 @@
 //! HTTP in and out.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use js_sys::{Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, AbortSignal, ReadableStream, ReadableStreamDefaultReader, RequestInit, RequestRedirect,
-    ResponseInit,
+    ResponseInit, WorkerGlobalScope,
 };
+use worker::Delay;
+use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::text_of;
 use super::platform::Workers;
-use super::runtime::Assets;
-use super::timer::{Timer, scope};
 use crate::http::request::{Body, Headers, MAXIMUM_BODY_BYTES, Method, Request};
 use crate::http::response::Response;
 use crate::platform::{FetchError, OutboundRequest, OutboundResponse, Platform};
@@ -67,7 +67,7 @@ struct Address<'a> {
 
 impl<'a> Address<'a> {
     fn of(url: &'a str) -> Self {
-        let after_scheme = url.split_once(':').map_or(url, |(_, rest)| rest.trim_start_matches('/'));
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
         let without_fragment = after_scheme.split_once('#').map_or(after_scheme, |(before, _)| before);
         let (location, query) = without_fragment.split_once('?').unwrap_or((without_fragment, ""));
         let path_start = location.find('/').unwrap_or(location.len());
@@ -141,11 +141,13 @@ pub(super) fn write(response: &Response) -> Result<web_sys::Response, JsValue> {
 
 /// What the assets binding has for a request, with the headers of every answer. Files may be kept for five minutes.
 pub(super) async fn asset(
-    assets: &Assets,
+    assets: &JsValue,
     request: &web_sys::Request,
     id: &str,
 ) -> Option<web_sys::Response> {
-    let file: web_sys::Response = assets.fetch(request).await.ok()?.unchecked_into();
+    let fetch = Reflect::get(assets, &"fetch".into()).ok()?.dyn_into::<Function>().ok()?;
+    let promise = fetch.call1(assets, request).ok()?.dyn_into::<Promise>().ok()?;
+    let file = JsFuture::from(promise).await.ok()?.dyn_into::<web_sys::Response>().ok()?;
     if !matches!(file.status(), 200 | 304) {
         return None;
     }
@@ -168,7 +170,7 @@ pub(super) async fn asset(
 pub(super) async fn fetch(request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
     let abort = AbortController::new().map_err(connection)?;
     let signal = abort.signal();
-    let limit = Timer::start(request.timeout_milliseconds);
+    let limit = Delay::from(Duration::from_millis(u64::from(request.timeout_milliseconds)));
     let exchange = pin!(exchange(&request, &signal));
     match select(exchange, limit).await {
         Either::Left((result, _)) => result,
@@ -181,8 +183,9 @@ pub(super) async fn fetch(request: OutboundRequest) -> Result<OutboundResponse, 
 
 async fn exchange(request: &OutboundRequest, signal: &AbortSignal) -> Result<OutboundResponse, FetchError> {
     let init = outbound(request, signal).map_err(connection)?;
+    let global: WorkerGlobalScope = js_sys::global().unchecked_into();
     let answer =
-        JsFuture::from(scope().fetch_with_str_and_init(&request.url, &init)).await.map_err(connection)?;
+        JsFuture::from(global.fetch_with_str_and_init(&request.url, &init)).await.map_err(connection)?;
     let response: web_sys::Response = answer.unchecked_into();
     let headers = response.headers();
     let header = |name: &str| headers.get(name).ok().flatten();

@@ -4,22 +4,19 @@
 
 mod bindings;
 mod exchange;
-mod instance;
 mod platform;
-mod runtime;
 mod subtle;
-mod timer;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use js_sys::Object;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use worker::Env;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::{Context, Message, MessageBatch};
 
 use self::platform::Workers;
-use self::runtime::{Context, Message, MessageBatch};
 use crate::app::{App, Isolate};
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
@@ -49,7 +46,7 @@ struct Remembered {
 #[wasm_bindgen]
 pub async fn fetch(
     request: web_sys::Request,
-    env: Object,
+    env: Env,
     context: Context,
 ) -> Result<web_sys::Response, JsValue> {
     let platform = Workers::new(env, context);
@@ -79,23 +76,24 @@ async fn answer(request: &web_sys::Request, platform: Workers) -> Result<web_sys
 
 /// Messages of the queue: ids of deliveries.
 #[wasm_bindgen]
-pub async fn queue(batch: MessageBatch, env: Object, context: Context) -> Result<(), JsValue> {
+pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<(), JsValue> {
     let platform = Workers::new(env, context);
     let Some(app) = app(platform) else {
         // Nothing is lost while the operator mends the configuration: the messages come again, and so does the sweep.
-        return batch.retry_all();
+        return batch.retry_all(JsValue::UNDEFINED);
     };
     let mut ids = Vec::new();
     let mut messages = Vec::new();
-    for message in batch.messages().iter() {
+    for message in batch.messages()?.iter() {
         let message: Message = message.unchecked_into();
-        match bindings::delivery_id(&message.body()) {
+        match bindings::delivery_id(&message.body()?) {
             Some(id) => {
                 ids.push(id);
                 messages.push(message);
             }
             None => {
-                app.platform.log(object! { "event": "queue_message_refused", "message": message.id() });
+                let id = String::from(message.id()?);
+                app.platform.log(object! { "event": "queue_message_refused", "message": id });
                 message.ack()?;
             }
         }
@@ -121,12 +119,12 @@ pub async fn queue(batch: MessageBatch, env: Object, context: Context) -> Result
 
 fn retry_in(message: &Message, seconds: i64) -> Result<(), JsValue> {
     let seconds = u32::try_from(seconds).unwrap_or(0);
-    message.retry(&bindings::object("delaySeconds", &seconds.into()))
+    message.retry(bindings::object("delaySeconds", &seconds.into()).into())
 }
 
 /// The cron trigger.
 #[wasm_bindgen]
-pub async fn scheduled(_event: JsValue, env: Object, context: Context) {
+pub async fn scheduled(_event: JsValue, env: Env, context: Context) {
     let platform = Workers::new(env, context);
     if let Some(app) = app(platform)
         && let Err(error) = sweep::run(&app, app.platform.now()).await

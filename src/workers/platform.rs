@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 use js_sys::{Date, Object, Reflect};
-use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::CryptoKey;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::Context;
+use worker::{Delay, Env, console_log};
 
-use super::runtime::Context;
-use super::timer::Timer;
 use super::{bindings, exchange, subtle};
 use crate::config::{Config, ConfigError};
 use crate::json::Json;
@@ -23,25 +24,25 @@ use crate::types::UnixSeconds;
 /// One event's view of the world.
 #[derive(Clone)]
 pub(super) struct Workers {
-    env: Object,
+    env: Env,
     /// What keeps an event alive after its handler has answered.
     lifetime: Rc<Context>,
 }
 
 impl Workers {
-    pub(super) fn new(env: Object, lifetime: Context) -> Self {
+    pub(super) fn new(env: Env, lifetime: Context) -> Self {
         Self { env, lifetime: Rc::new(lifetime) }
     }
 
     pub(super) fn configuration(&self) -> Result<Config, Vec<ConfigError>> {
-        let names = Object::keys(&self.env);
+        let names = Object::keys(self.env.unchecked_ref::<Object>());
         let names = names.iter().filter_map(|name| name.as_string());
         Config::from_variables(|name| self.variable(name), names)
     }
 
     /// The file of `public/` that the request asks for, if there is one.
     pub(super) async fn asset(&self, request: &web_sys::Request, id: &str) -> Option<web_sys::Response> {
-        let assets = bindings::binding(&self.env, "ASSETS").ok()?;
+        let assets = Reflect::get(&self.env, &JsValue::from_str("ASSETS")).ok()?;
         exchange::asset(&assets, request, id).await
     }
 
@@ -68,7 +69,7 @@ impl Platform for Workers {
     }
 
     fn log(&self, event: Json) {
-        web_sys::console::log_1(&JsValue::from_str(&event.write()));
+        console_log!("{}", event.write());
     }
 
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
@@ -127,6 +128,6 @@ impl Platform for Workers {
     }
 
     async fn pause(&self, milliseconds: u32) {
-        Timer::start(milliseconds).await;
+        Delay::from(Duration::from_millis(u64::from(milliseconds))).await;
     }
 }

@@ -2,9 +2,9 @@
 //! the isolate; the promises made with it may not, and never leave the request that made them.
 
 use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{CryptoKey, SubtleCrypto};
+use worker::wasm_bindgen::{JsCast, JsValue};
 
 use crate::platform::KeyError;
 use crate::trust::algorithm::Algorithm;
@@ -46,7 +46,7 @@ pub(super) async fn sign(algorithm: Algorithm, key: &CryptoKey, message: &[u8]) 
     Ok(Uint8Array::new(&signature).to_vec())
 }
 
-/// `globalThis.crypto.subtle`.
+/// `globalThis.crypto.subtle`; `worker` has no wrapper for it.
 fn subtle() -> Result<SubtleCrypto, KeyError> {
     let crypto = Reflect::get(&js_sys::global(), &JsValue::from_str("crypto")).map_err(key_error)?;
     Reflect::get(&crypto, &JsValue::from_str("subtle")).map(JsCast::unchecked_into).map_err(key_error)
