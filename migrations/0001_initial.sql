@@ -1,6 +1,7 @@
 -- The first schema. docs/storage.md says of every column why it exists.
 -- Times are whole seconds since 1970 (UTC). A user is '{issuer name}|{sub}'.
 -- "sealed" is AES-256-GCM, "hash" and "index" are keyed hashes (HMAC-SHA-256); both begin with their key's id.
+-- Plain SHA-256, without a key: `secret_hash`, `previous_secret_hash`, `jti_hash`.
 
 CREATE TABLE clients (
   id                         TEXT PRIMARY KEY,

@@ -77,7 +77,7 @@ pub trait Platform: Clone + 'static {
 /// One SQL statement with its parameters, `?1` being the first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
-    /// The text, always a constant of `storage`.
+    /// The text, always a constant: of `storage`, or of the development outbox.
     pub sql: &'static str,
     /// The bound values.
     pub parameters: Vec<Value>,

@@ -1,7 +1,7 @@
 //! Out-of-band codes on their way to a person.
 //!
 //! ```text
-//!   associate ──► row in `deliveries` (same batch as the enrollment) ──► queue: the row's id
+//!   associate, challenge ──► row in `deliveries` (same batch) ──► queue: the row's id
 //!                          ▲                                               │
 //!   cron sweep: tells the queue again about rows that stayed behind        ▼
 //!                                                     consumer: claim, send, record

@@ -1,4 +1,4 @@
-//! The bearer of `/mfa/*` requests, and how its faults are told there.
+//! Tokens that requests carry, in the header or the body, and how their faults are told.
 
 use super::{Failure, Fault};
 use crate::app::App;

@@ -2,7 +2,7 @@
 //! find us.
 
 use crate::app::App;
-use crate::http::response::{Dialect, Response};
+use crate::http::response::Response;
 use crate::json::object;
 use crate::platform::Platform;
 
@@ -38,5 +38,5 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
         "claims_supported":
             ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "azp", "name", "email", "email_verified"],
     };
-    Response::json(Dialect::OAuth, &document).cacheable()
+    Response::new(200, "application/json", document.write()).cacheable()
 }

@@ -5,17 +5,15 @@ use super::client::Claimed;
 use super::mfa_required::{Login, demand};
 use super::target::{Target, Wish};
 use super::token::{Answer, scope};
-use super::{Failure, Fault};
+use super::{Failure, bearer};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::parameters::Parameters;
 use crate::http::request::Request;
-use crate::json::object;
 use crate::mfa::policy::Asked;
 use crate::platform::Platform;
 use crate::storage::active_factors;
 use crate::storage::clients::Client;
-use crate::trust::bearer::BearerError;
 use crate::trust::own_tokens;
 use crate::trust::subject_token::{SubjectToken, SubjectTokenType, verify_subject_token};
 
@@ -89,16 +87,8 @@ async fn subject<P: Platform>(
 ) -> Result<SubjectToken, Failure> {
     let verified =
         verify_subject_token(app, request.received_at, token, token_type, client.is_public()).await;
-    let subject = match verified {
-        Ok(subject) => subject,
-        Err(BearerError::Unavailable(reason)) => return Err(Fault::Issuer(format!("{reason:?}")).into()),
-        Err(error) => {
-            let reason = format!("{error:?}");
-            let event = object! { "event": "token_refused", "request": &*request.id, "reason": reason };
-            app.platform.log(event);
-            return Err(WireError::InvalidSubjectToken.into());
-        }
-    };
+    let subject =
+        verified.map_err(|error| bearer::refused(app, request, error, WireError::InvalidSubjectToken))?;
     // A back end may exchange what its front end was given. Who proves nothing may exchange its own tokens only.
     if client.is_public() && subject.client.as_ref().is_some_and(|own| *own != client.id) {
         return Err(WireError::OtherClient.into());

@@ -91,7 +91,7 @@ pub enum WireError {
     InvalidTarget,
 
     // Rules of MFA.
-    /// A factor is active and the bearer does not prove it.
+    /// An independent factor is active and the bearer does not prove it.
     AlreadyEnrolled,
     /// Twenty authenticators are active.
     TooManyAuthenticators,

@@ -19,7 +19,7 @@ pub struct Response {
 pub enum Dialect {
     /// `/mfa/*`: `application/json; charset=utf-8`.
     Mfa,
-    /// `/oauth/token` and metadata: `application/json`, and `Pragma: no-cache` (RFC 6749, section 5.1).
+    /// `/oauth/token`, and everything else outside `/mfa/*`: `application/json`, and `Pragma: no-cache` (RFC 6749, section 5.1).
     OAuth,
 }
 
@@ -73,7 +73,7 @@ impl Response {
         self
     }
 
-    /// Lets clients and caches keep it for five minutes: key set, discovery, static pages.
+    /// Lets clients and caches keep it for five minutes: key set and discovery.
     #[must_use]
     pub fn cacheable(self) -> Self {
         self.with_header("Cache-Control", "public, max-age=300")

@@ -7,7 +7,7 @@
 //!                              │   5 minutes when a code was sent
 //!                              ├─► expired, swept
 //!                              ├─► replaced by the user's eleventh
-//!                              └─► void: another was confirmed first
+//!                              └─► void: the first independent factor was confirmed
 //! ```
 
 use super::budget::{Budget, Refusal};
@@ -211,7 +211,7 @@ pub enum Refused {
     ClientChanged,
     /// The mfa_token has been exchanged.
     Spent,
-    /// A factor is active and the bearer does not prove it.
+    /// An independent factor is active and the bearer does not prove it.
     AlreadyEnrolled,
     /// There is no room for another.
     TooManyAuthenticators,

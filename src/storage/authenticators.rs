@@ -79,7 +79,7 @@ pub enum Removed {
     Gone,
     /// The user has none of this id.
     NotFound,
-    /// A factor is active and the bearer does not prove it. Nothing was removed.
+    /// An independent factor is active and the bearer does not prove it. Nothing was removed.
     ProofMissing,
     /// The row of the client that the bearer names has changed: read it again and try once more. Nothing was removed.
     ClientChanged,

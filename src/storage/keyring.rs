@@ -49,7 +49,7 @@ pub struct Keyring {
 /// What a sealed text belongs to. It opens only at the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// What the text is, such as `"totp secret"`.
+    /// What the text is, such as `"factor"`.
     pub purpose: &'static str,
     /// The row's id.
     pub row: &'a str,

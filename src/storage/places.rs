@@ -6,7 +6,7 @@ use crate::types::UserId;
 
 /// Hash purpose: equality of phone numbers and addresses within a user.
 pub const ADDRESS: &str = "address";
-/// Hash purpose: the code that was sent for an enrollment.
+/// Hash purpose: the code that was sent for an enrollment or challenge.
 pub const BINDING_CODE: &str = "binding code";
 /// Hash purpose: recovery codes.
 pub const RECOVERY_CODE: &str = "recovery code";

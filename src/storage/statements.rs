@@ -14,7 +14,7 @@ pub const ALL_ORIGINS: &str = "SELECT DISTINCT value AS origin FROM clients, jso
 /// Takes a client assertion's `jti` out of circulation. No row comes back when it was used before: two requests with
 /// one assertion cannot both get it.
 ///
-/// `?1` client, `?2` hash of the `jti`, `?3` when the assertion expires, `?4` now.
+/// `?1` client, `?2` hash of the `jti`, `?3` when the assertion expires.
 pub const CONSUME_ASSERTION: &str = "\
 INSERT INTO client_assertions (client_id, jti_hash, expires_at) VALUES (?1, ?2, ?3)
 ON CONFLICT (client_id, jti_hash) DO NOTHING
