@@ -158,70 +158,17 @@ impl WireError {
     /// The HTTP status.
     #[must_use]
     pub const fn status(&self) -> u16 {
-        match self {
-            Self::UnknownPath | Self::UnknownAuthenticator | Self::NoSuchAuthenticator => 404,
-            Self::MethodNotAllowed(_) => 405,
-            Self::PayloadTooLarge => 413,
-            Self::UnsupportedMediaType(_) => 415,
-            Self::MisdirectedRequest(_) => 421,
-            Self::UnreadableBody
-            | Self::NotUtf8
-            | Self::NotAJsonObject
-            | Self::DuplicateParameter(_)
-            | Self::MissingParameter(_)
-            | Self::NotAString(_)
-            | Self::NotStrings(_)
-            | Self::NotABoolean(_)
-            | Self::TooLong(_)
-            | Self::UnknownAuthenticatorType
-            | Self::UnknownOobChannel
-            | Self::NotEnabled(_)
-            | Self::InvalidPhoneNumber
-            | Self::InvalidEmailAddress
-            | Self::OobCodeOfAnotherTransaction
-            | Self::OtherClient
-            | Self::UnsupportedGrantType
-            | Self::InvalidTarget
-            | Self::UnsupportedTokenType
-            | Self::InvalidSubjectToken
-            | Self::ActorToken
-            | Self::AssociationRequired
-            | Self::RecoveryCodeStays
-            | Self::TooManyAuthenticators => 400,
-            Self::InvalidBearer
-            | Self::ExpiredMfaToken
-            | Self::ExpiredOobCode
-            | Self::UnsupportedChallengeType { .. }
-            | Self::Unauthorized { .. } => 401,
-            Self::MalformedMfaToken
-            | Self::SpentMfaToken
-            | Self::MalformedOobCode
-            | Self::InsufficientScope(_)
-            | Self::AlreadyEnrolled
-            | Self::ProofRequired
-            | Self::MfaRequired { .. }
-            | Self::InvalidOtp
-            | Self::InvalidBindingCode
-            | Self::InvalidRecoveryCode => 403,
-            Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => 429,
-            Self::Unexpected => 500,
-            Self::NotConfigured | Self::Unavailable => 503,
-        }
+        self.row().0
     }
 
     /// The `error` member.
     #[must_use]
     pub const fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    const fn row(&self) -> (u16, &'static str) {
         match self {
-            Self::UnknownPath | Self::NoSuchAuthenticator => "not_found",
-            Self::UnknownAuthenticator => "invalid_authenticator",
-            Self::AssociationRequired => "association_required",
-            Self::MfaRequired { .. } => "mfa_required",
-            Self::UnsupportedChallengeType { .. } => "unsupported_challenge_type",
-            Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType(_) => "unsupported_media_type",
-            Self::MisdirectedRequest(_) => "misdirected_request",
             Self::UnreadableBody
             | Self::NotUtf8
             | Self::NotAJsonObject
@@ -242,24 +189,34 @@ impl WireError {
             | Self::InvalidSubjectToken
             | Self::ActorToken
             | Self::RecoveryCodeStays
-            | Self::TooManyAuthenticators => "invalid_request",
-            Self::InvalidBearer
-            | Self::MalformedMfaToken
+            | Self::TooManyAuthenticators => (400, "invalid_request"),
+            Self::UnsupportedGrantType => (400, "unsupported_grant_type"),
+            Self::InvalidTarget => (400, "invalid_target"),
+            Self::AssociationRequired => (400, "association_required"),
+            Self::InvalidBearer => (401, "invalid_grant"),
+            Self::ExpiredMfaToken | Self::ExpiredOobCode => (401, "expired_token"),
+            Self::UnsupportedChallengeType { .. } => (401, "unsupported_challenge_type"),
+            Self::Unauthorized { .. } => (401, "access_denied"),
+            Self::MalformedMfaToken
             | Self::SpentMfaToken
             | Self::MalformedOobCode
             | Self::InvalidOtp
             | Self::InvalidBindingCode
-            | Self::InvalidRecoveryCode => "invalid_grant",
-            Self::ExpiredMfaToken | Self::ExpiredOobCode => "expired_token",
-            Self::InsufficientScope(_) => "insufficient_scope",
-            Self::Unauthorized { .. } | Self::AlreadyEnrolled | Self::ProofRequired => "access_denied",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::InvalidTarget => "invalid_target",
+            | Self::InvalidRecoveryCode => (403, "invalid_grant"),
+            Self::InsufficientScope(_) => (403, "insufficient_scope"),
+            Self::AlreadyEnrolled | Self::ProofRequired => (403, "access_denied"),
+            Self::MfaRequired { .. } => (403, "mfa_required"),
+            Self::UnknownPath | Self::NoSuchAuthenticator => (404, "not_found"),
+            Self::UnknownAuthenticator => (404, "invalid_authenticator"),
+            Self::MethodNotAllowed(_) => (405, "method_not_allowed"),
+            Self::PayloadTooLarge => (413, "payload_too_large"),
+            Self::UnsupportedMediaType(_) => (415, "unsupported_media_type"),
+            Self::MisdirectedRequest(_) => (421, "misdirected_request"),
             Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
-                "too_many_requests"
+                (429, "too_many_requests")
             }
-            Self::Unexpected => "server_error",
-            Self::NotConfigured | Self::Unavailable => "temporarily_unavailable",
+            Self::Unexpected => (500, "server_error"),
+            Self::NotConfigured | Self::Unavailable => (503, "temporarily_unavailable"),
         }
     }
 
@@ -361,7 +318,6 @@ impl WireError {
             Self::Unauthorized { challenge: true } => {
                 vec![("WWW-Authenticate", "Basic realm=\"countersign\"".to_owned())]
             }
-            Self::InvalidBearer | Self::ExpiredMfaToken => Vec::new(),
             Self::TooManyMessages(_, refusal) | Self::TooManyFailedCodes(refusal) => vec![
                 ("Retry-After", refusal.retry_after.to_string()),
                 ("X-RateLimit-Limit", refusal.limit.to_string()),
