@@ -68,15 +68,6 @@ impl Bearer {
         }
     }
 
-    /// When it ends.
-    #[must_use]
-    pub fn expires_at(&self) -> UnixSeconds {
-        match self {
-            Self::Mfa(token) => token.expires_at,
-            Self::Access(token) => token.expires_at,
-        }
-    }
-
     /// From when on it is refused for its age alone, which is later than its end by the skew allowed: a note that it
     /// was spent must be kept until then.
     #[must_use]

@@ -88,12 +88,6 @@ impl<'a> UntrustedJwt<'a> {
         &self.claims
     }
 
-    /// The claims, once the signature has been found valid.
-    #[must_use]
-    pub fn into_claims(self) -> Claims {
-        self.claims
-    }
-
     /// What the signature is over.
     #[must_use]
     pub fn signing_input(&self) -> &'a str {
