@@ -22,6 +22,7 @@ use std::future::Future;
 use crate::app::App;
 use crate::config::Config;
 use crate::json::{Json, object};
+use crate::mfa::enrollment::Available;
 use crate::platform::Platform;
 
 /// What the consumer needs to send a code, as sealed in the delivery's row.
@@ -46,10 +47,13 @@ impl Payload {
     }
 }
 
-/// Whether anything could send a message.
+/// What this deployment can do: what is switched on, and whether anything could send a message.
 #[must_use]
-pub fn has_provider(config: &Config) -> bool {
-    config.webhook.is_some() || cfg!(feature = "development")
+pub fn available(config: &Config) -> Available<'_> {
+    Available {
+        factors: &config.factors,
+        provider: config.webhook.is_some() || cfg!(feature = "development"),
+    }
 }
 
 /// Tells the queue about a delivery, after the response if that comes first. A queue that refuses loses nothing: the

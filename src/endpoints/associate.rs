@@ -6,8 +6,8 @@
 use std::rc::Rc;
 
 use super::Failure;
-use super::bearer::authenticate;
-use super::client::Claimed;
+use super::bearer::{authenticate, require_scope};
+use super::client::{Claimed, require_issuer};
 use super::message::{Recipient, compose, message_kind};
 use crate::app::App;
 use crate::delivery;
@@ -17,7 +17,7 @@ use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::mfa::barcode;
-use crate::mfa::enrollment::{Asked, Available, Refused, Rejection, Standing, Wanted, choose};
+use crate::mfa::enrollment::{Asked, Refused, Rejection, Standing, Wanted, choose};
 use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
@@ -93,7 +93,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Answe
     // Twice, because the client's row may have changed since it was cached, or what stood in the way may have gone.
     for _ in 0..2 {
         let client = order.client(app, request.received_at, &bearer).await?;
-        require_enroll_scope(&bearer)?;
+        require_scope(&bearer, "enroll")?;
         match enroll(app, request.received_at, &order, &bearer, &client).await? {
             Attempted::Answered(answer) => return Ok(answer),
             Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
@@ -135,8 +135,7 @@ impl Order {
         };
         let claimed = Claimed::decode(request, parameters, false)?;
         let qr_svg = parameters.flag("qr_svg")?;
-        let available =
-            Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+        let available = delivery::available(&app.config);
         let wanted = choose(&asked, &available)?;
         // A token that names its client stands in for the missing parameter, as most SDKs leave it out.
         let client_id = match (claimed.client_id(), bearer.client()) {
@@ -163,21 +162,8 @@ impl Order {
                 .filter(|client| !client.require_authentication)
                 .ok_or(WireError::Unauthorized { challenge: false })?
         };
-        if client.accepts_issuer(bearer.user().issuer_name()) {
-            Ok(client)
-        } else {
-            Err(WireError::Unauthorized { challenge: false }.into())
-        }
-    }
-}
-
-/// An mfa_token may enroll by what it is; an access token needs the scope.
-fn require_enroll_scope(bearer: &Bearer) -> Result<(), WireError> {
-    match bearer {
-        Bearer::Access(token) if !token.scopes.contains("enroll") => {
-            Err(WireError::InsufficientScope("enroll"))
-        }
-        _ => Ok(()),
+        require_issuer(&client, bearer.user())?;
+        Ok(client)
     }
 }
 

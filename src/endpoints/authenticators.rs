@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::client::require_issuer;
+use super::message::Recipient;
 use super::{Failure, bearer};
 use crate::app::App;
 use crate::delivery;
@@ -10,13 +12,12 @@ use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::mfa::email_address::EmailAddress;
-use crate::mfa::enrollment::{Available, Standing};
+use crate::mfa::enrollment::Standing;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::phone_number::PhoneNumber;
 use crate::platform::{Platform, StorageError};
 use crate::storage::authenticators::{self, Content, Entry, Listed, Removed};
 use crate::storage::clients::{self, Client};
-use crate::storage::places;
 use crate::trust::bearer::Bearer;
 use crate::types::UserId;
 
@@ -41,11 +42,7 @@ async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Json>
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
         let client = client(app, request, &bearer).await?;
-        if let Bearer::Access(token) = &bearer
-            && !token.scopes.contains("read:authenticators")
-        {
-            return Err(WireError::InsufficientScope("read:authenticators").into());
-        }
+        bearer::require_scope(&bearer, "read:authenticators")?;
         let (user, transaction) = (bearer.user(), bearer.transaction());
         match authenticators::list(app, user, client.as_deref(), transaction, request.received_at).await? {
             Listed::Entries(entries) => {
@@ -85,7 +82,7 @@ fn shown<P: Platform>(app: &App<P>, user: &UserId, entry: &Entry) -> Result<Vec<
         }
         .without_nulls()
     };
-    let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+    let available = delivery::available(&app.config);
     let twin = id.twin().filter(|twin| available.kind(twin.kind()));
     Ok(std::iter::once(item(id)).chain(twin.as_ref().map(item)).collect())
 }
@@ -100,18 +97,13 @@ fn name<P: Platform>(
     if id.kind() == Kind::Totp {
         return Ok(None);
     }
-    let unreadable = StorageError::Unreadable("sealed");
-    let address = app
-        .config
-        .keyring
-        .open(&places::factor(id.as_str(), user), sealed)
-        .map_err(|_| unreadable.clone())?;
-    let address = std::str::from_utf8(&address).map_err(|_| unreadable.clone())?;
+    let recipient = Recipient::open(app, id, user, sealed)?;
+    let address = recipient.address.expose();
     let masked = match id.kind() {
         Kind::Email => EmailAddress::parse(address).map(|address| address.masked()).ok(),
         _ => PhoneNumber::parse(address).map(|number| number.masked()).ok(),
     };
-    masked.map(Some).ok_or(unreadable)
+    masked.map(Some).ok_or(StorageError::Unreadable("sealed"))
 }
 
 async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) -> Result<(), Failure> {
@@ -122,9 +114,7 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
         let Bearer::Access(token) = &bearer else {
             return Err(WireError::InvalidBearer.into());
         };
-        if !token.scopes.contains("remove:authenticators") {
-            return Err(WireError::InsufficientScope("remove:authenticators").into());
-        }
+        bearer::require_scope(&bearer, "remove:authenticators")?;
         let id = authenticator_id(encoded)?;
         let standing = Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at };
         match authenticators::remove(app, &token.user, client.as_deref(), &id, standing).await? {
@@ -162,8 +152,8 @@ async fn client<P: Platform>(
     let Some(id) = bearer.client() else {
         return Ok(None);
     };
-    match clients::find(app, request.received_at, id).await? {
-        Some(client) if client.accepts_issuer(bearer.user().issuer_name()) => Ok(Some(client)),
-        _ => Err(WireError::Unauthorized { challenge: false }.into()),
-    }
+    let client = clients::find(app, request.received_at, id).await?;
+    let client = client.ok_or(WireError::Unauthorized { challenge: false })?;
+    require_issuer(&client, bearer.user())?;
+    Ok(Some(client))
 }

@@ -1,5 +1,6 @@
 //! Tokens that requests carry, in the header or the body, and how their faults are told.
 
+use super::client::require_issuer;
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::http::errors::WireError;
@@ -35,9 +36,7 @@ pub async fn in_body<P: Platform>(
     if bearer.client().is_some_and(|own| own != &client.id) {
         return Err(WireError::OtherClient.into());
     }
-    if !client.accepts_issuer(bearer.user().issuer_name()) {
-        return Err(WireError::Unauthorized { challenge: false }.into());
-    }
+    require_issuer(client, bearer.user())?;
     Ok(bearer)
 }
 
@@ -51,6 +50,14 @@ pub async fn mfa_token<P: Platform>(
     match in_body(app, request, token, client).await? {
         Bearer::Mfa(token) => Ok(token),
         Bearer::Access(_) => Err(WireError::MalformedMfaToken.into()),
+    }
+}
+
+/// An access token needs the scope; an mfa_token may do by what it is.
+pub fn require_scope(bearer: &Bearer, scope: &'static str) -> Result<(), WireError> {
+    match bearer {
+        Bearer::Access(token) if !token.scopes.contains(scope) => Err(WireError::InsufficientScope(scope)),
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,6 @@ use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::mfa::challenge::{Asked, Refused, select};
-use crate::mfa::enrollment::Available;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::platform::Platform;
 use crate::storage::challenges::{self, ActiveAuthenticator, Challenged, Login, NewChallenge};
@@ -102,7 +101,7 @@ fn choose<P: Platform>(
     asked: &Asked<'_>,
 ) -> Result<AuthenticatorId, WireError> {
     let ids: Vec<_> = active.iter().map(|authenticator| authenticator.id.clone()).collect();
-    let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+    let available = delivery::available(&app.config);
     Ok(select(&ids, asked, |kind| available.kind(kind))?)
 }
 

@@ -13,7 +13,7 @@ use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
 use crate::storage::statements;
 use crate::trust::client_authentication::{self, Credentials, basic_credentials};
-use crate::types::{ClientId, Secret, UnixSeconds};
+use crate::types::{ClientId, Secret, UnixSeconds, UserId};
 
 /// The only assertion type there is (RFC 7523, section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -107,5 +107,14 @@ impl Claimed {
             }
         }
         Ok(client)
+    }
+}
+
+/// The registration must let tokens of the user's issuer name the client.
+pub fn require_issuer(client: &Client, user: &UserId) -> Result<(), WireError> {
+    if client.accepts_issuer(user.issuer_name()) {
+        Ok(())
+    } else {
+        Err(WireError::Unauthorized { challenge: false })
     }
 }

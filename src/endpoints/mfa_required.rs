@@ -5,7 +5,6 @@ use crate::app::App;
 use crate::delivery;
 use crate::http::errors::WireError;
 use crate::json::{Json, object};
-use crate::mfa::enrollment::Available;
 use crate::mfa::policy::requirements;
 use crate::platform::Platform;
 use crate::storage::active_factors::ActiveFactors;
@@ -59,7 +58,7 @@ pub fn demand<P: Platform>(
         MfaTokenError::TooLong => Failure::from(WireError::TooLong("scope")),
         MfaTokenError::Seal => Fault::Bug("an mfa_token could not be sealed").into(),
     })?;
-    let available = Available { factors: &app.config.factors, provider: delivery::has_provider(&app.config) };
+    let available = delivery::available(&app.config);
     let has_recovery_code = active.has_recovery_code && app.config.factors.recovery_code;
     let listed = requirements(&active.factors, has_recovery_code, |kind| available.kind(kind));
     let types = listed.types.iter().map(|name| object! { "type": *name }).collect();

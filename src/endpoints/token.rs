@@ -125,12 +125,8 @@ async fn login<P: Platform>(
     client: &Rc<Client>,
 ) -> Result<Bearer, Failure> {
     let bearer = bearer::in_body(app, request, token, client).await?;
-    match &bearer {
-        Bearer::Access(token) if !token.scopes.contains("enroll") => {
-            Err(WireError::InsufficientScope("enroll").into())
-        }
-        _ => Ok(bearer),
-    }
+    bearer::require_scope(&bearer, "enroll")?;
+    Ok(bearer)
 }
 
 /// More than any client has registered.

@@ -1,7 +1,7 @@
 //! The token exchange grant of `POST /oauth/token` (RFC 8693): a trusted issuer's token in exchange for own ones, or
 //! for the demand of a second factor.
 
-use super::client::Claimed;
+use super::client::{Claimed, require_issuer};
 use super::mfa_required::{Login, demand};
 use super::target::{Target, Wish};
 use super::token::{Answer, scope};
@@ -93,11 +93,8 @@ async fn subject<P: Platform>(
     if client.is_public() && subject.client.as_ref().is_some_and(|own| *own != client.id) {
         return Err(WireError::OtherClient.into());
     }
-    if client.accepts_issuer(subject.user.issuer_name()) {
-        Ok(subject)
-    } else {
-        Err(WireError::Unauthorized { challenge: false }.into())
-    }
+    require_issuer(client, &subject.user)?;
+    Ok(subject)
 }
 
 async fn issue<P: Platform>(

@@ -93,26 +93,11 @@ pub struct Available<'a> {
     pub provider: bool,
 }
 
-impl<'a> Available<'a> {
-    /// Whether authenticators of this kind can be used.
+impl Available<'_> {
+    /// Whether authenticators of this kind can be used: they are switched on, and somebody could deliver their codes.
     #[must_use]
     pub fn kind(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Totp => self.factors.otp,
-            Kind::Sms | Kind::Voice | Kind::Email => self.channel(kind).is_some(),
-        }
-    }
-
-    /// The limits of a channel, or `None` where it is switched off or nobody could deliver.
-    #[must_use]
-    pub fn channel(&self, kind: Kind) -> Option<&'a MessageLimit> {
-        let limit = match kind {
-            Kind::Totp => None,
-            Kind::Sms => self.factors.sms.as_ref(),
-            Kind::Voice => self.factors.voice.as_ref(),
-            Kind::Email => self.factors.email.as_ref(),
-        };
-        limit.filter(|_| self.provider)
+        self.factors.is_on(kind) && (self.provider || kind == Kind::Totp)
     }
 }
 
@@ -121,9 +106,9 @@ fn choose_channel(asked: &Asked<'_>, available: &Available<'_>) -> Result<Wanted
         return Err(Rejection::UnknownChannel);
     }
     first_usable(asked.oob_channels.iter().map(|channel| match *channel {
-        "sms" if available.channel(Kind::Sms).is_some() => phone_number(asked).map(Wanted::Sms),
-        "voice" if available.channel(Kind::Voice).is_some() => phone_number(asked).map(Wanted::Voice),
-        "email" if available.channel(Kind::Email).is_some() => email(asked).map(Wanted::Email),
+        "sms" if available.kind(Kind::Sms) => phone_number(asked).map(Wanted::Sms),
+        "voice" if available.kind(Kind::Voice) => phone_number(asked).map(Wanted::Voice),
+        "email" if available.kind(Kind::Email) => email(asked).map(Wanted::Email),
         "sms" => Err(Rejection::NotEnabled("sms")),
         "voice" => Err(Rejection::NotEnabled("voice")),
         "email" => Err(Rejection::NotEnabled("email")),
