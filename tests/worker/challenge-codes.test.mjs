@@ -1,6 +1,7 @@
 /** The code of a challenge: what it buys, once, for whom, how long, after how many tries, and what it costs. */
 import { describe, expect, test } from "vitest";
 import { accepted, refused, refusedFor429 } from "../support/answers.mjs";
+import { GUESSES, SECONDS_A_GUESS, TOO_MANY_CODES, TRIES, dead, invalid, redeem, spent, wrong } from "../support/codes.mjs";
 import { decode } from "../support/jwt.mjs";
 import { CHALLENGE, atOnce } from "../support/race.mjs";
 import { useStage } from "../support/stage.mjs";
@@ -8,23 +9,11 @@ import { totp } from "../support/totp.mjs";
 
 const TOO_MANY_SMS = "Too many SMS sent by the user. Wait for some minutes before retrying.";
 const TOO_MANY_EMAILS = "Too many emails sent by the user. Wait for some minutes before retrying.";
-const TOO_MANY_CODES = "Too many failed codes. Wait for some minutes before retrying.";
-const SECONDS_A_GUESS = 360;
-const GUESSES = 10;
-const TRIES = 5;
 const CODE_SECONDS = 300;
 
 const stage = useStage({ isolates: 2 });
 const userId = (person) => `idp|${person.sub}`;
 
-const redeem = (person, parameters, options) => person.exchange("oob", parameters, options);
-const wrong = (parameters) => {
-  const binding_code = String((Number(parameters.binding_code) + 1) % 1_000_000).padStart(6, "0");
-  return { ...parameters, binding_code };
-};
-const invalid = (response) => refused(response, 403, "invalid_grant", "Invalid binding_code.");
-const dead = (response) => refused(response, 401, "expired_token", "oob_code is expired");
-const spent = (response) => refused(response, 403, "invalid_grant", "mfa_token has already been used");
 const mismatched = (response) =>
   refused(response, 400, "invalid_request", "The oob_code doesn't match the mfa_token");
 

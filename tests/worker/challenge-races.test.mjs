@@ -2,25 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { accepted, done, refused, refusedFor429 } from "../support/answers.mjs";
 import { changeClient, removeClient, sha256 } from "../support/clients.mjs";
+import { GUESSES, SECONDS_A_GUESS, TOO_MANY_CODES, TRIES, dead, invalid, redeem, spent, wrong } from "../support/codes.mjs";
 import { CHALLENGE, CHARGE, REDEMPTION, REMOVAL, atOnce } from "../support/race.mjs";
 import { useStage } from "../support/stage.mjs";
 
-const TOO_MANY_CODES = "Too many failed codes. Wait for some minutes before retrying.";
-const SECONDS_A_GUESS = 360;
-const GUESSES = 10;
-const TRIES = 5;
-
 const stage = useStage({ isolates: 2 });
 const userId = (person) => `idp|${person.sub}`;
-
-const redeem = (person, parameters, options) => person.exchange("oob", parameters, options);
-const wrong = (parameters) => {
-  const binding_code = String((Number(parameters.binding_code) + 1) % 1_000_000).padStart(6, "0");
-  return { ...parameters, binding_code };
-};
-const invalid = (response) => refused(response, 403, "invalid_grant", "Invalid binding_code.");
-const dead = (response) => refused(response, 401, "expired_token", "oob_code is expired");
-const spent = (response) => refused(response, 403, "invalid_grant", "mfa_token has already been used");
 
 /** Somebody with an active phone. */
 async function withPhone() {
