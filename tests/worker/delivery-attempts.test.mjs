@@ -1,7 +1,7 @@
 /** The queue's consumer, handed its batches by the test: what it sends, what it tries again, what it gives up. */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { accepted } from "../support/answers.mjs";
 import { freshNumber } from "../support/person.mjs";
 import { until } from "../support/poll.mjs";
@@ -116,6 +116,10 @@ describe("an answer of the provider", () => {
 });
 
 describe("a code", () => {
+  // Seconds decide here, and a slow machine must not spend them.
+  beforeEach(() => stage.world.freeze());
+  afterEach(() => stage.world.thaw());
+
   test("that has expired is never sent, and its row is cleared", async () => {
     const { world } = stage;
     const { message, id, calls } = await waiting();
@@ -137,13 +141,11 @@ describe("a code", () => {
 
   test("says how many seconds it has left", async () => {
     const { world } = stage;
-    await world.freeze();
     const { message, received } = await waiting();
     await world.advance(100);
     await world.deliver([message]);
     expect(received()[0].expires_in).toBe(200);
     expect(received()[0].expires_at).toBe(world.now() + 200);
-    await world.thaw();
   });
 });
 
