@@ -79,6 +79,15 @@ impl Json {
         }
     }
 
+    /// The object without the member `name`.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        if let Self::Object(members) = &mut self {
+            members.retain(|(own, _)| own != name);
+        }
+        self
+    }
+
     /// An object without those of its members that are `null`.
     #[must_use]
     pub fn without_nulls(mut self) -> Self {

@@ -5,10 +5,11 @@
 
 use std::rc::Rc;
 
-use super::Failure;
 use super::bearer::{authenticate, require_scope};
 use super::client::{Claimed, require_issuer};
+use super::idempotency;
 use super::message::{Recipient, compose, message_kind};
+use super::{Failure, Fault};
 use crate::app::App;
 use crate::delivery;
 use crate::http::errors::WireError;
@@ -47,7 +48,7 @@ impl From<Rejection> for WireError {
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
     match associate(app, request).await {
-        Ok(answer) => Response::json(Dialect::Mfa, &answer.written()),
+        Ok(response) => response,
         Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
     }
 }
@@ -58,6 +59,7 @@ struct Answer {
     id: String,
     authenticator_type: &'static str,
     secret: Option<String>,
+    manual_input_code: Option<String>,
     barcode_uri: Option<String>,
     qr_svg: Option<String>,
     oob_channel: Option<&'static str>,
@@ -72,6 +74,8 @@ impl Answer {
             "id": self.id,
             "authenticator_type": self.authenticator_type,
             "secret": self.secret,
+            // Android's SDK reads the secret under this name alone.
+            "manual_input_code": self.manual_input_code,
             "barcode_uri": self.barcode_uri,
             "qr_svg": self.qr_svg,
             // SDKs read the singular, the reference documents the plural: the same string in both.
@@ -85,7 +89,7 @@ impl Answer {
     }
 }
 
-async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
+async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Response, Failure> {
     let body = Undecoded::accept(request, Accepted::Json)?;
     let bearer = authenticate(app, request).await?;
     let order = Order::decode(app, request, &body.decode()?, &bearer)?;
@@ -95,7 +99,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Answe
         let client = order.client(app, request.received_at, &bearer).await?;
         require_scope(&bearer, "enroll")?;
         match enroll(app, request.received_at, &order, &bearer, &client).await? {
-            Attempted::Answered(answer) => return Ok(answer),
+            Attempted::Answered(response) => return Ok(response),
             Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
             Attempted::Refused(Refused::ResolvedMeanwhile) => {}
             Attempted::Refused(Refused::Spent) => return Err(WireError::InvalidBearer.into()),
@@ -115,6 +119,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Answe
 struct Order {
     wanted: Wanted,
     qr_svg: bool,
+    idempotency: Option<idempotency::Asked>,
     claimed: Claimed,
     client_id: ClientId,
 }
@@ -135,6 +140,7 @@ impl Order {
         };
         let claimed = Claimed::decode(request, parameters, false)?;
         let qr_svg = parameters.flag("qr_svg")?;
+        let idempotency = idempotency::Asked::decode(request, parameters)?;
         let available = delivery::available(&app.config);
         let wanted = choose(&asked, &available)?;
         // A token that names its client stands in for the missing parameter, as most SDKs leave it out.
@@ -143,7 +149,7 @@ impl Order {
             (Some(id), _) | (None, Some(id)) => id.clone(),
             (None, None) => return Err(WireError::MissingParameter("client_id")),
         };
-        Ok(Self { wanted, qr_svg, claimed, client_id })
+        Ok(Self { wanted, qr_svg, idempotency, claimed, client_id })
     }
 
     /// The client. Once the body names it, it must authenticate as registered; a token that names it stands for it
@@ -168,7 +174,7 @@ impl Order {
 }
 
 enum Attempted {
-    Answered(Answer),
+    Answered(Response),
     Refused(Refused),
 }
 
@@ -204,6 +210,7 @@ async fn enroll<P: Platform>(
             None => None,
         },
         message: None,
+        answer: None,
         now,
         expires_at,
     };
@@ -219,16 +226,24 @@ async fn enroll<P: Platform>(
         }
         Wanted::Email(address) => prepare_message(app, bearer, address.expose(), &mut new, &mut answer)?,
     }
-    match enrollments::add(app, &new).await? {
-        Enrolled::Refused(refused) => Ok(Attempted::Refused(refused)),
-        Enrolled::Added { recovery_issued } => {
+    answer.recovery_code = recovery_code.map(|code| code.expose().to_owned());
+    let answer = answer.written();
+    let once =
+        order.idempotency.as_ref().map(|asked| asked.by("associate", user, &client.id, bearer.transaction()));
+    if let Some(once) = &once {
+        new.answer = Some(once.keep(app, &answer, now)?);
+    }
+    match (enrollments::add(app, &new).await?, once) {
+        (Enrolled::Added { recovery_issued }, _) => {
             if let Some(message) = new.message {
                 app.platform.defer(delivery::tell_queue(app, message.delivery_id));
             }
-            answer.recovery_code =
-                recovery_code.filter(|_| recovery_issued).map(|code| code.expose().to_owned());
-            Ok(Attempted::Answered(answer))
+            let answer = if recovery_issued { answer } else { answer.without("recovery_codes") };
+            Ok(Attempted::Answered(Response::json(Dialect::Mfa, &answer)))
         }
+        (Enrolled::Answered(kept), Some(once)) => Ok(Attempted::Answered(once.repeat(app, &kept)?)),
+        (Enrolled::Answered(_), None) => Err(Fault::Bug("an answer was found that nobody asked for").into()),
+        (Enrolled::Refused(refused), _) => Ok(Attempted::Refused(refused)),
     }
 }
 
@@ -258,6 +273,7 @@ fn prepare_totp<P: Platform>(
     if order.qr_svg {
         answer.qr_svg = barcode::qr_svg(&uri);
     }
+    answer.manual_input_code = Some(base32.clone());
     answer.secret = Some(base32);
     answer.barcode_uri = Some(uri);
     Ok(())

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::client::Claimed;
+use super::idempotency::{self, Once};
 use super::message::{CODE_SECONDS, Recipient, compose, message_kind};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
@@ -17,6 +18,7 @@ use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::platform::Platform;
 use crate::storage::challenges::{self, ActiveAuthenticator, Challenged, Login, NewChallenge};
 use crate::storage::clients::Client;
+use crate::storage::idempotent_answers;
 use crate::trust::bearer::MfaToken;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
 use crate::types::UnixSeconds;
@@ -34,57 +36,60 @@ impl From<Refused> for WireError {
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
     match challenge(app, request).await {
-        Ok(answer) => Response::json(Dialect::Mfa, &answer.written()),
+        Ok(response) => response,
         Err(failure) => Response::error(Dialect::Mfa, &failure.into_wire(app, request)),
     }
 }
 
-/// The answer.
-enum Answer {
-    /// The code is the app's.
-    Otp,
-    /// The code has been sent; it comes back with this oob_code.
-    Oob(String),
+/// The code is the app's.
+fn otp_answer() -> Json {
+    object! { "challenge_type": "otp" }
 }
 
-impl Answer {
-    fn written(self) -> Json {
-        match self {
-            Self::Otp => object! { "challenge_type": "otp" },
-            Self::Oob(oob_code) => object! {
-                "challenge_type": "oob",
-                "oob_code": oob_code,
-                "binding_method": "prompt",
-            },
-        }
-    }
+/// The code has been sent; it comes back with this oob_code.
+fn oob_answer(oob_code: String) -> Json {
+    object! { "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" }
 }
 
-async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
+async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Response, Failure> {
     let parameters = Undecoded::accept(request, Accepted::JsonOrForm)?.decode()?;
     let token = parameters.required("mfa_token")?;
     let claimed = Claimed::decode(request, &parameters, true)?;
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
     let asked = asked(&parameters)?;
+    let idempotency = idempotency::Asked::decode(request, &parameters)?;
 
-    // Twice, because the client's row may have changed since it was cached, or the authenticator may have gone.
+    // Twice, because the client's row may have changed since it was cached, the authenticator may have gone, or the
+    // same request may have been answered meanwhile.
     for _ in 0..2 {
         let client = claimed.authenticate(app, request.received_at, client_id).await?;
         let login = bearer::mfa_token(app, request, token, &client).await?;
-        let active = match challenges::open(app, &login.user, &client, &login.transaction).await? {
-            Login::Open(active) => active,
-            Login::Spent => return Err(WireError::SpentMfaToken.into()),
-            Login::ClientChanged => {
+        let once = idempotency
+            .as_ref()
+            .map(|asked| asked.by("challenge", &login.user, &client.id, Some(&login.transaction)));
+        let key = once.as_ref().map(|once| once.key.as_str());
+        let now = request.received_at;
+        let open = challenges::open(app, &login.user, &client, &login.transaction, key, now).await?;
+        let active = match (open, &once) {
+            (Login::Open(active), _) => active,
+            (Login::Answered(kept), Some(once)) => return once.repeat(app, &kept),
+            (Login::Answered(_), None) => {
+                return Err(Fault::Bug("an answer was found that nobody asked for").into());
+            }
+            (Login::Spent, _) => return Err(WireError::SpentMfaToken.into()),
+            (Login::ClientChanged, _) => {
                 app.isolate.clients.forget(client_id);
                 continue;
             }
         };
         let chosen = choose(app, &active, &asked)?;
-        if chosen.kind() == Kind::Totp {
-            return Ok(Answer::Otp);
-        }
-        match send(app, request.received_at, &login, &client, &active, &chosen).await? {
-            Some(oob_code) => return Ok(Answer::Oob(oob_code)),
+        let answer = if chosen.kind() == Kind::Totp {
+            ask(app, now, once.as_ref()).await?
+        } else {
+            send(app, now, &login, &client, &active, &chosen, once.as_ref()).await?
+        };
+        match answer {
+            Some(answer) => return Ok(answer),
             None => app.isolate.clients.forget(client_id),
         }
     }
@@ -105,7 +110,20 @@ fn choose<P: Platform>(
     Ok(select(&ids, asked, |kind| available.kind(kind))?)
 }
 
-/// Sends a code to `chosen` and returns its oob_code, or `None` when everything is to be looked at again.
+/// The answer that asks for the app's code, or `None` when the same request has been answered meanwhile.
+async fn ask<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    once: Option<&Once<'_>>,
+) -> Result<Option<Response>, Failure> {
+    let answer = otp_answer();
+    match once {
+        Some(once) if !idempotent_answers::keep(app, &once.keep(app, &answer, now)?, now).await? => Ok(None),
+        _ => Ok(Some(Response::json(Dialect::Mfa, &answer))),
+    }
+}
+
+/// Sends a code to `chosen` and returns the answer, or `None` when everything is to be looked at again.
 async fn send<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
@@ -113,7 +131,8 @@ async fn send<P: Platform>(
     client: &Rc<Client>,
     active: &[ActiveAuthenticator],
     chosen: &AuthenticatorId,
-) -> Result<Option<String>, Failure> {
+    once: Option<&Once<'_>>,
+) -> Result<Option<Response>, Failure> {
     let stored = active
         .iter()
         .find(|own| own.id == *chosen || own.id.twin().as_ref() == Some(chosen))
@@ -125,6 +144,15 @@ async fn send<P: Platform>(
     let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let message = compose(app, &recipient, &login.user, &id)?;
     let delivery_id = message.delivery_id.clone();
+    let expires_at = now.plus(CODE_SECONDS);
+    let oob_code = OobCode {
+        enrollment: id.clone(),
+        user: login.user.clone(),
+        client: client.id.clone(),
+        transaction: Some(login.transaction.clone()),
+        expires_at,
+    };
+    let answer = oob_answer(seal_oob_code(&app.config.keyring, &oob_code, app.platform.random()?)?);
     let new = NewChallenge {
         id: &id,
         authenticator: &stored.id,
@@ -132,24 +160,20 @@ async fn send<P: Platform>(
         client,
         transaction: &login.transaction,
         message,
+        answer: once.map(|once| once.keep(app, &answer, now)).transpose()?,
         now,
-        expires_at: now.plus(CODE_SECONDS),
+        expires_at,
     };
     match challenges::add(app, &new).await? {
-        Challenged::Added => {}
-        Challenged::Spent => return Err(WireError::SpentMfaToken.into()),
-        Challenged::NoMessageLeft(refusal) => {
-            return Err(WireError::TooManyMessages(message_kind(chosen.kind()), refusal).into());
+        Challenged::Added => {
+            app.platform.defer(delivery::tell_queue(app, delivery_id));
+            Ok(Some(Response::json(Dialect::Mfa, &answer)))
         }
-        Challenged::ClientChanged | Challenged::ResolvedMeanwhile => return Ok(None),
+        Challenged::Answered(kept) => once.map(|once| once.repeat(app, &kept)).transpose(),
+        Challenged::Spent => Err(WireError::SpentMfaToken.into()),
+        Challenged::NoMessageLeft(refusal) => {
+            Err(WireError::TooManyMessages(message_kind(chosen.kind()), refusal).into())
+        }
+        Challenged::ClientChanged | Challenged::ResolvedMeanwhile => Ok(None),
     }
-    app.platform.defer(delivery::tell_queue(app, delivery_id));
-    let oob_code = OobCode {
-        enrollment: id.clone(),
-        user: login.user.clone(),
-        client: client.id.clone(),
-        transaction: Some(login.transaction.clone()),
-        expires_at: new.expires_at,
-    };
-    Ok(Some(seal_oob_code(&app.config.keyring, &oob_code, app.platform.random()?)?))
 }

@@ -12,13 +12,14 @@
 //! | `/.well-known/…` | [`metadata`] |
 //!
 //! Beside them stand the steps that several of them take: [`bearer`] (whose token), [`client`] (which client),
-//! [`target`] (what a token is for), [`message`] (a code on its way), [`mfa_required`] (the demand of a factor).
+//! [`idempotency`] (asked before), [`target`] (what a token is for), [`message`] (a code on its way), [`mfa_required`] (the demand of a factor).
 
 pub mod associate;
 pub mod authenticators;
 pub mod bearer;
 pub mod challenge;
 pub mod client;
+pub mod idempotency;
 pub mod message;
 pub mod metadata;
 pub mod mfa_required;

@@ -6,7 +6,7 @@ use super::response::Response;
 /// Headers that a page may send.
 const ALLOWED_HEADERS: &str = "authorization, content-type, auth0-client, dpop, idempotency-key";
 /// Headers that a page may read.
-const EXPOSED_HEADERS: &str = "DPoP-Nonce, Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
+const EXPOSED_HEADERS: &str = "DPoP-Nonce, Idempotent-Replayed, Retry-After, WWW-Authenticate, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
 /// Seconds that a browser may remember a preflight.
 const MAXIMUM_AGE: &str = "600";
 

@@ -47,6 +47,10 @@ pub enum WireError {
     UnknownOobChannel,
     /// The factor or channel is not switched on, or has no provider.
     NotEnabled(&'static str),
+    /// `Idempotency-Key` is no key.
+    InvalidIdempotencyKey,
+    /// The `Idempotency-Key` belongs to a request that asked something else.
+    IdempotencyKeyReused,
     /// `phone_number` is not a phone number.
     InvalidPhoneNumber,
     /// `email` is not an e-mail address.
@@ -181,6 +185,7 @@ impl WireError {
             | Self::UnknownAuthenticatorType
             | Self::UnknownOobChannel
             | Self::NotEnabled(_)
+            | Self::InvalidIdempotencyKey
             | Self::InvalidPhoneNumber
             | Self::InvalidEmailAddress
             | Self::OobCodeOfAnotherTransaction
@@ -212,6 +217,7 @@ impl WireError {
             Self::PayloadTooLarge => (413, "payload_too_large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported_media_type"),
             Self::MisdirectedRequest(_) => (421, "misdirected_request"),
+            Self::IdempotencyKeyReused => (422, "idempotency_key_reused"),
             Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
                 (429, "too_many_requests")
             }
@@ -241,6 +247,8 @@ impl WireError {
             Self::UnknownAuthenticatorType => "authenticator_types may contain otp and oob.".into(),
             Self::UnknownOobChannel => "oob_channels may contain sms, voice, email and auth0.".into(),
             Self::NotEnabled(what) => format!("The {what} factor is not enabled.").into(),
+            Self::InvalidIdempotencyKey => "Idempotency-Key must be 1 to 255 visible ASCII characters.".into(),
+            Self::IdempotencyKeyReused => "This Idempotency-Key was used with other parameters.".into(),
             Self::InvalidPhoneNumber => "The phone number is invalid.".into(),
             Self::InvalidEmailAddress => "The email address is invalid.".into(),
             Self::InvalidBearer => "The mfa_token provided is invalid. Try getting a new token.".into(),

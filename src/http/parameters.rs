@@ -1,5 +1,7 @@
 //! Request bodies as named parameters: JSON or form, decoded strictly.
 
+use sha2::{Digest, Sha256};
+
 use super::errors::WireError;
 use super::request::{Body, Request};
 use crate::json::{self, Json};
@@ -121,6 +123,21 @@ impl Parameters {
             Some(Json::Bool(flag)) => Ok(*flag),
             Some(_) => Err(WireError::NotABoolean(name)),
         }
+    }
+
+    /// The same for the same parameters, in whatever order, spelling of JSON or kind of body; `except` does not count.
+    #[must_use]
+    pub fn fingerprint(&self, except: &[&str]) -> String {
+        let mut members: Vec<_> = self
+            .0
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !except.contains(&&**name))
+            .cloned()
+            .collect();
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        base16ct::lower::encode_string(&Sha256::digest(Json::Object(members).write()))
     }
 
     /// A six-digit code that JSON clients may send as a number, which drops its leading zeros.
@@ -254,6 +271,24 @@ mod tests {
             assert_eq!(parameters.required_code(name), Err(WireError::NotAString(name)));
         }
         assert_eq!(parameters.required_code("absent"), Err(WireError::MissingParameter("absent")));
+    }
+
+    #[test]
+    fn a_fingerprint_knows_what_is_asked_and_not_how_it_is_written() {
+        let of = |parameters: Result<Parameters, WireError>| parameters.unwrap().fingerprint(&["secret"]);
+        let asked = of(json(r#"{"a":"1","b":["x"],"secret":"s"}"#));
+        for same in [r#"{ "b": ["x"], "a": "\u0031" }"#, r#"{"secret":"t","a":"1","b":["x"]}"#] {
+            assert_eq!(of(json(same)), asked, "{same}");
+        }
+        for other in [
+            r#"{"a":"1"}"#,
+            r#"{"a":"1","b":["y"]}"#,
+            r#"{"a":"1","b":"x"}"#,
+            r#"{"a":"1","b":["x"],"c":""}"#,
+        ] {
+            assert_ne!(of(json(other)), asked, "{other}");
+        }
+        assert_eq!(of(form("a=1&c=2")), of(json(r#"{"a":"1","c":"2"}"#)));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub enum Method {
 pub struct Headers {
     /// `Authorization`.
     pub authorization: Option<String>,
+    /// `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// `Origin`.

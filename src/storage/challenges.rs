@@ -1,5 +1,6 @@
 //! Sending a code to an active authenticator.
 
+use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
 use super::messages::{NewMessage, budget_keys};
 use super::statements;
 use crate::app::App;
@@ -23,23 +24,28 @@ pub struct ActiveAuthenticator {
 pub enum Login {
     /// It goes on; these are the user's authenticators, the one used last first.
     Open(Vec<ActiveAuthenticator>),
+    /// It goes on, and the same request was answered before.
+    Answered(KeptAnswer),
     /// Its mfa_token has been exchanged.
     Spent,
     /// The client's row has changed: read it again and try once more.
     ClientChanged,
 }
 
-/// Reads what a challenge may be for.
+/// Reads what a challenge may be for, or what was answered under `answer_key`.
 pub async fn open<P: Platform>(
     app: &App<P>,
     user: &UserId,
     client: &Client,
     transaction: &TransactionId,
+    answer_key: Option<&str>,
+    now: UnixSeconds,
 ) -> Result<Login, StorageError> {
-    let batch = vec![
+    let mut batch = vec![
         login_state(Some(client), Some(transaction), None),
         Statement { sql: statements::ACTIVE_AUTHENTICATORS, parameters: vec![user.as_str().into()] },
     ];
+    batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(key, now)));
     let results = app.platform.batch(batch).await?;
     let state =
         results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
@@ -48,6 +54,9 @@ pub async fn open<P: Platform>(
     }
     if state.flag("spent")? {
         return Ok(Login::Spent);
+    }
+    if let Some(kept) = idempotent_answers::kept(results.get(2))? {
+        return Ok(Login::Answered(kept));
     }
     results.get(1).into_iter().flatten().map(active).collect::<Result<_, _>>().map(Login::Open)
 }
@@ -67,6 +76,8 @@ pub struct NewChallenge<'a> {
     pub transaction: &'a TransactionId,
     /// The code.
     pub message: NewMessage,
+    /// What is answered, if the request may come again.
+    pub answer: Option<NewAnswer>,
     /// Now.
     pub now: UnixSeconds,
     /// When the code dies.
@@ -84,6 +95,8 @@ pub enum Challenged {
     ClientChanged,
     /// No message may be sent now.
     NoMessageLeft(Refusal),
+    /// The same request has been answered meanwhile.
+    Answered(KeptAnswer),
     /// The authenticator has gone, or what stood in the way has.
     ResolvedMeanwhile,
 }
@@ -107,16 +120,27 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewChallenge<'_>) -> Result<Ch
             address_budget,
             new.message.budget.latest_with_room(new.now).into(),
             new.message.channel.as_str().into(),
+            new.answer.as_ref().map(|answer| answer.key.as_str()).into(),
         ],
     }];
     batch.extend(new.message.statements(new.id, new.now, new.expires_at));
+    batch.extend(new.answer.as_ref().map(|answer| answer.statement(Announces::Challenge(new.id), new.now)));
+    let answer_key = new.answer.as_ref().map(|answer| answer.key.as_str());
+    batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(key, new.now)));
     batch.push(login_state(Some(new.client), Some(new.transaction), Some(&new.message)));
     let results = app.platform.batch(batch).await?;
     if results.first().is_some_and(|rows| !rows.is_empty()) {
         return Ok(Challenged::Added);
     }
-    let state = results.last().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
-    refused(state, new)
+    let (state, before) = results.split_last().ok_or(StorageError::UnexpectedShape("state"))?;
+    let state = state.first().ok_or(StorageError::UnexpectedShape("state"))?;
+    let kept = idempotent_answers::kept(before.last().filter(|_| new.answer.is_some()))?;
+    match (refused(state, new)?, kept) {
+        (Challenged::NoMessageLeft(_) | Challenged::ResolvedMeanwhile, Some(kept)) => {
+            Ok(Challenged::Answered(kept))
+        }
+        (refused, _) => Ok(refused),
+    }
 }
 
 fn refused(state: &Row, new: &NewChallenge<'_>) -> Result<Challenged, StorageError> {

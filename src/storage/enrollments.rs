@@ -1,5 +1,6 @@
 //! Adding a pending enrollment, with the message that goes with it, in one round trip.
 
+use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
 use super::messages::{NewMessage, budget_keys};
 use super::statements;
 use crate::app::App;
@@ -30,6 +31,8 @@ pub struct NewEnrollment<'a> {
     pub recovery: Option<(RecoveryCodeId, String)>,
     /// The code that is sent, if one is.
     pub message: Option<NewMessage>,
+    /// What is answered, if the request may come again.
+    pub answer: Option<NewAnswer>,
     /// Now.
     pub now: UnixSeconds,
     /// When it can no longer be confirmed.
@@ -37,7 +40,7 @@ pub struct NewEnrollment<'a> {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Enrolled {
     /// It stands, and so does its delivery.
     Added {
@@ -46,6 +49,8 @@ pub enum Enrolled {
     },
     /// Nothing was stored.
     Refused(Refused),
+    /// Nothing was stored: the same request was answered before.
+    Answered(KeptAnswer),
 }
 
 /// Adds the enrollment. One round trip when it is taken, a second one to learn why when it is not.
@@ -54,10 +59,18 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewEnrollment<'_>) -> Result<E
     if let Some(row) = results.first().and_then(|rows| rows.first()) {
         return Ok(Enrolled::Added { recovery_issued: row.flag("recovery_issued")? });
     }
-    let results = app.platform.batch(vec![new.state_statement()]).await?;
+    let mut batch = vec![new.state_statement()];
+    batch.extend(new.answer.as_ref().map(|answer| idempotent_answers::kept_statement(&answer.key, new.now)));
+    let results = app.platform.batch(batch).await?;
     let row = results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
     let budget = new.message.as_ref().map(|message| message.budget);
-    Ok(Enrolled::Refused(refused(state(row)?, new.standing, budget, new.now)))
+    let refused = refused(state(row)?, new.standing, budget, new.now);
+    match idempotent_answers::kept(results.get(1))? {
+        Some(kept) if !matches!(refused, Refused::ClientChanged | Refused::Spent) => {
+            Ok(Enrolled::Answered(kept))
+        }
+        _ => Ok(Enrolled::Refused(refused)),
+    }
 }
 
 impl NewEnrollment<'_> {
@@ -89,10 +102,14 @@ impl NewEnrollment<'_> {
                 user_budget,
                 address_budget,
                 message.map(|message| message.budget.latest_with_room(self.now)).into(),
+                self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
             ],
         }];
         if let Some(message) = message {
             statements.extend(message.statements(self.id.as_str(), self.now, self.expires_at));
+        }
+        if let Some(answer) = &self.answer {
+            statements.push(answer.statement(Announces::Enrollment(self.id.as_str()), self.now));
         }
         statements
     }

@@ -9,6 +9,7 @@ pub mod challenges;
 pub mod clients;
 pub mod deliveries;
 pub mod enrollments;
+pub mod idempotent_answers;
 pub mod keyring;
 pub mod messages;
 pub mod places;

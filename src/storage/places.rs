@@ -25,3 +25,9 @@ pub fn factor<'a>(id: &'a str, user: &'a UserId) -> Place<'a> {
 pub fn delivery(id: &str) -> Place<'_> {
     Place { purpose: "delivery", row: id, user: "" }
 }
+
+/// What a request with an `Idempotency-Key` was answered.
+#[must_use]
+pub fn idempotent_answer<'a>(key: &'a str, user: &'a UserId) -> Place<'a> {
+    Place { purpose: "idempotent answer", row: key, user: user.as_str() }
+}

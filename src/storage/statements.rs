@@ -23,13 +23,14 @@ RETURNING jti_hash";
 /// Adds a pending enrollment. One statement, so that nothing can change between the decision and the row:
 /// - a factor that became active meanwhile closes the door to whoever does not prove it;
 /// - a spent mfa_token, a changed client and an empty message budget close it too;
+/// - an answer that is kept under the request's `Idempotency-Key` is to be repeated, not made again;
 /// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
 /// - the eleventh pending enrollment of a user replaces the oldest, by the unique index on `sequence % 10`.
 ///
 /// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
 /// `?13` expiry, `?14` client version, `?15` transaction, `?16` and `?17` message budgets, `?18` the latest `full_at`
-/// with which there is room.
+/// with which there is room, `?19` key of the answer.
 pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
   (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
@@ -47,6 +48,7 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
   AND EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?14)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?15)
   AND NOT EXISTS (SELECT 1 FROM budgets WHERE key IN (?16, ?17) AND full_at > ?18)
+  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = ?19 AND expires_at > ?12)
 RETURNING recovery_hash IS NOT NULL AS recovery_issued";
 
 /// Why [`ENROLL`] added nothing. Read only then, in a round trip of its own.
@@ -77,6 +79,30 @@ SELECT column1, ?3 + ?4 FROM (VALUES (?1), (?2))
 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?5) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?5)
 ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?3) + ?4";
 
+/// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
+/// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired
+/// gives way.
+///
+/// `?1` key, `?2` sealed answer, `?3` enrollment, `?4` challenge, `?5` expiry, `?6` now.
+pub const KEEP_ANSWER: &str = "\
+INSERT INTO idempotent_answers (key, sealed, enrollment_id, challenge_id, expires_at)
+SELECT ?1, ?2, ?3, ?4, ?5
+WHERE (?3 IS NULL OR EXISTS (SELECT 1 FROM enrollments WHERE id = ?3))
+  AND (?4 IS NULL OR EXISTS (SELECT 1 FROM challenges WHERE id = ?4))
+ON CONFLICT (key) DO UPDATE SET
+  sealed = excluded.sealed, enrollment_id = excluded.enrollment_id, challenge_id = excluded.challenge_id,
+  expires_at = excluded.expires_at
+WHERE expires_at <= ?6
+RETURNING key";
+
+/// The answer that is kept under a key, and whether the recovery code in it was kept with its enrollment.
+///
+/// `?1` key, `?2` now.
+pub const KEPT_ANSWER: &str = "\
+SELECT sealed,
+       EXISTS (SELECT 1 FROM enrollments WHERE id = enrollment_id AND recovery_hash IS NOT NULL) AS recovery_issued
+FROM idempotent_answers WHERE key = ?1 AND expires_at > ?2";
+
 /// A user's active authenticators, the one used last first: what a challenge may be sent to.
 ///
 /// `?1` user.
@@ -90,7 +116,7 @@ ORDER BY last_used_at DESC, created_at DESC";
 ///
 /// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
 /// `?9` client version, `?10` and `?11` message budgets, `?12` the latest `full_at` with which there is room,
-/// `?13` channel.
+/// `?13` channel, `?14` key of the answer.
 pub const CHALLENGE: &str = "\
 INSERT OR REPLACE INTO challenges
   (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
@@ -99,6 +125,7 @@ WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = ?2 AND user_id = ?3 AND fa
   AND EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?9)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?5)
   AND NOT EXISTS (SELECT 1 FROM budgets WHERE key IN (?10, ?11) AND full_at > ?12)
+  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = ?14 AND expires_at > ?7)
 RETURNING id";
 
 /// Whether a login may still go on, and why [`CHALLENGE`] added nothing.
@@ -580,6 +607,11 @@ pub const SWEEP_BUDGETS: &str =
 /// Deliveries whose record has served. `?1` a day ago.
 pub const SWEEP_DELIVERIES: &str =
     "DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ?1 LIMIT 1000)";
+
+/// Answers that are not repeated any more. `?1` now.
+pub const SWEEP_ANSWERS: &str = "\
+DELETE FROM idempotent_answers
+WHERE rowid IN (SELECT rowid FROM idempotent_answers WHERE expires_at <= ?1 LIMIT 1000)";
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,7 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
         (statements::SWEEP_REDEMPTIONS, now.plus(-GRACE_SECONDS)),
         (statements::SWEEP_ASSERTIONS, now.plus(-GRACE_SECONDS)),
         (statements::SWEEP_BUDGETS, now),
+        (statements::SWEEP_ANSWERS, now),
         (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
     ]
     .into_iter()

@@ -132,6 +132,7 @@ impl Service {
             query: String::new(),
             headers: Headers {
                 authorization: bearer.map(|token| format!("Bearer {token}")),
+                idempotency_key: None,
                 content_type: Some("application/json".to_owned()),
                 origin: None,
             },

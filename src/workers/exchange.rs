@@ -49,6 +49,7 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
         query: url.query.to_owned(),
         headers: Headers {
             authorization: header("authorization"),
+            idempotency_key: header("idempotency-key"),
             content_type: header("content-type"),
             origin: header("origin"),
         },

@@ -54,7 +54,8 @@ fn an_app_is_answered_with_its_secret_and_the_first_recovery_code_and_nothing_el
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     assert_eq!(answer.header("Pragma"), None);
     let answer = answer.granted();
-    assert_eq!(members(&answer), ["authenticator_type", "barcode_uri", "id", "recovery_codes", "secret"]);
+    let expected = ["authenticator_type", "barcode_uri", "id", "manual_input_code", "recovery_codes", "secret"];
+    assert_eq!(members(&answer), expected);
     assert_eq!(answer["authenticator_type"], "otp");
     let id = answer["id"].as_str().unwrap();
     assert!(id.starts_with("totp|dev_") && id.len() == 25, "{id}");
@@ -63,6 +64,7 @@ fn an_app_is_answered_with_its_secret_and_the_first_recovery_code_and_nothing_el
         "otpauth://totp/Example:alice%40example.com?secret={secret}&issuer=Example&algorithm=SHA1&digits=6&period=30"
     );
     assert_eq!(answer["barcode_uri"], uri);
+    assert_eq!(answer["manual_input_code"], secret);
     assert_eq!(answer["recovery_codes"].as_array().unwrap().len(), 1);
     assert_eq!(answer["recovery_codes"][0].as_str().unwrap().len(), 24);
 }

@@ -46,6 +46,8 @@ fn table() -> Vec<Row> {
         (UnknownAuthenticatorType, 400, "invalid_request", "authenticator_types may contain otp and oob.", &[]),
         (UnknownOobChannel, 400, "invalid_request", "oob_channels may contain sms, voice, email and auth0.", &[]),
         (NotEnabled("sms"), 400, "invalid_request", "The sms factor is not enabled.", &[]),
+        (InvalidIdempotencyKey, 400, "invalid_request", "Idempotency-Key must be 1 to 255 visible ASCII characters.", &[]),
+        (IdempotencyKeyReused, 422, "idempotency_key_reused", "This Idempotency-Key was used with other parameters.", &[]),
         (InvalidPhoneNumber, 400, "invalid_request", "The phone number is invalid.", &[]),
         (InvalidEmailAddress, 400, "invalid_request", "The email address is invalid.", &[]),
         (InvalidBearer, 401, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token.", &[]),

@@ -67,7 +67,7 @@ fn each_run_tells_at_most_a_hundred_the_oldest_first() {
 }
 
 /// The tables, a row that expires at `?1` for each, and how long it is kept after that.
-const TABLES: [(&str, &str, i64); 6] = [
+const TABLES: [(&str, &str, i64); 7] = [
     (
         "enrollments",
         "INSERT INTO enrollments (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
@@ -86,6 +86,11 @@ const TABLES: [(&str, &str, i64); 6] = [
         "client_assertions",
         "INSERT INTO client_assertions (client_id, jti_hash, expires_at) SELECT 'app', 'h1.' || i, ?1 FROM n",
         60,
+    ),
+    (
+        "idempotent_answers",
+        "INSERT INTO idempotent_answers (key, sealed, expires_at) SELECT 'k' || i, 's1.x', ?1 FROM n",
+        0,
     ),
     ("budgets", "INSERT INTO budgets (key, full_at) SELECT 'k' || i, ?1 FROM n", 0),
     (

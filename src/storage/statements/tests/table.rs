@@ -133,6 +133,9 @@ const PAID_ELSEWHERE: &str = "UPDATE budgets SET key = 'elsewhere' WHERE key = '
 const WON: &str = "INSERT INTO redemptions VALUES ('t', 'r', 2000)";
 const WON_BY_ANOTHER: &str = "UPDATE redemptions SET redemption = 'another' WHERE spent = 't'";
 const WON_SOMETHING_ELSE: &str = "UPDATE redemptions SET spent = 'something else' WHERE spent = 't'";
+const ANSWERED: &str = "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1001)";
+const ANSWERED_LONG_AGO: &str =
+    "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1000)";
 const DELIVERY: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
   VALUES ('d', 'sms', 's1.d', 'waiting', 900, 900, 2000), ('d2', 'sms', 's1.d', 'waiting', 2000, 900, 5000)";
 const CLAIMED: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
@@ -230,7 +233,7 @@ fn enrolling() -> Vec<Spec> {
     vec![
         spec!(ENROLL [
                 "totp|n", "alice", "app", "totp", "s1.n", NULL, NULL, "recovery-code|n", "h1.n", 0, 950, 1000, 2000, 7,
-                "t", "p1", "p2", 1500,
+                "t", "p1", "p2", 1500, "k",
             ] "";
             "the first", "", [] => Acts;
             "a factor is active", SMS_ACTIVE, [] => Nothing;
@@ -253,6 +256,10 @@ fn enrolling() -> Vec<Spec> {
             "no message is wanted", "INSERT INTO budgets VALUES ('p1', 1501, NULL)",
                 [(16, NULL), (17, NULL), (18, NULL)] => Acts;
             "after others", PHONES_PENDING, [] => Acts;
+            "answered before", ANSWERED, [] => Nothing;
+            "answered under another key", ANSWERED, [(19, "another")] => Acts;
+            "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
+            "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
         ),
         spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", "p1", "p2"] "";
             "nothing", "", [] => Answers("active=0 since=NULL client_current=1 spent=0 full_at=NULL");
@@ -281,7 +288,36 @@ fn enrolling() -> Vec<Spec> {
 
 fn challenging() -> Vec<Spec> {
     vec![
-        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, "p1", "p2", 1500, "sms"] SMS_ACTIVE;
+        spec!(KEEP_ANSWER ["k", "s1.k", "sms|bp", NULL, 1600, 1000] "";
+            "of an enrollment", "", [] => Acts;
+            "of an enrollment that was not added", "", [(3, "sms|x")] => Nothing;
+            "of a challenge", "", [(3, NULL), (4, "cb")] => Acts;
+            "of a challenge that was not added", "", [(3, NULL), (4, "cx")] => Nothing;
+            "of nothing", "", [(3, NULL)] => Acts;
+            "answered before", ANSWERED, [] => Nothing;
+            "answered under another key", ANSWERED, [(1, "another")] => Acts;
+            "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
+        ),
+        spec!(KEPT_ANSWER ["k", 1000] ANSWERED;
+            "of nothing that is stored", "", [] => Answers("sealed=s1.k recovery_issued=0");
+            "another", "", [(1, "another")] => Nothing;
+            "long ago", "", [(2, 1001)] => Nothing;
+            "with a recovery code", "UPDATE idempotent_answers SET enrollment_id = 'totp|bp'", []
+                => Answers("sealed=s1.k recovery_issued=1");
+            "without one", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp'", []
+                => Answers("sealed=s1.k recovery_issued=0");
+            "of an enrollment that is gone", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp';
+                DELETE FROM enrollments WHERE id = 'sms|bp'", [] => Nothing;
+            "of an enrollment that was replaced", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp';
+                INSERT OR REPLACE INTO enrollments
+                  (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('totp|n', 'bob', 11, 'app', 'totp', 's1.n', 0, 900, 5000)", [] => Nothing;
+            "of a challenge that was replaced", "UPDATE idempotent_answers SET challenge_id = 'cb';
+                INSERT OR REPLACE INTO challenges
+                  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('cn', 'sms|b', 'sms', 'bob', 'app', 't', 'h1.cb', 900, 5000)", [] => Nothing;
+        ),
+        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, "p1", "p2", 1500, "sms", "k"] SMS_ACTIVE;
             "the first", "", [] => Acts;
             "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
             "a hundred failures", "UPDATE authenticators SET failures = 100", [] => Nothing;
@@ -294,6 +330,9 @@ fn challenging() -> Vec<Spec> {
             "the address' messages are used up", "INSERT INTO budgets VALUES ('p2', 1501, NULL)", [] => Nothing;
             "a message is left", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 1500, NULL)", [] => Acts;
             "after another", "UPDATE challenges SET authenticator_id = 'sms|a', user_id = 'alice'", [] => Acts;
+            "answered before", ANSWERED, [] => Nothing;
+            "answered under another key", ANSWERED, [(14, "another")] => Acts;
+            "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
         ),
         spec!(LOGIN_STATE ["app", 7, "t", "p1", "p2"] "";
             "open", "", [] => Answers("client_current=1 spent=0 full_at=NULL");
@@ -800,6 +839,10 @@ fn sweeping() -> Vec<Spec> {
         spec!(SWEEP_BUDGETS [1000] PAID;
             "charged", "", [] => Nothing;
             "full", "UPDATE budgets SET full_at = 1000 WHERE key = 'g'", [] => Acts;
+        ),
+        spec!(SWEEP_ANSWERS [1000] ANSWERED;
+            "kept", "", [] => Nothing;
+            "long ago", "UPDATE idempotent_answers SET expires_at = 1000", [] => Acts;
         ),
         spec!(SWEEP_DELIVERIES [1000] DELIVERY;
             "recent", "", [] => Nothing;
