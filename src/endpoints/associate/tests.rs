@@ -54,7 +54,8 @@ fn an_app_is_answered_with_its_secret_and_the_first_recovery_code_and_nothing_el
     assert_eq!(answer.header("Cache-Control"), Some("no-store"));
     assert_eq!(answer.header("Pragma"), None);
     let answer = answer.granted();
-    let expected = ["authenticator_type", "barcode_uri", "id", "manual_input_code", "recovery_codes", "secret"];
+    let expected =
+        ["authenticator_type", "barcode_uri", "id", "manual_input_code", "recovery_codes", "secret"];
     assert_eq!(members(&answer), expected);
     assert_eq!(answer["authenticator_type"], "otp");
     let id = answer["id"].as_str().unwrap();
