@@ -3,13 +3,13 @@ import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readArguments } from "./clients/arguments.mjs";
 import { publicKeySet } from "./clients/public-keys.mjs";
-import { checkedHours, checkedSecret, hasSecret, registration, secretHash } from "./clients/registration.mjs";
-import { insertClient, listClients, removeClient, rotateSecret, showClient } from "./clients/statements.mjs";
+import { changes, checkedHours, checkedSecret, hasSecret, registration, secretHash } from "./clients/registration.mjs";
+import { insertClient, listClients, removeClient, rotateSecret, showClient, updateClient } from "./clients/statements.mjs";
 import { execute } from "./database.mjs";
 import { fromCaller } from "./setup/repository.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
-const commands = { add, list, show, "rotate-secret": rotate, remove };
+const commands = { add, update, list, show, "rotate-secret": rotate, remove };
 
 await runMain(async () => {
   const { command, ...rest } = readArguments(process.argv.slice(2));
@@ -18,11 +18,18 @@ await runMain(async () => {
 
 async function add({ given, audiences, where }) {
   const fresh = { id: freshId(), secret: freshSecret(), version: firstVersion() };
-  const jwks = given.jwks === undefined ? undefined : publicKeySet(fileText(given.jwks), given.jwks);
+  const jwks = keySetOf(given);
   const { row, secret } = registration({ given, audiences, jwks, fresh, now: now() });
   await execute(insertClient(row), where);
   console.log(`client_id      ${row.id}`);
   if (secret !== undefined) tellSecret(secret);
+}
+
+async function update({ id, given, audiences, where }) {
+  const client = await existing(id, where);
+  const changed = changes({ given, audiences, jwks: keySetOf(given), client });
+  await execute(updateClient(id, changed), where);
+  console.log(`Client "${id}" is changed: ${Object.keys(changed).join(", ")}.`);
 }
 
 async function list({ where }) {
@@ -39,6 +46,9 @@ async function show({ id, where }) {
     origins,
     issuers,
     audiences,
+    grants,
+    factors,
+    policy,
     require_authentication,
     has_secret,
     previous_secret_expires_at,
@@ -54,6 +64,9 @@ async function show({ id, where }) {
         origins: JSON.parse(origins),
         issuers: JSON.parse(issuers),
         audiences: JSON.parse(audiences),
+        grants: JSON.parse(grants),
+        factors: JSON.parse(factors),
+        policy: policy && JSON.parse(policy),
         require_authentication: require_authentication === 1,
         has_secret: has_secret === 1,
         previous_secret_until: until && isoTime(until),
@@ -85,6 +98,10 @@ async function remove({ id, where }) {
   const removed = await execute(removeClient(id), where);
   if (removed.length === 0) throw unknown(id);
   console.log(`Client "${id}" is removed.`);
+}
+
+function keySetOf({ jwks }) {
+  return jwks === undefined ? undefined : publicKeySet(fileText(jwks), jwks);
 }
 
 async function existing(id, where) {

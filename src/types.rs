@@ -74,6 +74,47 @@ impl ClientId {
     }
 }
 
+/// A grant of the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantType {
+    /// The code of an authenticator app.
+    MfaOtp,
+    /// The code of a message.
+    MfaOob,
+    /// A recovery code.
+    MfaRecoveryCode,
+    /// Another issuer's token (RFC 8693).
+    TokenExchange,
+}
+
+impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::MfaOtp, Self::MfaOob, Self::MfaRecoveryCode, Self::TokenExchange];
+
+    /// `grant_type` on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MfaOtp => "http://auth0.com/oauth/grant-type/mfa-otp",
+            Self::MfaOob => "http://auth0.com/oauth/grant-type/mfa-oob",
+            Self::MfaRecoveryCode => "http://auth0.com/oauth/grant-type/mfa-recovery-code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        }
+    }
+
+    /// Reads [`GrantType::as_str`].
+    #[must_use]
+    pub fn parse(grant_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|own| own.as_str() == grant_type)
+    }
+
+    /// What the registry calls it: the last part of the name.
+    #[must_use]
+    pub fn short_name(self) -> &'static str {
+        self.as_str().rsplit(['/', ':']).next().unwrap_or_default()
+    }
+}
+
 /// One login in progress: what challenges bind to and what a successful exchange spends.
 ///
 /// For a JWT the SHA-256 of its signing input in base64url (never of the signature, which can be malleable), for a

@@ -6,7 +6,8 @@ export const USAGE = `Who may call Countersign.
 
   npm run clients -- add --name NAME --auth none|post|basic|private_key_jwt [--id ID] [--secret SECRET]
       [--jwks FILE | --jwks-uri URL] [--origin URL]… [--issuer NAME]… [--audience URL [--scope "a b"]]…
-      [--require-authentication]
+      [--grant GRANT]… [--factor FACTOR]… [--policy JSON] [--require-authentication]
+  npm run clients -- update ID [what add takes, but for --auth, --id and --secret; --require-authentication yes|no]
   npm run clients -- list
   npm run clients -- show ID
   npm run clients -- rotate-secret ID [--keep-hours HOURS] [--secret SECRET]
@@ -15,30 +16,41 @@ export const USAGE = `Who may call Countersign.
   --origin      where its pages are served from, for CORS
   --issuer      a trusted issuer whose tokens may name it; without, all of them may
   --audience    an API its tokens may be for, the first one being the default; --scope says what they may carry there
+  --grant       a grant it may use: mfa-otp, mfa-oob, mfa-recovery-code, token-exchange; without, all of them
+  --factor      a factor its people may enroll and use: otp, sms, voice, email, recovery-code; without, all that are on
+  --policy      when a second factor is demanded of its people, written as POLICY is; without, POLICY decides
   --keep-hours  how long the secret before stays valid (24)
+  update        replaces what is named and leaves the rest; an empty value ("") clears
   --remote      the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 
 const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" }, database: { type: "string" } };
+const SETTINGS = {
+  name: { type: "string" },
+  jwks: { type: "string" },
+  "jwks-uri": { type: "string" },
+  origin: { type: "string", multiple: true },
+  issuer: { type: "string", multiple: true },
+  audience: { type: "string", multiple: true },
+  scope: { type: "string", multiple: true },
+  grant: { type: "string", multiple: true },
+  factor: { type: "string", multiple: true },
+  policy: { type: "string" },
+};
 const OPTIONS = {
   add: {
-    name: { type: "string" },
+    ...SETTINGS,
     auth: { type: "string" },
     id: { type: "string" },
     secret: { type: "string" },
-    jwks: { type: "string" },
-    "jwks-uri": { type: "string" },
-    origin: { type: "string", multiple: true },
-    issuer: { type: "string", multiple: true },
-    audience: { type: "string", multiple: true },
-    scope: { type: "string", multiple: true },
     "require-authentication": { type: "boolean" },
   },
+  update: { ...SETTINGS, "require-authentication": { type: "string" } },
   list: {},
   show: {},
   "rotate-secret": { "keep-hours": { type: "string" }, secret: { type: "string" } },
   remove: {},
 };
-const TAKES_ID = ["show", "rotate-secret", "remove"];
+const TAKES_ID = ["update", "show", "rotate-secret", "remove"];
 
 /**
  * @param {string[]} args what follows `npm run clients --`

@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { Failure } from "../terminal/failure.mjs";
 
 export const AUTHENTICATIONS = ["none", "post", "basic", "private_key_jwt"];
+const GRANTS = ["mfa-otp", "mfa-oob", "mfa-recovery-code", "token-exchange"];
+const FACTORS = ["otp", "sms", "voice", "email", "recovery-code"];
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
 /** A client row as it is stored. */
@@ -30,13 +32,85 @@ export function registration({ given, audiences, jwks, fresh, now }) {
       secret_hash: secret === undefined ? null : secretHash(secret),
       jwks: jwks ?? null,
       jwks_uri: given["jwks-uri"] === undefined ? null : checkedUri(given["jwks-uri"]),
-      origins: JSON.stringify(unique((given.origin ?? []).map(checkedOrigin))),
-      issuers: JSON.stringify(unique((given.issuer ?? []).map(checkedIssuer))),
-      audiences: JSON.stringify(checkedAudiences(audiences)),
+      ...settings(given, audiences),
       require_authentication: given["require-authentication"] ? 1 : 0,
       created_at: now,
     },
   };
+}
+
+/** The columns that `update` changes: those of what is given, and no other. */
+export function changes({ given, audiences, jwks, client }) {
+  const asserting = client.authentication === "private_key_jwt";
+  const sources = ["jwks", "jwks-uri"].filter((name) => given[name] !== undefined);
+  if (sources.length > 0 && !asserting) throw new Failure(`--${sources[0]} goes with --auth private_key_jwt only.`);
+  if (sources.length > 1) throw new Failure("A client has one source of keys: either --jwks FILE or --jwks-uri URL.");
+  const all = settings(given, audiences);
+  const named = {
+    origins: given.origin,
+    issuers: given.issuer,
+    audiences: given.audience,
+    grants: given.grant,
+    factors: given.factor,
+    policy: given.policy,
+  };
+  const columns = Object.keys(named).filter((column) => named[column] !== undefined);
+  const changed = Object.fromEntries(columns.map((column) => [column, all[column]]));
+  if (given.name !== undefined) changed.name = checkedName(given.name);
+  if (given.jwks !== undefined) Object.assign(changed, { jwks, jwks_uri: null });
+  if (given["jwks-uri"] !== undefined) Object.assign(changed, { jwks: null, jwks_uri: checkedUri(given["jwks-uri"]) });
+  const demand = given["require-authentication"];
+  if (demand !== undefined) {
+    if (!["yes", "no"].includes(demand)) throw new Failure("--require-authentication must be yes or no.");
+    if (demand === "yes" && client.authentication === "none")
+      throw new Failure("--require-authentication asks for what a client with --auth none cannot do.");
+    changed.require_authentication = demand === "yes" ? 1 : 0;
+  }
+  if (Object.keys(changed).length === 0) throw new Failure("update needs something to change.");
+  return changed;
+}
+
+function settings(given, audiences) {
+  const list = (values, check) => JSON.stringify(unique((values ?? []).filter((value) => value !== "").map(check)));
+  return {
+    origins: list(given.origin, checkedOrigin),
+    issuers: list(given.issuer, checkedIssuer),
+    audiences: JSON.stringify(checkedAudiences(audiences.filter(({ audience }) => audience !== ""))),
+    grants: list(given.grant, (name) => oneOf(GRANTS, "--grant", name)),
+    factors: list(given.factor, (name) => oneOf(FACTORS, "--factor", name)),
+    policy: given.policy ? checkedPolicy(given.policy) : null,
+  };
+}
+
+function oneOf(known, option, name) {
+  if (!known.includes(name)) throw new Failure(`${option} must be one of ${known.join(", ")}.`);
+  return name;
+}
+
+// What the Worker accepts as POLICY.
+function checkedPolicy(text) {
+  let policy;
+  try {
+    policy = JSON.parse(text);
+  } catch {
+    policy = undefined;
+  }
+  if (typeof policy !== "object" || policy === null || Array.isArray(policy))
+    throw new Failure('--policy must be a JSON object, such as {"require": "always"}.');
+  const texts = (value) => Array.isArray(value) && value.every((item) => typeof item === "string");
+  const rules = {
+    require: [(value) => ["when-enrolled", "always"].includes(value), '"when-enrolled" or "always"'],
+    audiences: [texts, "an array of strings"],
+    scopes: [texts, "an array of strings"],
+    factors: [(value) => value === 1 || value === 2, "1 or 2"],
+  };
+  for (const [name, value] of Object.entries(policy)) {
+    if (!Object.hasOwn(rules, name))
+      throw new Failure(`--policy has the unknown member "${name}"; it may have ${Object.keys(rules).join(", ")}.`);
+    const [holds, expected] = rules[name];
+    if (!holds(value)) throw new Failure(`--policy must have ${expected} as "${name}".`);
+  }
+  return JSON.stringify(policy);
 }
 
 export const hasSecret = (authentication) => authentication === "post" || authentication === "basic";

@@ -12,6 +12,9 @@ const SHOWN = [
   "issuers",
   "audiences",
   "require_authentication",
+  "grants",
+  "factors",
+  "policy",
   "created_at",
   "secret_hash IS NOT NULL AS has_secret",
   "previous_secret_expires_at",
@@ -60,6 +63,12 @@ export function rotateSecret(id, secretHash, keepUntil) {
     `secret_hash = ${literal(secretHash)}, version = version + 1 ` +
     `WHERE id = ${literal(id)} AND authentication IN ('post', 'basic') RETURNING id`
   );
+}
+
+/** Changes these columns; the new version acts at once. */
+export function updateClient(id, columns) {
+  const changes = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
+  return `UPDATE clients SET ${changes.join(", ")}, version = version + 1 WHERE id = ${literal(id)} RETURNING id`;
 }
 
 export function removeClient(id) {

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::json::{Json, object};
 use crate::mfa::enrollment::Available;
 use crate::platform::Platform;
+use crate::storage::clients::Client;
 
 /// What the consumer needs to send a code, as sealed in the delivery's row.
 pub struct Payload {
@@ -49,11 +50,17 @@ impl Payload {
 
 /// What this deployment can do: what is switched on, and whether anything could send a message.
 #[must_use]
-pub fn available(config: &Config) -> Available<'_> {
+pub fn available(config: &Config) -> Available {
     Available {
-        factors: &config.factors,
+        factors: config.factors.clone(),
         provider: config.webhook.is_some() || cfg!(feature = "development"),
     }
+}
+
+/// The same as far as `client` may use it.
+#[must_use]
+pub fn available_to(config: &Config, client: &Client) -> Available {
+    Available { factors: client.factors(&config.factors), ..available(config) }
 }
 
 /// Tells the queue about a delivery, after the response if that comes first. A queue that refuses loses nothing: the

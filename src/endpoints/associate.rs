@@ -92,13 +92,17 @@ impl Answer {
 async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Response, Failure> {
     let body = Undecoded::accept(request, Accepted::Json)?;
     let bearer = authenticate(app, request).await?;
-    let order = Order::decode(app, request, &body.decode()?, &bearer)?;
+    let parameters = body.decode()?;
+    let order = Order::decode(app, request, &parameters, &bearer)?;
 
     // Twice, because the client's row may have changed since it was cached, or what stood in the way may have gone.
     for _ in 0..2 {
         let client = order.client(app, request.received_at, &bearer).await?;
         require_scope(&bearer, "enroll")?;
-        match enroll(app, request.received_at, &order, &bearer, &client).await? {
+        let available = delivery::available_to(&app.config, &client);
+        let wanted = choose(&order.asked, &available).map_err(WireError::from)?;
+        let kind = wanted.kind();
+        match enroll(app, request.received_at, &order, wanted, &bearer, &client).await? {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
             Attempted::Refused(Refused::ResolvedMeanwhile) => {}
@@ -108,7 +112,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
                 return Err(WireError::TooManyAuthenticators.into());
             }
             Attempted::Refused(Refused::NoMessageLeft(refusal)) => {
-                return Err(WireError::TooManyMessages(message_kind(order.wanted.kind()), refusal).into());
+                return Err(WireError::TooManyMessages(message_kind(kind), refusal).into());
             }
         }
     }
@@ -116,20 +120,20 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
 }
 
 /// What the request asks for, decoded and checked.
-struct Order {
-    wanted: Wanted,
+struct Order<'a> {
+    asked: Asked<'a>,
     qr_svg: bool,
     idempotency: Option<idempotency::Asked>,
     claimed: Claimed,
     client_id: ClientId,
 }
 
-impl Order {
+impl<'a> Order<'a> {
     fn decode<P: Platform>(
         app: &App<P>,
         request: &Request,
-        parameters: &Parameters,
-        bearer: &Bearer,
+        parameters: &'a Parameters,
+        bearer: &'a Bearer,
     ) -> Result<Self, WireError> {
         let verified_email = bearer.identity().verified_email();
         let asked = Asked {
@@ -141,15 +145,15 @@ impl Order {
         let claimed = Claimed::decode(request, parameters, false)?;
         let qr_svg = parameters.flag("qr_svg")?;
         let idempotency = idempotency::Asked::decode(request, parameters)?;
-        let available = delivery::available(&app.config);
-        let wanted = choose(&asked, &available)?;
+        // What nobody may enroll is said before anybody is asked who they are.
+        choose(&asked, &delivery::available(&app.config))?;
         // A token that names its client stands in for the missing parameter, as most SDKs leave it out.
         let client_id = match (claimed.client_id(), bearer.client()) {
             (Some(body), Some(token)) if body != token => return Err(WireError::OtherClient),
             (Some(id), _) | (None, Some(id)) => id.clone(),
             (None, None) => return Err(WireError::MissingParameter("client_id")),
         };
-        Ok(Self { wanted, qr_svg, idempotency, claimed, client_id })
+        Ok(Self { asked, qr_svg, idempotency, claimed, client_id })
     }
 
     /// The client. Once the body names it, it must authenticate as registered; a token that names it stands for it
@@ -181,18 +185,19 @@ enum Attempted {
 async fn enroll<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
-    order: &Order,
+    order: &Order<'_>,
+    wanted: Wanted,
     bearer: &Bearer,
     client: &Client,
 ) -> Result<Attempted, Failure> {
     let user = bearer.user();
-    let id = AuthenticatorId::generate(order.wanted.kind(), app.platform.random()?);
+    let id = AuthenticatorId::generate(wanted.kind(), app.platform.random()?);
     let recovery_code = if app.config.factors.recovery_code {
         Some(RecoveryCode::generate(app.platform.random()?))
     } else {
         None
     };
-    let expires_at = now.plus(order.wanted.lifetime());
+    let expires_at = now.plus(wanted.lifetime());
     let keyring = &app.config.keyring;
     let mut new = NewEnrollment {
         id: &id,
@@ -219,7 +224,7 @@ async fn enroll<P: Platform>(
         authenticator_type: id.kind().authenticator_type(),
         ..Answer::default()
     };
-    match &order.wanted {
+    match &wanted {
         Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
         Wanted::Sms(number) | Wanted::Voice(number) => {
             prepare_message(app, bearer, number.expose(), &mut new, &mut answer)?;
@@ -249,15 +254,18 @@ async fn enroll<P: Platform>(
 
 fn standing(bearer: &Bearer) -> Standing {
     match bearer {
-        // An mfa_token is what a first factor gives; it proves no second one, whatever it says.
-        Bearer::Mfa(token) => Standing { proof_of_mfa: false, issued_at: token.issued_at },
+        // An mfa_token is what a first factor gives; it proves no second one, whatever it says. Only an own one that
+        // asks for a further factor does.
+        Bearer::Mfa(token) => {
+            Standing { proof_of_mfa: !token.used_factors.is_empty(), issued_at: token.issued_at }
+        }
         Bearer::Access(token) => Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at },
     }
 }
 
 fn prepare_totp<P: Platform>(
     app: &App<P>,
-    order: &Order,
+    order: &Order<'_>,
     bearer: &Bearer,
     new: &mut NewEnrollment<'_>,
     answer: &mut Answer,

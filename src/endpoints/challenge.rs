@@ -82,7 +82,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
                 continue;
             }
         };
-        let chosen = choose(app, &active, &asked)?;
+        let chosen = choose(app, &client, &login, &active, &asked)?;
         let answer = if chosen.kind() == Kind::Totp {
             ask(app, now, once.as_ref()).await?
         } else {
@@ -100,13 +100,19 @@ fn asked(parameters: &Parameters) -> Result<Asked<'_>, WireError> {
     Ok(Asked::new(parameters.optional("challenge_type")?, parameters.optional("authenticator_id")?))
 }
 
+/// An authenticator that may be used through the client and has not been used in this login.
 fn choose<P: Platform>(
     app: &App<P>,
+    client: &Client,
+    login: &MfaToken,
     active: &[ActiveAuthenticator],
     asked: &Asked<'_>,
 ) -> Result<AuthenticatorId, WireError> {
-    let ids: Vec<_> = active.iter().map(|authenticator| authenticator.id.clone()).collect();
-    let available = delivery::available(&app.config);
+    let is_unused =
+        |id: &&AuthenticatorId| !login.used_factors.iter().any(|used| used == id.kind().factor_type());
+    let ids: Vec<_> =
+        active.iter().map(|authenticator| &authenticator.id).filter(is_unused).cloned().collect();
+    let available = delivery::available_to(&app.config, client);
     Ok(select(&ids, asked, |kind| available.kind(kind))?)
 }
 

@@ -13,7 +13,7 @@ use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
 use crate::storage::statements;
 use crate::trust::client_authentication::{self, Credentials, basic_credentials};
-use crate::types::{ClientId, Secret, UnixSeconds, UserId};
+use crate::types::{ClientId, GrantType, Secret, UnixSeconds, UserId};
 
 /// The only assertion type there is (RFC 7523, section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -108,6 +108,11 @@ impl Claimed {
         }
         Ok(client)
     }
+}
+
+/// The registration must allow the grant.
+pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), WireError> {
+    if client.may_use(grant) { Ok(()) } else { Err(WireError::UnauthorizedClient(grant)) }
 }
 
 /// The registration must let tokens of the user's issuer name the client.

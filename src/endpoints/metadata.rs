@@ -3,8 +3,9 @@
 
 use crate::app::App;
 use crate::http::response::Response;
-use crate::json::object;
+use crate::json::{Json, object};
 use crate::platform::Platform;
+use crate::types::GrantType;
 
 /// The public keys of `SIGNING_KEY_…` (RFC 7517), those that sign now and those that have signed.
 pub fn key_set<P: Platform>(app: &App<P>) -> Response {
@@ -23,12 +24,7 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
         "response_types_supported": ["token"],
         "subject_types_supported": ["public"],
-        "grant_types_supported": [
-            "http://auth0.com/oauth/grant-type/mfa-otp",
-            "http://auth0.com/oauth/grant-type/mfa-oob",
-            "http://auth0.com/oauth/grant-type/mfa-recovery-code",
-            "urn:ietf:params:oauth:grant-type:token-exchange",
-        ],
+        "grant_types_supported": GrantType::ALL.map(|grant| Json::from(grant.as_str())).to_vec(),
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_post", "client_secret_basic", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported":

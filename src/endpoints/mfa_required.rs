@@ -8,9 +8,10 @@ use crate::json::{Json, object};
 use crate::mfa::policy::requirements;
 use crate::platform::Platform;
 use crate::storage::active_factors::ActiveFactors;
+use crate::storage::clients::Client;
 use crate::trust::bearer::Identity;
 use crate::trust::own_tokens::{MFA_TOKEN_SECONDS, MfaTokenError, OwnMfaToken, seal_mfa_token};
-use crate::types::{ClientId, TransactionId, UnixSeconds, UserId};
+use crate::types::{TransactionId, UnixSeconds, UserId};
 
 use super::target::Target;
 
@@ -19,11 +20,13 @@ pub struct Login<'a> {
     /// Whose it is.
     pub user: &'a UserId,
     /// Through which client.
-    pub client: &'a ClientId,
+    pub client: &'a Client,
     /// What the final token is to be for.
     pub target: &'a Target,
     /// What has been proved so far, as `amr` has it.
     pub factors: Vec<String>,
+    /// Second factors among that, as `mfa_requirements` calls them.
+    pub used: Vec<String>,
     /// What is known of the person.
     pub identity: &'a Identity,
 }
@@ -39,10 +42,11 @@ pub fn demand<P: Platform>(
     let mut token = OwnMfaToken {
         transaction: TransactionId::own(&transaction),
         user: login.user.clone(),
-        client: login.client.clone(),
+        client: login.client.id.clone(),
         audience: Some(login.target.audience.clone()),
         scopes: Some(login.target.scopes.clone()),
         first_factors: login.factors,
+        used_factors: login.used,
         identity: login.identity.clone(),
         issued_at: now,
         expires_at: now.plus(MFA_TOKEN_SECONDS),
@@ -58,11 +62,11 @@ pub fn demand<P: Platform>(
         MfaTokenError::TooLong => Failure::from(WireError::TooLong("scope")),
         MfaTokenError::Seal => Fault::Bug("an mfa_token could not be sealed").into(),
     })?;
-    let available = delivery::available(&app.config);
-    let has_recovery_code = active.has_recovery_code && app.config.factors.recovery_code;
-    let listed = requirements(&active.factors, has_recovery_code, |kind| available.kind(kind));
+    let available = delivery::available_to(&app.config, login.client);
+    let has_recovery_code = active.has_recovery_code && available.factors.recovery_code;
+    let listed = requirements(&active.factors, &token.used_factors, has_recovery_code, &available);
     let types = listed.types.iter().map(|name| object! { "type": *name }).collect();
     let mut requirements = Json::Object(Vec::new());
     requirements.set(listed.name, Json::Array(types));
-    Ok(WireError::MfaRequired { mfa_token, requirements })
+    Ok(WireError::MfaRequired { mfa_token, requirements, recovery_code: None })
 }

@@ -6,7 +6,7 @@ mod mfa_grants;
 use std::rc::Rc;
 
 use self::mfa_grants::{Exchange, Grant};
-use super::client::Claimed;
+use super::client::{Claimed, require_grant};
 use super::target::{Target, Wish};
 use super::{Failure, bearer, token_exchange};
 use crate::app::App;
@@ -20,7 +20,7 @@ use crate::storage::clients::Client;
 use crate::storage::redemptions::Attempt;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens;
-use crate::types::UnixSeconds;
+use crate::types::{GrantType, UnixSeconds};
 
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
@@ -90,13 +90,16 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
     let claimed = Claimed::decode(request, &parameters, true)?;
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
 
-    if grant_type == token_exchange::GRANT_TYPE {
+    let grant_type = GrantType::parse(grant_type);
+    if grant_type == Some(GrantType::TokenExchange) {
         return token_exchange::exchange(app, request, &parameters, &claimed).await;
     }
 
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
         let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        let grant_type = grant_type.ok_or(WireError::UnsupportedGrantType)?;
+        require_grant(&client, grant_type)?;
         let grant = Grant::decode(grant_type, &parameters)?;
         let bearer = login(app, request, parameters.required("mfa_token")?, &client).await?;
         let target = target(app, &parameters, &bearer, &client)?;

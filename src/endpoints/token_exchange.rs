@@ -1,7 +1,7 @@
 //! The token exchange grant of `POST /oauth/token` (RFC 8693): a trusted issuer's token in exchange for own ones, or
 //! for the demand of a second factor.
 
-use super::client::{Claimed, require_issuer};
+use super::client::{Claimed, require_grant, require_issuer};
 use super::mfa_required::{Login, demand};
 use super::target::{Target, Wish};
 use super::token::{Answer, scope};
@@ -16,9 +16,8 @@ use crate::storage::active_factors;
 use crate::storage::clients::Client;
 use crate::trust::own_tokens;
 use crate::trust::subject_token::{SubjectToken, SubjectTokenType, verify_subject_token};
+use crate::types::GrantType;
 
-/// The grant's name.
-pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// Exchanges the subject token.
@@ -41,6 +40,7 @@ pub(super) async fn exchange<P: Platform>(
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
         let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        require_grant(&client, GrantType::TokenExchange)?;
         let subject = subject(app, request, subject_token, token_type, &client).await?;
         let wish = Wish {
             login_scopes: subject.scopes.as_ref(),
@@ -63,12 +63,13 @@ pub(super) async fn exchange<P: Platform>(
             // Somebody else's MFA lets into an API, but proves nothing about the factors that are kept here.
             proven: subject.proof_of_mfa && !for_mfa_api,
         };
-        if app.config.policy.demands(&asked) {
+        if client.policy(&app.config.policy).demanded(&asked) > 0 {
             let login = Login {
                 user: &subject.user,
-                client: &client.id,
+                client: &client,
                 target: &target,
                 factors: subject.factors.clone(),
+                used: Vec::new(),
                 identity: &subject.identity,
             };
             return Err(demand(app, request.received_at, login, &active)?.into());

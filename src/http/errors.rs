@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::json::Json;
 use crate::mfa::budget::Refusal;
-use crate::types::UnixSeconds;
+use crate::types::{GrantType, UnixSeconds};
 
 /// Everything that a client can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub enum WireError {
     },
     /// `grant_type` is none of ours.
     UnsupportedGrantType,
+    /// The client may not use this grant.
+    UnauthorizedClient(GrantType),
     /// `subject_token_type` or `requested_token_type` is none of ours.
     UnsupportedTokenType,
     /// The subject token is not good for an exchange.
@@ -123,6 +125,8 @@ pub enum WireError {
         mfa_token: String,
         /// `mfa_requirements`.
         requirements: Json,
+        /// The next recovery code, where one was used on the way.
+        recovery_code: Option<String>,
     },
     /// Wrong, reused or outdated one-time password.
     InvalidOtp,
@@ -210,6 +214,7 @@ impl WireError {
             | Self::InvalidRecoveryCode => (403, "invalid_grant"),
             Self::InsufficientScope(_) => (403, "insufficient_scope"),
             Self::AlreadyEnrolled | Self::ProofRequired => (403, "access_denied"),
+            Self::UnauthorizedClient(_) => (403, "unauthorized_client"),
             Self::MfaRequired { .. } => (403, "mfa_required"),
             Self::UnknownPath | Self::NoSuchAuthenticator => (404, "not_found"),
             Self::UnknownAuthenticator => (404, "invalid_authenticator"),
@@ -262,6 +267,9 @@ impl WireError {
             Self::InsufficientScope(scope) => format!("Insufficient scope, expected any of: {scope}").into(),
             Self::Unauthorized { .. } => "Unauthorized".into(),
             Self::UnsupportedGrantType => "This grant_type is not supported.".into(),
+            Self::UnauthorizedClient(grant) => {
+                format!("Grant type '{}' not allowed for the client.", grant.as_str()).into()
+            }
             Self::InvalidTarget => "The audience is not registered for this client.".into(),
             Self::AlreadyEnrolled => "User is already enrolled.".into(),
             Self::TooManyAuthenticators => "The user has 20 authenticators. Remove one first.".into(),
@@ -311,8 +319,13 @@ impl WireError {
     #[must_use]
     pub fn members(&self) -> Vec<(&'static str, Json)> {
         match self {
-            Self::MfaRequired { mfa_token, requirements } => {
-                vec![("mfa_token", mfa_token.as_str().into()), ("mfa_requirements", requirements.clone())]
+            Self::MfaRequired { mfa_token, requirements, recovery_code } => {
+                let mut members = vec![
+                    ("mfa_token", mfa_token.as_str().into()),
+                    ("mfa_requirements", requirements.clone()),
+                ];
+                members.extend(recovery_code.as_deref().map(|code| ("recovery_code", code.into())));
+                members
             }
             _ => Vec::new(),
         }

@@ -72,12 +72,12 @@ pub enum Rejection {
 
 /// Picks the first type, and of `oob` the first channel, that is switched on and for which the data is there. Where
 /// none fits, what is wrong with the first is said.
-pub fn choose(asked: &Asked<'_>, available: &Available<'_>) -> Result<Wanted, Rejection> {
+pub fn choose(asked: &Asked<'_>, available: &Available) -> Result<Wanted, Rejection> {
     if asked.authenticator_types.iter().any(|kind| !matches!(*kind, "otp" | "oob")) {
         return Err(Rejection::UnknownType);
     }
     first_usable(asked.authenticator_types.iter().map(|kind| match *kind {
-        "otp" if available.factors.otp => Ok(Wanted::Totp),
+        "otp" if available.to_enroll(Kind::Totp) => Ok(Wanted::Totp),
         "otp" => Err(Rejection::NotEnabled("otp")),
         _ => choose_channel(asked, available),
     }))
@@ -85,30 +85,36 @@ pub fn choose(asked: &Asked<'_>, available: &Available<'_>) -> Result<Wanted, Re
 }
 
 /// What this deployment can do.
-#[derive(Debug, Clone, Copy)]
-pub struct Available<'a> {
+#[derive(Debug, Clone)]
+pub struct Available {
     /// The operator's switches.
-    pub factors: &'a Factors,
+    pub factors: Factors,
     /// Whether messages can be sent at all.
     pub provider: bool,
 }
 
-impl Available<'_> {
+impl Available {
     /// Whether authenticators of this kind can be used: they are switched on, and somebody could deliver their codes.
     #[must_use]
     pub fn kind(&self, kind: Kind) -> bool {
         self.factors.is_on(kind) && (self.provider || kind == Kind::Totp)
     }
+
+    /// Whether authenticators of this kind can be added.
+    #[must_use]
+    pub fn to_enroll(&self, kind: Kind) -> bool {
+        self.kind(kind) && !self.factors.closed.contains(&kind)
+    }
 }
 
-fn choose_channel(asked: &Asked<'_>, available: &Available<'_>) -> Result<Wanted, Rejection> {
+fn choose_channel(asked: &Asked<'_>, available: &Available) -> Result<Wanted, Rejection> {
     if asked.oob_channels.iter().any(|channel| !matches!(*channel, "sms" | "voice" | "email" | "auth0")) {
         return Err(Rejection::UnknownChannel);
     }
     first_usable(asked.oob_channels.iter().map(|channel| match *channel {
-        "sms" if available.kind(Kind::Sms) => phone_number(asked).map(Wanted::Sms),
-        "voice" if available.kind(Kind::Voice) => phone_number(asked).map(Wanted::Voice),
-        "email" if available.kind(Kind::Email) => email(asked).map(Wanted::Email),
+        "sms" if available.to_enroll(Kind::Sms) => phone_number(asked).map(Wanted::Sms),
+        "voice" if available.to_enroll(Kind::Voice) => phone_number(asked).map(Wanted::Voice),
+        "email" if available.to_enroll(Kind::Email) => email(asked).map(Wanted::Email),
         "sms" => Err(Rejection::NotEnabled("sms")),
         "voice" => Err(Rejection::NotEnabled("voice")),
         "email" => Err(Rejection::NotEnabled("email")),
@@ -247,7 +253,7 @@ mod tests {
     }
 
     fn chosen(asked: &Asked<'_>) -> Result<Kind, Rejection> {
-        choose(asked, &Available { factors: &Factors::default(), provider: true }).map(|wanted| wanted.kind())
+        choose(asked, &Available { factors: Factors::default(), provider: true }).map(|wanted| wanted.kind())
     }
 
     #[test]
@@ -299,7 +305,14 @@ mod tests {
 
     #[test]
     fn what_is_switched_off_or_cannot_be_delivered_is_not_enabled() {
-        let off = Factors { otp: false, sms: None, voice: None, email: None, recovery_code: false };
+        let off = Factors {
+            otp: false,
+            sms: None,
+            voice: None,
+            email: None,
+            recovery_code: false,
+            closed: Vec::new(),
+        };
         for (types, channels, name) in [
             (&["otp"], &[][..], "otp"),
             (&["oob"], &["sms"], "sms"),
@@ -307,10 +320,10 @@ mod tests {
             (&["oob"], &["email"], "email"),
             (&["oob"], &["auth0"], "auth0"),
         ] {
-            let switched_off = Available { factors: &off, provider: true };
+            let switched_off = Available { factors: off.clone(), provider: true };
             assert_eq!(choose(&asked(types, channels), &switched_off), Err(Rejection::NotEnabled(name)));
         }
-        let no_provider = Available { factors: &Factors::default(), provider: false };
+        let no_provider = Available { factors: Factors::default(), provider: false };
         assert_eq!(choose(&asked(&["oob"], &["sms"]), &no_provider), Err(Rejection::NotEnabled("sms")));
         assert_eq!(choose(&asked(&["otp"], &[]), &no_provider), Ok(Wanted::Totp));
     }

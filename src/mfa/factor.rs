@@ -225,6 +225,8 @@ pub struct Factors {
     pub email: Option<MessageLimit>,
     /// Whether enrolling gives a recovery code.
     pub recovery_code: bool,
+    /// Kinds that are used by those who have one, and that nobody adds any more.
+    pub closed: Vec<Kind>,
 }
 
 /// The default for SMS and voice.
@@ -232,6 +234,9 @@ const PHONE_LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
 
 /// The default for e-mail.
 const EMAIL_LIMIT: MessageLimit = MessageLimit { burst: 20, per_hour: 60 };
+
+/// The setting that closes a factor for those who have none: `"enroll": false`.
+const ENROLL: &str = "enroll";
 
 /// Most messages at once, so that sums of times stay far from their type's end.
 const MAXIMUM_BURST: i64 = 1_000_000;
@@ -248,6 +253,7 @@ impl Default for Factors {
             voice: Some(PHONE_LIMIT),
             email: Some(EMAIL_LIMIT),
             recovery_code: true,
+            closed: Vec::new(),
         }
     }
 }
@@ -264,19 +270,44 @@ impl Factors {
         let written = written.as_ref().and_then(Json::as_object).ok_or_else(|| {
             r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#.to_owned()
         })?;
-        let mut factors = Self { otp: false, sms: None, voice: None, email: None, recovery_code: false };
+        let mut factors = Self {
+            otp: false,
+            sms: None,
+            voice: None,
+            email: None,
+            recovery_code: false,
+            closed: Vec::new(),
+        };
         for (name, settings) in written {
-            match &**name {
-                "otp" => factors.otp = without_settings(name, settings)?,
-                "sms" => factors.sms = Some(message_limit(name, settings, PHONE_LIMIT)?),
-                "voice" => factors.voice = Some(message_limit(name, settings, PHONE_LIMIT)?),
-                "email" => factors.email = Some(message_limit(name, settings, EMAIL_LIMIT)?),
-                "recovery-code" => factors.recovery_code = without_settings(name, settings)?,
+            let kind = match &**name {
+                "otp" => {
+                    factors.otp = switched_on(name, settings)?;
+                    Kind::Totp
+                }
+                "sms" => {
+                    factors.sms = Some(message_limit(name, settings, PHONE_LIMIT)?);
+                    Kind::Sms
+                }
+                "voice" => {
+                    factors.voice = Some(message_limit(name, settings, PHONE_LIMIT)?);
+                    Kind::Voice
+                }
+                "email" => {
+                    factors.email = Some(message_limit(name, settings, EMAIL_LIMIT)?);
+                    Kind::Email
+                }
+                "recovery-code" => {
+                    factors.recovery_code = without_settings(name, settings)?;
+                    continue;
+                }
                 _ => {
                     return Err(format!(
                         "has the unknown factor {name:?}; known are otp, sms, voice, email and recovery-code."
                     ));
                 }
+            };
+            if is_closed(name, settings)? {
+                factors.closed.push(kind);
             }
         }
         if !Kind::ALL.into_iter().any(|kind| factors.is_on(kind)) {
@@ -287,7 +318,21 @@ impl Factors {
         Ok(factors)
     }
 
-    /// Whether authenticators of `kind` may be enrolled and used.
+    /// The same without what `names` leave out; an empty list leaves nothing out.
+    #[must_use]
+    pub fn narrowed_to(&self, names: &[String]) -> Self {
+        let named = |name: &str| names.is_empty() || names.iter().any(|own| own == name);
+        Self {
+            otp: self.otp && named("otp"),
+            sms: self.sms.filter(|_| named("sms")),
+            voice: self.voice.filter(|_| named("voice")),
+            email: self.email.filter(|_| named("email")),
+            recovery_code: self.recovery_code && named("recovery-code"),
+            closed: self.closed.clone(),
+        }
+    }
+
+    /// Whether authenticators of `kind` may be used, and added unless they are `closed`.
     #[must_use]
     pub const fn is_on(&self, kind: Kind) -> bool {
         match kind {
@@ -318,15 +363,35 @@ fn without_settings(name: &str, settings: &Json) -> Result<bool, String> {
     }
 }
 
+/// A factor that has no limits.
+fn switched_on(name: &str, settings: &Json) -> Result<bool, String> {
+    match object(name, settings)?.iter().find(|(setting, _)| setting != ENROLL) {
+        None => Ok(true),
+        Some((setting, _)) => {
+            Err(format!("gives {name} the unknown setting {setting:?}; known is {ENROLL}."))
+        }
+    }
+}
+
+/// Whether nobody may add the factor any more.
+fn is_closed(name: &str, settings: &Json) -> Result<bool, String> {
+    match settings.member(ENROLL) {
+        None | Some(Json::Bool(true)) => Ok(false),
+        Some(Json::Bool(false)) => Ok(true),
+        Some(_) => Err(format!("gives {name} an {ENROLL} that is neither true nor false.")),
+    }
+}
+
 fn message_limit(name: &str, settings: &Json, default: MessageLimit) -> Result<MessageLimit, String> {
     let mut limit = default;
     for (setting, value) in object(name, settings)? {
         match &**setting {
             "burst" => limit.burst = whole_number(name, setting, value, MAXIMUM_BURST)?,
             "per_hour" => limit.per_hour = whole_number(name, setting, value, MAXIMUM_PER_HOUR)?,
+            ENROLL => {}
             _ => {
                 return Err(format!(
-                    "gives {name} the unknown limit {setting:?}; known are burst and per_hour."
+                    "gives {name} the unknown setting {setting:?}; known are burst, per_hour and {ENROLL}."
                 ));
             }
         }
@@ -511,11 +576,41 @@ mod tests {
                 voice: None,
                 email: Some(MessageLimit { burst: 3, per_hour: 60 }),
                 recovery_code: false,
+                closed: Vec::new(),
             }
         );
         assert_eq!(Kind::ALL.map(|kind| factors.is_on(kind)), [false, true, false, true]);
         assert_eq!(factors.message_limit(Kind::Totp), None);
         assert_eq!(factors.message_limit(Kind::Sms), Some(MessageLimit { burst: 10, per_hour: 1 }));
+    }
+
+    #[test]
+    fn a_factor_can_be_closed_for_those_who_have_none() {
+        let factors = Factors::parse(Some(r#"{"otp":{},"sms":{"enroll":false},"email":{"enroll":true}}"#));
+        let factors = factors.expect("valid");
+        assert!(factors.is_on(Kind::Sms));
+        assert_eq!(factors.closed, [Kind::Sms]);
+        let factors = Factors::parse(Some(r#"{"otp":{"enroll":false}}"#)).expect("valid");
+        assert!(factors.is_on(Kind::Totp));
+        assert_eq!(factors.closed, [Kind::Totp]);
+    }
+
+    #[test]
+    fn a_client_may_have_less_than_everybody_and_never_more() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let all = Factors::default();
+        assert_eq!(all.narrowed_to(&[]), all);
+        assert_eq!(all.narrowed_to(&names(&["otp", "sms", "voice", "email", "recovery-code"])), all);
+        for (name, kind) in
+            [("otp", Kind::Totp), ("sms", Kind::Sms), ("voice", Kind::Voice), ("email", Kind::Email)]
+        {
+            let narrowed = all.narrowed_to(&names(&[name]));
+            assert_eq!(Kind::ALL.map(|other| narrowed.is_on(other)), Kind::ALL.map(|other| other == kind));
+            assert!(!narrowed.recovery_code);
+        }
+        assert!(all.narrowed_to(&names(&["recovery-code"])).recovery_code);
+        let otp_alone = Factors::parse(Some(r#"{"otp":{}}"#)).expect("valid");
+        assert_eq!(otp_alone.narrowed_to(&names(&["otp", "sms", "recovery-code"])), otp_alone);
     }
 
     #[test]
@@ -548,7 +643,13 @@ mod tests {
                 r#"{"totp":{}}"#,
                 r#"has the unknown factor "totp"; known are otp, sms, voice, email and recovery-code."#,
             ),
-            (r#"{"otp":{"digits":8}}"#, r#"gives otp the unknown setting "digits"; it has none, write {}."#),
+            (r#"{"otp":{"digits":8}}"#, r#"gives otp the unknown setting "digits"; known is enroll."#),
+            (
+                r#"{"otp":{},"recovery-code":{"enroll":false}}"#,
+                r#"gives recovery-code the unknown setting "enroll"; it has none, write {}."#,
+            ),
+            (r#"{"otp":{"enroll":0}}"#, "gives otp an enroll that is neither true nor false."),
+            (r#"{"sms":{"enroll":"no"}}"#, "gives sms an enroll that is neither true nor false."),
             (
                 r#"{"otp":true}"#,
                 "gives otp something else than an object; write {}, or leave otp out to switch it off.",
@@ -559,7 +660,7 @@ mod tests {
             ),
             (
                 r#"{"sms":{"per_minute":1}}"#,
-                r#"gives sms the unknown limit "per_minute"; known are burst and per_hour."#,
+                r#"gives sms the unknown setting "per_minute"; known are burst, per_hour and enroll."#,
             ),
             (r#"{"sms":{"burst":0}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),
             (r#"{"sms":{"burst":-1}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),

@@ -1,11 +1,15 @@
 //! When a second factor is demanded, and which ones a person is offered.
 
+use super::enrollment::Available;
 use super::factor::Kind;
 use crate::json::{self, Json};
 use crate::types::Scopes;
 
 /// The value of `acr_values` that asks for MFA whatever the policy says, as step-up requests write it.
 pub const MULTI_FACTOR_CLASS: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
+
+/// What the lists call a recovery code.
+pub const RECOVERY_CODE: &str = "recovery-code";
 
 /// The operator's `POLICY`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +20,8 @@ pub struct Policy {
     audiences: Vec<String>,
     /// Scopes for which they have to.
     scopes: Vec<String>,
+    /// Whether two different factors are demanded where one would be.
+    two: bool,
 }
 
 impl Policy {
@@ -40,9 +46,15 @@ impl Policy {
                 }
                 ("audiences", _) => policy.audiences = strings("audiences", value)?,
                 ("scopes", _) => policy.scopes = strings("scopes", value)?,
+                ("factors", _) => match value.as_integer() {
+                    Some(1) => policy.two = false,
+                    Some(2) => policy.two = true,
+                    _ => return Err("must have 1 or 2 as \"factors\".".to_owned()),
+                },
                 (unknown, _) => {
                     return Err(format!(
-                        "has the unknown member \"{unknown}\"; it may have \"require\", \"audiences\" and \"scopes\"."
+                        "has the unknown member \"{unknown}\"; it may have \"require\", \"audiences\", \"scopes\" and \
+                         \"factors\"."
                     ));
                 }
             }
@@ -50,9 +62,23 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Whether a second factor must stand behind the tokens that are asked for.
+    /// Whether one factor may not be enough.
     #[must_use]
-    pub fn demands(&self, asked: &Asked<'_>) -> bool {
+    pub const fn may_demand_two(&self) -> bool {
+        self.two
+    }
+
+    /// How many second factors must stand behind the tokens that are asked for.
+    #[must_use]
+    pub fn demanded(&self, asked: &Asked<'_>) -> usize {
+        match (self.demands(asked), self.two) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 2,
+        }
+    }
+
+    fn demands(&self, asked: &Asked<'_>) -> bool {
         if asked.proven {
             return false;
         }
@@ -101,23 +127,29 @@ pub struct ActiveFactor {
 
 /// `mfa_requirements`: what the person can be challenged with, else what they can enroll. Types in the vocabulary of
 /// the lists; `oob` stands beside them where a code by message qualifies, for an SDK that compares challenge types.
+/// What the login has `used` is in neither.
 #[must_use]
 pub fn requirements(
     active: &[ActiveFactor],
+    used: &[String],
     has_recovery_code: bool,
-    is_available: impl Fn(Kind) -> bool,
+    available: &Available,
 ) -> Requirements {
-    if !active.iter().any(|own| own.kind.is_independent()) {
+    let is_unused = |kind: Kind| !used.iter().any(|own| own == kind.factor_type());
+    if !active.iter().any(|own| own.kind.is_independent() && is_unused(own.kind)) {
         // E-mail, and the recovery code beside it, cannot satisfy what is demanded: something has to be enrolled.
         let mut enroll = Vec::new();
-        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_independent() && is_available(*kind)) {
-            add(&mut enroll, kind.factor_type());
+        for kind in Kind::ALL {
+            if kind.is_independent() && is_unused(kind) && available.to_enroll(kind) {
+                add(&mut enroll, kind.factor_type());
+            }
         }
         return Requirements { name: "enroll", types: enroll };
     }
     let mut challenge = Vec::new();
     let usable = |kind: Kind| {
-        is_available(kind)
+        available.kind(kind)
+            && is_unused(kind)
             && active.iter().any(|own| !own.disabled && own.kind.factor_type() == kind.factor_type())
     };
     for kind in Kind::ALL.into_iter().filter(|kind| usable(*kind)) {
@@ -126,8 +158,8 @@ pub fn requirements(
     if [Kind::Sms, Kind::Voice].into_iter().any(usable) {
         add(&mut challenge, "oob");
     }
-    if has_recovery_code {
-        add(&mut challenge, "recovery-code");
+    if has_recovery_code && !used.iter().any(|own| own == RECOVERY_CODE) {
+        add(&mut challenge, RECOVERY_CODE);
     }
     Requirements { name: "challenge", types: challenge }
 }
@@ -155,6 +187,7 @@ fn strings(name: &str, value: &Json) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mfa::factor::Factors;
 
     fn asked(scopes: &Scopes) -> Asked<'_> {
         Asked {
@@ -165,6 +198,20 @@ mod tests {
             enrolled: false,
             proven: false,
         }
+    }
+
+    fn available(kinds: impl Fn(Kind) -> bool) -> Available {
+        let names: Vec<_> =
+            [("otp", Kind::Totp), ("sms", Kind::Sms), ("voice", Kind::Voice), ("email", Kind::Email)]
+                .into_iter()
+                .filter(|(_, kind)| kinds(*kind))
+                .map(|(name, _)| name.to_owned())
+                .collect();
+        Available { factors: Factors::default().narrowed_to(&names), provider: true }
+    }
+
+    fn listed(active: &[ActiveFactor], recovery: bool, kinds: impl Fn(Kind) -> bool) -> Requirements {
+        requirements(active, &[], recovery, &available(kinds))
     }
 
     fn policy(json: &str) -> Policy {
@@ -208,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn two_factors_are_demanded_where_one_would_be_and_nowhere_else() {
+        let scopes = Scopes::parse("read");
+        let two = policy(r#"{"factors":2}"#);
+        assert_eq!(two.demanded(&asked(&scopes)), 0);
+        assert_eq!(two.demanded(&Asked { enrolled: true, ..asked(&scopes) }), 2);
+        assert_eq!(two.demanded(&Asked { enrolled: true, proven: true, ..asked(&scopes) }), 0);
+        assert_eq!(policy(r#"{"factors":1}"#).demanded(&Asked { enrolled: true, ..asked(&scopes) }), 1);
+        assert_eq!(policy(r#"{"require":"always","factors":2}"#).demanded(&asked(&scopes)), 2);
+        assert_eq!(Policy::default().demanded(&Asked { enrolled: true, ..asked(&scopes) }), 1);
+    }
+
+    #[test]
     fn a_flawed_policy_is_explained() {
         for (json, part) in [
             ("[]", "JSON object"),
@@ -216,6 +275,9 @@ mod tests {
             (r#"{"scopes":"pay"}"#, "array of strings"),
             (r#"{"audiences":[1]}"#, "array of strings"),
             (r#"{"demand":"always"}"#, "demand"),
+            (r#"{"factors":3}"#, "1 or 2"),
+            (r#"{"factors":0}"#, "1 or 2"),
+            (r#"{"factors":"2"}"#, "1 or 2"),
         ] {
             assert!(Policy::parse(Some(json)).unwrap_err().contains(part), "{json}");
         }
@@ -228,35 +290,55 @@ mod tests {
     #[test]
     fn what_can_be_challenged_is_listed_in_the_words_of_the_lists() {
         let all = [usable(Kind::Totp), usable(Kind::Sms), usable(Kind::Email)];
-        let listed = requirements(&all, true, |_| true);
-        assert_eq!(listed.name, "challenge");
-        assert_eq!(listed.types, ["otp", "phone", "email", "oob", "recovery-code"]);
-        assert_eq!(requirements(&[usable(Kind::Totp)], false, |_| true).types, ["otp"]);
+        let answer = listed(&all, true, |_| true);
+        assert_eq!(answer.name, "challenge");
+        assert_eq!(answer.types, ["otp", "phone", "email", "oob", "recovery-code"]);
+        assert_eq!(listed(&[usable(Kind::Totp)], false, |_| true).types, ["otp"]);
         let with_mail = [usable(Kind::Totp), usable(Kind::Email)];
-        assert_eq!(requirements(&with_mail, false, |_| true).types, ["otp", "email"]);
+        assert_eq!(listed(&with_mail, false, |_| true).types, ["otp", "email"]);
         // A number that was enrolled by SMS is reached by voice where SMS is not available.
-        assert_eq!(
-            requirements(&[usable(Kind::Sms)], false, |kind| kind == Kind::Voice).types,
-            ["phone", "oob"]
-        );
+        assert_eq!(listed(&[usable(Kind::Sms)], false, |kind| kind == Kind::Voice).types, ["phone", "oob"]);
     }
 
     #[test]
     fn who_has_nothing_is_offered_what_can_be_enrolled() {
-        let listed = requirements(&[], false, |_| true);
-        assert_eq!(listed.name, "enroll");
-        assert_eq!(listed.types, ["otp", "phone"]);
-        assert_eq!(requirements(&[], false, |kind| kind == Kind::Totp).types, ["otp"]);
+        let answer = listed(&[], false, |_| true);
+        assert_eq!(answer.name, "enroll");
+        assert_eq!(answer.types, ["otp", "phone"]);
+        assert_eq!(listed(&[], false, |kind| kind == Kind::Totp).types, ["otp"]);
         // E-mail is nothing in this sense, and neither is the recovery code beside it.
-        assert_eq!(requirements(&[usable(Kind::Email)], true, |_| true), listed);
+        assert_eq!(listed(&[usable(Kind::Email)], true, |_| true), answer);
     }
 
     #[test]
     fn a_disabled_factor_is_not_offered_and_does_not_open_the_door_to_another() {
         let disabled = [ActiveFactor { kind: Kind::Totp, disabled: true }];
-        let listed = requirements(&disabled, true, |_| true);
-        assert_eq!((listed.name, listed.types), ("challenge", vec!["recovery-code"]));
-        let listed = requirements(&disabled, false, |_| true);
-        assert_eq!((listed.name, listed.types), ("challenge", vec![]));
+        let answer = listed(&disabled, true, |_| true);
+        assert_eq!((answer.name, answer.types), ("challenge", vec!["recovery-code"]));
+        let answer = listed(&disabled, false, |_| true);
+        assert_eq!((answer.name, answer.types), ("challenge", vec![]));
+    }
+
+    #[test]
+    fn what_a_login_has_used_is_not_asked_for_again() {
+        let used = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let all = available(|_| true);
+        let active = [usable(Kind::Totp), usable(Kind::Sms), usable(Kind::Email)];
+        let after = |names: &[&str]| requirements(&active, &used(names), true, &all);
+        assert_eq!(after(&["otp"]).types, ["phone", "email", "oob", "recovery-code"]);
+        assert_eq!(after(&["phone"]).types, ["otp", "email", "recovery-code"]);
+        assert_eq!(after(&["recovery-code"]).types, ["otp", "phone", "email", "oob"]);
+        let answer = after(&["otp", "phone"]);
+        assert_eq!((answer.name, answer.types), ("enroll", vec![]));
+        let answer = requirements(&[usable(Kind::Totp)], &used(&["otp"]), true, &all);
+        assert_eq!((answer.name, answer.types), ("enroll", vec!["phone"]));
+    }
+
+    #[test]
+    fn what_is_closed_is_not_offered_to_who_has_none() {
+        let factors = Factors { closed: vec![Kind::Totp], ..Factors::default() };
+        let available = Available { factors, provider: true };
+        assert_eq!(requirements(&[], &[], false, &available).types, ["phone"]);
+        assert_eq!(requirements(&[usable(Kind::Totp)], &[], false, &available).types, ["otp"]);
     }
 }

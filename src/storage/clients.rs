@@ -6,8 +6,10 @@ use std::rc::Rc;
 use super::statements;
 use crate::app::App;
 use crate::json::{self, Json};
+use crate::mfa::factor::Factors;
+use crate::mfa::policy::Policy;
 use crate::platform::{Platform, Row, Statement, StorageError};
-use crate::types::{ClientId, Scopes, UnixSeconds};
+use crate::types::{ClientId, GrantType, Scopes, UnixSeconds};
 
 /// A remembered row is used this long. It may be outdated; the version guard in each batch finds out.
 const REMEMBERED_SECONDS: i64 = 60;
@@ -29,6 +31,12 @@ pub struct Client {
     pub audiences: Vec<RegisteredAudience>,
     /// Whether it must authenticate where SDKs usually leave that out (associate without `client_id`).
     pub require_authentication: bool,
+    /// Short names of the grants that it may use; empty means all.
+    pub grants: Vec<String>,
+    /// Names of the factors that its people may enroll and use, as `FACTORS` has them; empty means all that are on.
+    pub factors: Vec<String>,
+    /// When a second factor is demanded of its people, if otherwise than by `POLICY`.
+    pub policy: Option<Policy>,
 }
 
 /// How a client proves who it is (RFC 6749 section 2.3, RFC 7523).
@@ -150,7 +158,37 @@ impl Client {
             issuers: list(row, "issuers", |issuer| issuer.as_text().map(str::to_owned))?,
             audiences: list(row, "audiences", RegisteredAudience::read)?,
             require_authentication: row.flag("require_authentication")?,
+            grants: list(row, "grants", |grant| grant.as_text().map(str::to_owned))?,
+            factors: list(row, "factors", |factor| factor.as_text().map(str::to_owned))?,
+            policy: match row.optional_text("policy")? {
+                None => None,
+                written => Some(Policy::parse(written).map_err(|_| StorageError::UnexpectedShape("policy"))?),
+            },
         })
+    }
+
+    /// Whether it may use a grant.
+    #[must_use]
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grants.is_empty() || self.grants.iter().any(|own| own == grant.short_name())
+    }
+
+    /// Its own policy, or the deployment's.
+    #[must_use]
+    pub fn policy<'a>(&'a self, of_all: &'a Policy) -> &'a Policy {
+        self.policy.as_ref().unwrap_or(of_all)
+    }
+
+    /// Of the factors that are on, those that it may use: allowed for it, and redeemed by a grant that is.
+    #[must_use]
+    pub fn factors(&self, on: &Factors) -> Factors {
+        let mut factors = on.narrowed_to(&self.factors);
+        factors.otp &= self.may_use(GrantType::MfaOtp);
+        factors.recovery_code &= self.may_use(GrantType::MfaRecoveryCode);
+        if !self.may_use(GrantType::MfaOob) {
+            (factors.sms, factors.voice, factors.email) = (None, None, None);
+        }
+        factors
     }
 
     /// Whether tokens of the issuer called `name` may name this client.
@@ -232,6 +270,9 @@ mod tests {
             ("issuers", "[]".into()),
             ("audiences", "[]".into()),
             ("require_authentication", Value::from(0)),
+            ("grants", "[]".into()),
+            ("factors", "[]".into()),
+            ("policy", Value::Null),
         ];
         let changed =
             |name: &str| changes.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone());
@@ -250,6 +291,42 @@ mod tests {
         assert_eq!(client.id, ClientId("spa".into()));
         assert!(client.is_public());
         assert_eq!(client.audiences[0].scopes.to_string(), "read write");
+    }
+
+    #[test]
+    fn a_client_may_be_allowed_some_grants_factors_and_a_policy_of_its_own() {
+        let client = |changes: &[(&str, Value)]| Client::from_row(&row(changes));
+        let free = client(&[]).unwrap();
+        assert!(GrantType::ALL.into_iter().all(|grant| free.may_use(grant)));
+        assert_eq!(free.factors(&Factors::default()), Factors::default());
+        assert_eq!(free.policy, None);
+
+        for (name, grant) in [
+            ("mfa-otp", GrantType::MfaOtp),
+            ("mfa-oob", GrantType::MfaOob),
+            ("mfa-recovery-code", GrantType::MfaRecoveryCode),
+            ("token-exchange", GrantType::TokenExchange),
+        ] {
+            let client = client(&[("grants", format!("[\"{name}\"]").into())]).unwrap();
+            assert!(GrantType::ALL.into_iter().all(|other| client.may_use(other) == (other == grant)));
+            let factors = client.factors(&Factors::default());
+            assert_eq!(factors.otp, grant == GrantType::MfaOtp);
+            assert_eq!(factors.recovery_code, grant == GrantType::MfaRecoveryCode);
+            for messages in [factors.sms, factors.voice, factors.email] {
+                assert_eq!(messages.is_some(), grant == GrantType::MfaOob);
+            }
+        }
+
+        let phones = client(&[("factors", r#"["sms","voice"]"#.into())]).unwrap();
+        let factors = phones.factors(&Factors::default());
+        assert!(factors.sms.is_some() && factors.voice.is_some() && factors.email.is_none() && !factors.otp);
+
+        let strict = client(&[("policy", r#"{"require":"always"}"#.into())]).unwrap();
+        assert_eq!(strict.policy, Policy::parse(Some(r#"{"require":"always"}"#)).ok());
+        let flawed = [("grants", "[1]"), ("factors", "{}"), ("policy", "{"), ("policy", r#"{"a":1}"#)];
+        for (column, value) in flawed {
+            assert_eq!(client(&[(column, value.into())]), Err(StorageError::UnexpectedShape(column)));
+        }
     }
 
     #[test]

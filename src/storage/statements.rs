@@ -5,7 +5,7 @@
 /// A client by its id.
 pub const FIND_CLIENT: &str = "\
 SELECT id, version, authentication, secret_hash, previous_secret_hash, previous_secret_expires_at, jwks, jwks_uri,
-       origins, issuers, audiences, require_authentication
+       origins, issuers, audiences, require_authentication, grants, factors, policy
 FROM clients WHERE id = ?1";
 
 /// The origins of all clients, for CORS.

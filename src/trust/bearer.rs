@@ -135,6 +135,8 @@ pub struct MfaToken {
     pub scopes: Option<Scopes>,
     /// The first factor, as `amr` has it. Never `mfa`: that is what is to come.
     pub first_factors: Vec<String>,
+    /// Second factors that the login has used, as `mfa_requirements` calls them: it has been told `mfa_required` since.
+    pub used_factors: Vec<String>,
 }
 
 /// A verified access token for the MFA audience.
@@ -339,6 +341,7 @@ fn mfa_token(issuer: &TrustedIssuer, jwt: &UntrustedJwt<'_>, facts: &Facts<'_>) 
         audience: claims.final_audience.clone(),
         scopes: claims.scopes.clone(),
         first_factors: without_mfa(&claims.authentication_methods),
+        used_factors: Vec::new(),
     }
 }
 
@@ -405,6 +408,7 @@ fn open_own_mfa_token<P: Platform>(
         audience: token.audience,
         scopes: token.scopes,
         first_factors: without_mfa(&token.first_factors),
+        used_factors: token.used_factors,
     })
 }
 

@@ -259,6 +259,9 @@ mod tests {
                 scopes: Scopes::default(),
             }],
             require_authentication: false,
+            grants: Vec::new(),
+            factors: Vec::new(),
+            policy: None,
         }
     }
 

@@ -178,6 +178,8 @@ pub struct OwnMfaToken {
     pub scopes: Option<Scopes>,
     /// The first factor, as `amr` has it.
     pub first_factors: Vec<String>,
+    /// Second factors that the login has used, as `mfa_requirements` calls them.
+    pub used_factors: Vec<String>,
     /// What is known of the person.
     pub identity: Identity,
     /// When it was issued.
@@ -212,6 +214,7 @@ pub fn seal_mfa_token(
         "a": token.audience.as_deref(),
         "s": token.scopes.as_ref().map(ToString::to_string),
         "m": Some(token.first_factors.as_slice()).filter(|factors| !factors.is_empty()),
+        "f": Some(token.used_factors.as_slice()).filter(|factors| !factors.is_empty()),
         "e": token.identity.email.as_deref(),
         "v": Some(true).filter(|_| token.identity.email_verified),
         // Labels end at 64 characters.
@@ -234,20 +237,24 @@ pub fn open_mfa_token(keyring: &Keyring, text: &str) -> Result<OwnMfaToken, Unre
         return Err(Unreadable::Malformed);
     }
     let written = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
-    let members = ["i", "u", "c", "a", "s", "m", "e", "v", "n", "t", "x"];
+    let members = ["i", "u", "c", "a", "s", "m", "f", "e", "v", "n", "t", "x"];
     read_mfa_token(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
 }
 
 fn read_mfa_token(written: &Json) -> Option<OwnMfaToken> {
     let text = |name| written.text(name).map(str::to_owned);
-    let first_factors = written.member("m").map_or(Some(Vec::new()), Json::as_texts)?;
+    let texts = |name| {
+        let texts = written.member(name).map_or(Some(Vec::new()), Json::as_texts)?;
+        Some(texts.into_iter().map(str::to_owned).collect())
+    };
     Some(OwnMfaToken {
         transaction: TransactionId(text("i")?),
         user: UserId::parse(written.text("u")?)?,
         client: ClientId(text("c")?),
         audience: text("a"),
         scopes: written.text("s").map(Scopes::parse),
-        first_factors: first_factors.into_iter().map(str::to_owned).collect(),
+        first_factors: texts("m")?,
+        used_factors: texts("f")?,
         identity: Identity {
             email: text("e"),
             email_verified: written.member("v") == Some(&Json::Bool(true)),

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readArguments } from "../../scripts/clients/arguments.mjs";
 import { publicKeySet } from "../../scripts/clients/public-keys.mjs";
-import { checkedHours, registration, secretHash } from "../../scripts/clients/registration.mjs";
+import { changes, checkedHours, registration, secretHash } from "../../scripts/clients/registration.mjs";
 import {
   insertClient,
   listClients,
@@ -19,6 +19,7 @@ import {
   removeClient,
   rotateSecret,
   showClient,
+  updateClient,
 } from "../../scripts/clients/statements.mjs";
 import { migrate } from "../../scripts/database.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
@@ -78,6 +79,18 @@ describe("a registration", () => {
     ]);
   });
 
+  test("may allow less than everything", () => {
+    const { row } = register(
+      ...["--name", "x", "--auth", "none", "--grant", "mfa-otp", "--grant", "token-exchange", "--factor", "otp"],
+      ...["--policy", '{ "require": "always", "factors": 2, "scopes": ["pay"], "audiences": [] }'],
+    );
+    expect(JSON.parse(row.grants)).toEqual(["mfa-otp", "token-exchange"]);
+    expect(JSON.parse(row.factors)).toEqual(["otp"]);
+    expect(row.policy).toBe('{"require":"always","factors":2,"scopes":["pay"],"audiences":[]}');
+    const free = register("--name", "x", "--auth", "none").row;
+    expect(free).toMatchObject({ grants: "[]", factors: "[]", policy: null });
+  });
+
   test("may bring a secret along", () => {
     expect(register("--name", "x", "--auth", "basic", "--secret", SECRET).secret).toBe(SECRET);
   });
@@ -126,6 +139,14 @@ describe("a registration", () => {
     ],
     ["a scope with a quote", [...page, "--audience", "https://a.example", "--scope", 'a"b'], /is not a scope/],
     ["required authentication of a public client", [...page, "--require-authentication"], /cannot do/],
+    ["an unknown grant", [...page, "--grant", "password"], /--grant must be one of mfa-otp,/],
+    ["an unknown factor", [...page, "--factor", "totp"], /--factor must be one of otp,/],
+    ["a policy that is no JSON", [...page, "--policy", "always"], /--policy must be a JSON object/],
+    ["a policy of a list", [...page, "--policy", "[]"], /--policy must be a JSON object/],
+    ["an unknown rule", [...page, "--policy", '{"demand": "always"}'], /unknown member "demand"/],
+    ["a rule of no sense", [...page, "--policy", '{"require": "never"}'], /"when-enrolled" or "always" as "require"/],
+    ["a rule of another type", [...page, "--policy", '{"scopes": "pay"}'], /an array of strings as "scopes"/],
+    ["three factors", [...page, "--policy", '{"factors": 3}'], /1 or 2 as "factors"/],
     ["an unknown option", [...page, "--nmae", "x"], /Unknown option '--nmae'/],
     ["an option without its value", ["--name"], /argument missing/],
     ["something left over", [...page, "more"], /takes no "more"/],
@@ -141,6 +162,49 @@ describe("a registration", () => {
     } catch (error) {
       expect(error.message).not.toContain("\n");
     }
+  });
+});
+
+describe("an update", () => {
+  const client = (authentication) => ({ id: "one", authentication });
+  const update = (authentication, ...args) => {
+    const { given, audiences } = readArguments(["update", "one", ...args]);
+    return changes({ given, audiences, jwks: given.jwks && "{}", client: client(authentication) });
+  };
+
+  test("changes what is named and nothing else", () => {
+    expect(update("none", "--origin", "https://a.example")).toEqual({ origins: '["https://a.example"]' });
+    expect(update("none", "--audience", "https://a.example", "--scope", "read")).toEqual({
+      audiences: '[{"audience":"https://a.example","scopes":["read"]}]',
+    });
+    expect(update("post", "--name", "New", "--require-authentication", "yes", "--factor", "otp")).toEqual({
+      name: "New",
+      require_authentication: 1,
+      factors: '["otp"]',
+    });
+    expect(update("private_key_jwt", "--jwks-uri", "https://a.example/jwks")).toEqual({
+      jwks: null,
+      jwks_uri: "https://a.example/jwks",
+    });
+    expect(update("private_key_jwt", "--jwks", "f")).toEqual({ jwks: "{}", jwks_uri: null });
+  });
+
+  test("clears by an empty value", () => {
+    const empty = update("none", ...["origin", "issuer", "audience", "grant", "factor", "policy"].flatMap((name) => [`--${name}`, ""]));
+    const none = "[]";
+    expect(empty).toEqual({ origins: none, issuers: none, audiences: none, grants: none, factors: none, policy: null });
+  });
+
+  test.each([
+    ["nothing", "none", [], /needs something to change/],
+    ["a secret", "post", ["--secret", SECRET], /Unknown option/],
+    ["keys of a public client", "none", ["--jwks-uri", "https://a.example/jwks"], /goes with --auth private_key_jwt/],
+    ["two sources of keys", "private_key_jwt", ["--jwks", "f", "--jwks-uri", "https://a.example"], /one source of keys/],
+    ["authentication of a public client", "none", ["--require-authentication", "yes"], /cannot do/],
+    ["a maybe", "post", ["--require-authentication", "maybe"], /must be yes or no/],
+    ["no name", "none", ["--name", ""], /--name is missing/],
+  ])("is refused with %s", (_, authentication, args, sentence) => {
+    expect(() => update(authentication, ...args)).toThrow(sentence);
   });
 });
 
@@ -211,6 +275,15 @@ describe("the SQL", () => {
     const shown = [...database.prepare(listClients()).all(), ...database.prepare(showClient("one")).all()];
     expect(shown.map(({ has_secret }) => has_secret)).toEqual([1, 1]);
     expect(JSON.stringify(shown)).not.toContain(row.secret_hash);
+  });
+
+  test("updates the named client alone, and raises its version", () => {
+    database.exec(insertClient(register("--name", "x", "--auth", "none", "--id", "bystander").row));
+    const [before, bystander] = [client("one"), client("bystander")];
+    const changed = { factors: '["otp"]', policy: '{"require":"always"}' };
+    expect(database.prepare(updateClient("one", changed)).all()).toEqual([{ id: "one" }]);
+    expect(client("one")).toEqual({ ...before, ...changed, version: before.version + 1 });
+    expect(client("bystander")).toEqual(bystander);
   });
 
   test("rotates a secret, keeps the one before for a while, and raises the version", () => {
@@ -313,6 +386,14 @@ describe("the command", () => {
       previous_secret_until: null,
     });
     expect(JSON.parse(shown.out).audiences).toEqual([{ audience: "https://api.example", scopes: ["read"] }]);
+
+    const updated = await clients("update", "brien", "--factor", "otp", "--policy", '{"require":"always"}');
+    expect(updated).toMatchObject({ code: 0, out: 'Client "brien" is changed: factors, policy.\n' });
+    expect(JSON.parse((await clients("show", "brien")).out)).toMatchObject({
+      factors: ["otp"],
+      grants: [],
+      policy: { require: "always" },
+    });
 
     const rotated = await clients("rotate-secret", "brien", "--keep-hours", "1");
     const [, second] = /^client_secret {2}([0-9a-f]{64})$/m.exec(rotated.out);

@@ -25,6 +25,9 @@ export async function addClient(world, options = {}) {
     issuers = ["idp"],
     audiences = [{ audience: API, scopes: API_SCOPES }],
     requireAuthentication = false,
+    grants = [],
+    factors = [],
+    policy,
   } = options;
   const row = {
     id,
@@ -40,6 +43,9 @@ export async function addClient(world, options = {}) {
     issuers: JSON.stringify(issuers),
     audiences: JSON.stringify(audiences),
     require_authentication: requireAuthentication ? 1 : 0,
+    grants: JSON.stringify(grants),
+    factors: JSON.stringify(factors),
+    policy: policy === undefined ? null : JSON.stringify(policy),
     created_at: world.now(),
   };
   const columns = Object.keys(row);

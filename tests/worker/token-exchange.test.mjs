@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { accepted, refused } from "../support/answers.mjs";
 import { useStage } from "../support/stage.mjs";
+import { subjectTokenOf, TOKEN_TYPE, tokenExchange } from "../support/token-exchange.mjs";
 import { totp } from "../support/totp.mjs";
 
 const SUBJECT_AUDIENCE = "https://app.example.com";
@@ -10,26 +11,11 @@ const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
 });
 
-const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
-const TYPE = "urn:ietf:params:oauth:token-type:";
 const STEP_SECONDS = 30;
 
-/** A token of the issuer for one of its own audiences. */
-function subjectToken(person, claims = {}) {
-  return person.accessToken({ aud: SUBJECT_AUDIENCE, azp: undefined, scope: undefined, ...claims }, { typ: "JWT" });
-}
-
-function exchange(person, parameters = {}) {
-  const body = {
-    grant_type: EXCHANGE,
-    client_id: person.client.id,
-    client_secret: person.client.secret,
-    subject_token: subjectToken(person),
-    subject_token_type: `${TYPE}access_token`,
-    ...parameters,
-  };
-  return stage.world.post("/oauth/token", JSON.parse(JSON.stringify(body)));
-}
+const subjectToken = (person, claims) => subjectTokenOf(person, SUBJECT_AUDIENCE, claims);
+const exchange = (person, parameters) =>
+  tokenExchange(stage.world, person, { subject_token: subjectToken(person), ...parameters });
 
 /** The demand, checked. */
 async function demanded(response) {
@@ -48,7 +34,7 @@ describe("somebody without a second factor", () => {
   test("gets tokens that say so", async () => {
     const person = stage.person();
     const answer = await accepted(await exchange(person));
-    expect(answer).toMatchObject({ token_type: "Bearer", issued_token_type: `${TYPE}access_token` });
+    expect(answer).toMatchObject({ token_type: "Bearer", issued_token_type: `${TOKEN_TYPE}access_token` });
     const [, claims] = answer.access_token.split(".");
     const { sub, amr } = JSON.parse(Buffer.from(claims, "base64url"));
     expect(sub).toBe(`${stage.issuer.name}|${person.sub}`);
@@ -91,12 +77,12 @@ describe("somebody with a second factor", () => {
 describe("an exchange is refused", () => {
   test.each([
     ["without a subject token", { subject_token: undefined }, 400, "invalid_request", "Missing required parameter: subject_token"],
-    ["of an unknown type", { subject_token_type: `${TYPE}saml2` }, 400, "invalid_request", "This token type is not supported."],
-    ["for a refresh token", { requested_token_type: `${TYPE}refresh_token` }, 400, "invalid_request", "This token type is not supported."],
+    ["of an unknown type", { subject_token_type: `${TOKEN_TYPE}saml2` }, 400, "invalid_request", "This token type is not supported."],
+    ["for a refresh token", { requested_token_type: `${TOKEN_TYPE}refresh_token` }, 400, "invalid_request", "This token type is not supported."],
     ["of garbage", { subject_token: "garbage" }, 400, "invalid_request", "The subject_token is invalid."],
     [
       "with an actor",
-      { actor_token: "a", actor_token_type: `${TYPE}jwt` },
+      { actor_token: "a", actor_token_type: `${TOKEN_TYPE}jwt` },
       400,
       "invalid_request",
       "MFA is not supported using actor_token with the requested token exchange profile.",

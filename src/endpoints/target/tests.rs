@@ -21,6 +21,9 @@ fn client(audiences: &[(&str, &str)]) -> Client {
             })
             .collect(),
         require_authentication: false,
+        grants: Vec::new(),
+        factors: Vec::new(),
+        policy: None,
     }
 }
 

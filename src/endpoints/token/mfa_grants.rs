@@ -16,15 +16,15 @@ use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
-use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS};
+use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS, RECOVERY_CODE};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
-use crate::storage::active_factors;
+use crate::storage::active_factors::{self, ActiveFactors};
 use crate::storage::places;
 use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
-use crate::trust::bearer::Bearer;
+use crate::trust::bearer::{Bearer, MfaToken};
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
-use crate::types::Secret;
+use crate::types::{GrantType, Secret};
 
 /// What stands behind the answer: one of the MFA grants.
 pub(super) enum Grant {
@@ -34,17 +34,17 @@ pub(super) enum Grant {
 }
 
 impl Grant {
-    pub(super) fn decode(grant_type: &str, parameters: &Parameters) -> Result<Self, WireError> {
+    pub(super) fn decode(grant_type: GrantType, parameters: &Parameters) -> Result<Self, WireError> {
         match grant_type {
-            "http://auth0.com/oauth/grant-type/mfa-otp" => Ok(Self::Otp(parameters.required_code("otp")?)),
-            "http://auth0.com/oauth/grant-type/mfa-oob" => Ok(Self::Oob {
+            GrantType::MfaOtp => Ok(Self::Otp(parameters.required_code("otp")?)),
+            GrantType::MfaOob => Ok(Self::Oob {
                 oob_code: parameters.required("oob_code")?.to_owned(),
                 binding_code: parameters.required_code("binding_code")?,
             }),
-            "http://auth0.com/oauth/grant-type/mfa-recovery-code" => {
+            GrantType::MfaRecoveryCode => {
                 Ok(Self::RecoveryCode(Secret::new(parameters.required("recovery_code")?.to_owned())))
             }
-            _ => Err(WireError::UnsupportedGrantType),
+            GrantType::TokenExchange => Err(WireError::UnsupportedGrantType),
         }
     }
 }
@@ -60,9 +60,9 @@ pub(super) struct Exchange<'a, P: Platform> {
 impl<P: Platform> Exchange<'_, P> {
     /// The answer, or `None` when the client's row has changed and everything is to be looked at again.
     pub(super) async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
-        let factors = &self.app.config.factors;
+        let factors = self.attempt.client.factors(&self.app.config.factors);
         match grant {
-            // What the operator has switched off opens nothing any more, whatever was enrolled before.
+            // What is switched off, or not for this client, opens nothing, whatever was enrolled before.
             Grant::Otp(_) if !factors.otp => Err(WireError::NotEnabled("otp").into()),
             Grant::RecoveryCode(_) if !factors.recovery_code => {
                 Err(WireError::NotEnabled("recovery-code").into())
@@ -102,7 +102,7 @@ impl<P: Platform> Exchange<'_, P> {
             } else {
                 Redeemed::Totp { authenticator: &candidate.id, step, resealed }
             };
-            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp).await;
+            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp, None).await;
         }
         let unreadable = if readable { Ok(()) } else { Err(StorageError::Unreadable("sealed").into()) };
         self.or_refund(Charge::OneTimePassword, unreadable).await?;
@@ -144,7 +144,7 @@ impl<P: Platform> Exchange<'_, P> {
         } else {
             Redeemed::Challenge { challenge: owner, authenticator: &candidate.authenticator, resealed }
         };
-        self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode).await
+        self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode, None).await
     }
 
     fn binding_code_matches(&self, owner: &str, code: &Secret, stored: &str) -> Result<bool, Failure> {
@@ -183,14 +183,8 @@ impl<P: Platform> Exchange<'_, P> {
             matched: &stored.hash,
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
         };
-        let answer = self
-            .redeem(
-                Factor::Recovery { independent: stored.independent },
-                &redeemed,
-                WireError::InvalidRecoveryCode,
-            )
-            .await?;
-        Ok(answer.map(|answer| Answer { recovery_code: Some(next.expose().to_owned()), ..answer }))
+        let factor = Factor::Recovery { independent: stored.independent };
+        self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, Some(&next)).await
     }
 
     /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an
@@ -216,21 +210,25 @@ impl<P: Platform> Exchange<'_, P> {
         factor: Factor,
         redeemed: &Redeemed<'_>,
         lost: WireError,
+        next_recovery_code: Option<&RecoveryCode>,
     ) -> Result<Option<Answer>, Failure> {
         let prepared = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
-        let Some(answer) = prepared else {
-            redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
-            return Ok(None);
+        let prepared = match prepared {
+            Prepared::ClientChanged => {
+                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+                return Ok(None);
+            }
+            // A recovery code that brings the login no further is not used up.
+            Prepared::Demand { demand, counts: false } if next_recovery_code.is_some() => {
+                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+                return Err(demand.into());
+            }
+            prepared => prepared,
         };
-        if let (Err(demand), Factor::Recovery { .. }) = (&answer, factor) {
-            // Where it opens nothing it is not used up either: nobody could be told the next one.
-            redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
-            return Err(demand.clone().into());
-        }
         // Until then the token that is spent could be presented again.
         let remembered_until = self.bearer.refused_from();
         match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
-            Outcome::Won => answer.map(Some).map_err(Failure::from),
+            Outcome::Won => prepared.told(next_recovery_code),
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
             Outcome::Lost => Err(lost.into()),
             Outcome::ClientChanged => {
@@ -241,12 +239,14 @@ impl<P: Platform> Exchange<'_, P> {
     }
 
     /// What the winner is answered: tokens, or the demand of another factor. E-mail, and the recovery code beside it,
-    /// are no second factor: where one is wanted, the login goes on.
-    /// `None` when the client's row has changed.
-    async fn prepare(&self, factor: Factor) -> Result<Option<Result<Answer, WireError>>, Failure> {
-        if let (Bearer::Mfa(login), false) = (self.bearer, factor.is_independent()) {
+    /// are no second factor: where one is wanted, the login goes on; and so it does where two are.
+    async fn prepare(&self, factor: Factor) -> Result<Prepared, Failure> {
+        let policy = self.attempt.client.policy(&self.app.config.policy);
+        if let Bearer::Mfa(login) = self.bearer
+            && (!factor.is_independent() || policy.may_demand_two())
+        {
             let Some(active) = active_factors::read(self.app, &login.user, self.attempt.client).await? else {
-                return Ok(None);
+                return Ok(Prepared::ClientChanged);
             };
             let asked = Asked {
                 audience: &self.target.audience,
@@ -254,21 +254,26 @@ impl<P: Platform> Exchange<'_, P> {
                 for_mfa_api: self.app.config.is_mfa_audience(&self.target.audience),
                 // An own mfa_token is itself the demand, whatever its reason was.
                 acr_values: login.transaction.is_own().then_some(MULTI_FACTOR_CLASS),
-                enrolled: active.is_enrolled(),
+                // One that is being confirmed counts as well.
+                enrolled: active.is_enrolled() || factor.is_independent(),
                 proven: false,
             };
-            if self.app.config.policy.demands(&asked) {
+            let used = used_factors(login, factor, &active);
+            if policy.demanded(&asked) > used.len() {
+                let counts = used.len() > login.used_factors.len();
                 let login = Login {
                     user: &login.user,
-                    client: &self.attempt.client.id,
+                    client: self.attempt.client,
                     target: self.target,
                     factors: self.authentication_methods(factor),
+                    used,
                     identity: &login.identity,
                 };
-                return demand(self.app, self.attempt.now, login, &active).map(|demand| Some(Err(demand)));
+                let demand = demand(self.app, self.attempt.now, login, &active)?;
+                return Ok(Prepared::Demand { demand, counts });
             }
         }
-        self.sign(factor).await.map(|answer| Some(Ok(answer)))
+        self.sign(factor).await.map(Prepared::Tokens)
     }
 
     async fn sign(&self, factor: Factor) -> Result<Answer, Failure> {
@@ -343,6 +348,56 @@ impl<P: Platform> Exchange<'_, P> {
         }
         result
     }
+}
+
+/// What the winner of a redemption is told.
+enum Prepared {
+    /// The login is complete.
+    Tokens(Answer),
+    /// Another factor is wanted.
+    Demand {
+        /// The error that says so.
+        demand: WireError,
+        /// Whether this factor was one of those wanted.
+        counts: bool,
+    },
+    /// The client's row has changed: everything is to be looked at again.
+    ClientChanged,
+}
+
+impl Prepared {
+    fn told(self, next_recovery_code: Option<&RecoveryCode>) -> Result<Option<Answer>, Failure> {
+        let next = next_recovery_code.map(|code| code.expose().to_owned());
+        match self {
+            Self::Tokens(answer) => Ok(Some(Answer { recovery_code: next, ..answer })),
+            Self::Demand { demand: WireError::MfaRequired { mfa_token, requirements, .. }, .. } => {
+                Err(WireError::MfaRequired { mfa_token, requirements, recovery_code: next }.into())
+            }
+            Self::Demand { demand, .. } => Err(demand.into()),
+            Self::ClientChanged => Ok(None),
+        }
+    }
+}
+
+/// The second factors that the login has used with this one. A recovery code counts where it stands for a factor that
+/// has not been used: what is lost is proved by it, and nothing twice.
+fn used_factors(login: &MfaToken, factor: Factor, active: &ActiveFactors) -> Vec<String> {
+    let mut used = login.used_factors.clone();
+    let name = match factor {
+        Factor::Kind(kind) => kind.factor_type(),
+        Factor::Recovery { .. } => RECOVERY_CODE,
+    };
+    let is_unused = |name: &str| !used.iter().any(|own| own == name);
+    let counts = match factor {
+        Factor::Kind(kind) => kind.is_independent(),
+        Factor::Recovery { .. } => {
+            active.factors.iter().any(|own| own.kind.is_independent() && is_unused(own.kind.factor_type()))
+        }
+    };
+    if counts && is_unused(name) {
+        used.push(name.to_owned());
+    }
+    used
 }
 
 /// What a code stands for.

@@ -22,7 +22,7 @@ fn table() -> Vec<Row> {
     let unsupported = "The user does not support any of the requested challenge types. Supported type: ";
     let too_many_failed = "Too many failed codes. Wait for some minutes before retrying.";
     let unavailable = "The service is temporarily unavailable. Try again in a moment.";
-    let mfa_required = MfaRequired { mfa_token: "t".to_owned(), requirements: crate::json::Json::Null };
+    let mfa_required = MfaRequired { mfa_token: "t".to_owned(), requirements: crate::json::Json::Null, recovery_code: None };
     let leaked = |text: String| -> &'static str { text.leak() };
     vec![
         (UnknownPath, 404, "not_found", "There is nothing at this path.", &[]),
@@ -42,6 +42,7 @@ fn table() -> Vec<Row> {
         (InvalidSubjectToken, 400, "invalid_request", "The subject_token is invalid.", &[]),
         (ActorToken, 400, "invalid_request", "MFA is not supported using actor_token with the requested token exchange profile.", &[]),
         (mfa_required, 403, "mfa_required", "Multifactor authentication required", &[]),
+        (UnauthorizedClient(GrantType::MfaOtp), 403, "unauthorized_client", "Grant type 'http://auth0.com/oauth/grant-type/mfa-otp' not allowed for the client.", &[]),
         (NotABoolean("qr_svg"), 400, "invalid_request", "qr_svg must be true or false", &[]),
         (UnknownAuthenticatorType, 400, "invalid_request", "authenticator_types may contain otp and oob.", &[]),
         (UnknownOobChannel, 400, "invalid_request", "oob_channels may contain sms, voice, email and auth0.", &[]),

@@ -63,6 +63,7 @@ impl Scene {
             audience: None,
             scopes: None,
             first_factors: vec!["pwd".to_owned(), "mfa".to_owned()],
+            used_factors: vec!["otp".to_owned()],
             identity: Identity::default(),
             issued_at: self.world.now(),
             expires_at: self.world.now().plus(MFA_TOKEN_SECONDS),
@@ -117,6 +118,7 @@ fn a_trusted_issuers_mfa_token_is_read_in_full() {
         audience: Some("https://api.example.com".to_owned()),
         scopes: Some(Scopes::parse("openid read:notes")),
         first_factors: vec!["pwd".to_owned()],
+        used_factors: Vec::new(),
     };
     assert_eq!(token, expected);
 }

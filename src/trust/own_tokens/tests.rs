@@ -197,6 +197,7 @@ fn mfa_token() -> OwnMfaToken {
         audience: Some("https://api.example.com".to_owned()),
         scopes: Some(Scopes::parse("openid read:notes")),
         first_factors: vec!["pwd".to_owned()],
+        used_factors: vec!["otp".to_owned()],
         identity: Identity {
             email: Some("alice@example.com".to_owned()),
             email_verified: true,

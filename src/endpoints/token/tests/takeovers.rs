@@ -174,6 +174,7 @@ fn mail_never_satisfies_a_demand_that_was_made_and_nobody_is_sent_in_a_circle() 
         audience: Some(API.to_owned()),
         scopes: None,
         first_factors: vec!["pwd".to_owned()],
+        used_factors: Vec::new(),
         identity: crate::trust::bearer::Identity::default(),
         issued_at: service.app.platform.now(),
         expires_at: service.app.platform.now().plus(600),
