@@ -8,6 +8,7 @@ import { runOrFail } from "../terminal/command.mjs";
 import { skipped, step } from "../terminal/step.mjs";
 import { alone } from "./lock.mjs";
 import { inputsUnchanged, writeInputs } from "./inputs.mjs";
+import { writeOpenApi } from "./openapi.mjs";
 
 // What the compiler and wasm-bindgen emit, and workerd runs. `--all-features` would let wasm-opt write what it cannot.
 const WASM_FEATURES = [
@@ -45,6 +46,7 @@ export const buildFolder = (variant) => join("target", "worker", variant);
  */
 export async function buildWorker(variant, toolchain, tools) {
   const title = `Build the Worker (${variant})`;
+  writeOpenApi();
   const folder = join(ROOT, buildFolder(variant));
   const record = join(folder, ".inputs.json");
   const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");

@@ -6,6 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
+import { fileURLToPath } from "node:url";
 import { Miniflare, NoOpLog } from "miniflare";
 import { encryptionKeys, signingKey, webhookSecret } from "./keys.mjs";
 import { dump, rows } from "./database.mjs";
@@ -39,6 +40,7 @@ export function builtFolder(build) {
  * @param {boolean} [options.consume] whether the queue has its consumer; without, what was sent is only counted
  * @param {(index: number) => Record<string, string | undefined>} [options.varsOf] the same for one isolate alone
  * @param {string} [options.persist] a folder that outlives this Miniflare
+ * @param {boolean} [options.files] whether the files of public/ are served, as a deployment does
  */
 export async function startWorkers(options = {}) {
   const world = new World(options);
@@ -56,8 +58,9 @@ export class World {
     varsOf,
     consume = true,
     persist,
+    files = false,
   } = {}) {
-    this.options = { build, varsOf, consume, persist };
+    this.options = { build, varsOf, consume, persist, files };
     this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
     this.logged = [];
     this.secrets = {
@@ -77,7 +80,7 @@ export class World {
   }
 
   async start() {
-    const { build, varsOf, consume, persist } = this.options;
+    const { build, varsOf, consume, persist, files } = this.options;
     const folder = builtFolder(build);
     const [entry, driver, script, wasm] = await Promise.all([
       readFile(new URL("entry.mjs", import.meta.url), "utf8"),
@@ -90,9 +93,11 @@ export class World {
       "built/index.js": { type: "esm", contents: script },
       "built/index_bg.wasm": { type: "wasm", contents: new Uint8Array(wasm) },
     };
-    const worker = (name, { vars = {}, triggers = [] } = {}) => ({
+    const directory = fileURLToPath(new URL("public", REPOSITORY));
+    const worker = (name, { vars = {}, triggers = [], files = false } = {}) => ({
       config: {
         name,
+        ...(files && { assets: { directory, hasUserWorker: true, runWorkerFirst: true } }),
         ...compatibility(),
         triggers,
         manifest: { mainModule: "entry.mjs", modulesRoot: "/", modules },
@@ -101,6 +106,7 @@ export class World {
           DB: { type: "d1", id: "countersign" },
           JWKS: { type: "kv", id: "jwks" },
           OOB_QUEUE: { type: "queue", name: QUEUE },
+          ...(files && { ASSETS: { type: "assets" } }),
         },
       },
     });
@@ -122,7 +128,7 @@ export class World {
       telemetry: { enabled: false },
       ...(persist && { resourcePersistencePath: persist }),
       workers: [
-        ...this.isolates.map((name, index) => worker(name, { vars: varsOf?.(index) })),
+        ...this.isolates.map((name, index) => worker(name, { vars: varsOf?.(index), files })),
         worker(CONSUMER, { triggers: consume ? [consumer] : [] }),
         {
           config: {
