@@ -6,6 +6,7 @@ use std::task::Poll;
 use futures_util::future::maybe_done;
 
 use super::Payload;
+use super::content;
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
 use crate::json::{self, object};
@@ -55,12 +56,16 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> Outcome {
     let outcome = match open(app, delivery) {
         Ok(payload) => {
+            let code = Secret::new(payload.code);
+            let tenant_name = &app.config.tenant_name;
+            let minutes = delivery.expires_at.since(now).max(60) / 60;
             let message = Message {
                 id: &delivery.id,
                 channel: delivery.channel,
                 to: Secret::new(payload.to),
-                code: Secret::new(payload.code),
-                tenant_name: &app.config.tenant_name,
+                content: content::of_code(delivery.channel, tenant_name, &code, minutes),
+                code,
+                tenant_name,
                 now,
                 expires_at: delivery.expires_at,
             };

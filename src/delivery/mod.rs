@@ -12,6 +12,7 @@
 //! second time, since a code too many is better than none.
 
 pub mod consumer;
+pub mod content;
 #[cfg(feature = "development")]
 pub mod outbox;
 pub mod provider;

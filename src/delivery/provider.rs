@@ -1,5 +1,6 @@
 //! What a delivery provider is: one method, and failures sorted by what can be done about them.
 
+use super::content::Content;
 use crate::app::App;
 use crate::mfa::factor::Kind;
 use crate::platform::Platform;
@@ -14,8 +15,10 @@ pub struct Message<'a> {
     pub channel: Kind,
     /// Phone number (E.164) or e-mail address.
     pub to: Secret,
-    /// Six digits.
+    /// Six digits, for providers that find the words themselves.
     pub code: Secret,
+    /// What the person reads or hears, in the form of the channel.
+    pub content: Content,
     /// Who asks for the code, as the person knows it.
     pub tenant_name: &'a str,
     /// Now.
