@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::http::response::Response;
 use crate::json::{Json, object};
+use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::Platform;
 use crate::types::GrantType;
 
@@ -32,7 +33,8 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
         "id_token_signing_alg_values_supported": ["RS256"],
         "scopes_supported": ["openid", "profile", "email"],
         "claims_supported":
-            ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "azp", "name", "email", "email_verified"],
+            ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "azp", "name", "email", "email_verified"],
+        "acr_values_supported": [MULTI_FACTOR_CLASS],
     };
     Response::new(200, "application/json", document.write()).cacheable()
 }

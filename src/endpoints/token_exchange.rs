@@ -116,7 +116,6 @@ async fn issue<P: Platform>(
         audience: &target.audience,
         scopes: &target.scopes,
         authentication_methods: &methods,
-        authentication_context: None,
         authenticated_at: subject.authenticated_at,
         identity: &subject.identity,
         not_after: None,

@@ -5,7 +5,8 @@ use super::factor::Kind;
 use crate::json::{self, Json};
 use crate::types::Scopes;
 
-/// The value of `acr_values` that asks for MFA whatever the policy says, as step-up requests write it.
+/// The `acr` of tokens behind which a second factor stands. Among `acr_values` it asks for MFA whatever the policy says,
+/// as step-up requests write it.
 pub const MULTI_FACTOR_CLASS: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 
 /// What the lists call a recovery code.

@@ -20,7 +20,7 @@ use crate::platform::Platform;
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};
 
 /// The value of `amr` that proves a second factor (RFC 8176).
-const MULTIPLE_FACTORS: &str = "mfa";
+pub(super) const MULTIPLE_FACTORS: &str = "mfa";
 
 /// A verified bearer token.
 #[derive(Debug, Clone, PartialEq, Eq)]

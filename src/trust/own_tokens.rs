@@ -5,10 +5,11 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use super::bearer::Identity;
+use super::bearer::{Identity, MULTIPLE_FACTORS};
 use crate::app::App;
 use crate::config::Config;
 use crate::json::{self, Json, object};
+use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::{KeyError, Platform, RandomError};
 use crate::storage::keyring::{Keyring, OpenError, SealError};
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};
@@ -39,8 +40,6 @@ pub struct Grant<'a> {
     pub scopes: &'a Scopes,
     /// The factors that were used, as `amr` has them (RFC 8176).
     pub authentication_methods: &'a [String],
-    /// `acr`, if a class was reached.
-    pub authentication_context: Option<&'a str>,
     /// When the last factor was used.
     pub authenticated_at: UnixSeconds,
     /// What is known of the person, for the id_token.
@@ -136,8 +135,8 @@ fn common_claims<P: Platform>(
     if let Some(issuer) = app.config.trusted_issuer(grant.user.issuer_name()) {
         claims.set("idp_iss", issuer.issuer.as_str());
     }
-    if let Some(class) = grant.authentication_context {
-        claims.set("acr", class);
+    if grant.authentication_methods.iter().any(|method| method == MULTIPLE_FACTORS) {
+        claims.set("acr", MULTI_FACTOR_CLASS);
     }
     Ok(claims)
 }

@@ -284,7 +284,6 @@ impl<P: Platform> Exchange<'_, P> {
             audience: &self.target.audience,
             scopes: &self.target.scopes,
             authentication_methods: &methods,
-            authentication_context: None,
             authenticated_at: self.attempt.now,
             identity: self.bearer.identity(),
             // Confirming must not make the token that confirmed live longer.

@@ -248,6 +248,8 @@ fn discovery_names_what_is_there() {
         let path = document[name].as_str().unwrap().strip_prefix("https://mfa.example.com").unwrap();
         assert_ne!(service.send(&request(Method::Get, path)).status, 404, "{name}");
     }
+    assert_eq!(document["acr_values_supported"], json!([crate::mfa::policy::MULTI_FACTOR_CLASS]));
+    assert!(document["claims_supported"].as_array().unwrap().contains(&json!("acr")));
     let grants = document["grant_types_supported"].as_array().unwrap();
     for grant in ["mfa-otp", "mfa-oob", "mfa-recovery-code"] {
         assert!(grants.contains(&json!(format!("http://auth0.com/oauth/grant-type/{grant}"))));

@@ -83,7 +83,6 @@ impl Scene {
             audience,
             scopes: &Scopes::parse("enroll"),
             authentication_methods: &methods,
-            authentication_context: None,
             authenticated_at: self.world.now(),
             identity: &Identity::default(),
             not_after: None,

@@ -17,7 +17,7 @@ struct Scene {
     scopes: Scopes,
     identity: Identity,
     not_after: Option<UnixSeconds>,
-    class: Option<&'static str>,
+    methods: Vec<String>,
 }
 
 impl Scene {
@@ -36,19 +36,17 @@ impl Scene {
                 name: Some("Alice".to_owned()),
             },
             not_after: None,
-            class: None,
+            methods: ["pwd", "otp", "mfa"].map(str::to_owned).to_vec(),
         }
     }
 
     fn mint(&self, id_token: bool) -> Result<Minted, MintError> {
-        let methods = ["pwd".to_owned(), "otp".to_owned(), "mfa".to_owned()];
         let grant = Grant {
             user: &self.user,
             client: &self.client,
             audience: &self.audience,
             scopes: &self.scopes,
-            authentication_methods: &methods,
-            authentication_context: self.class,
+            authentication_methods: &self.methods,
             authenticated_at: self.world.now().plus(-1),
             identity: &self.identity,
             not_after: self.not_after,
@@ -85,6 +83,7 @@ fn an_access_token_says_who_what_for_and_how() {
         "iss": "https://mfa.example.com/", "sub": "idp|alice|x", "aud": "https://api.example.com",
         "azp": "app", "client_id": "app", "iat": now, "exp": now + 3600, "jti": "random",
         "scope": "openid read:notes", "amr": ["pwd", "otp", "mfa"], "auth_time": now - 1,
+        "acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
         "idp_iss": "https://idp.example.com/", "idp_sub": "alice|x",
     });
     assert_eq!(claims, expected);
@@ -138,11 +137,15 @@ fn a_lifetime_depends_on_the_audience_and_on_the_token_that_asked() {
 }
 
 #[test]
-fn a_class_is_told_only_if_there_is_one_and_a_removed_issuer_not_at_all() {
+fn the_class_of_mfa_is_told_only_with_mfa_and_a_removed_issuer_not_at_all() {
     let mut scene = Scene::new();
-    assert!(scene.claims(false).get("acr").is_none());
-    scene.class = Some("urn:example:high");
-    assert_eq!(scene.claims(false)["acr"], "urn:example:high");
+    for id_token in [false, true] {
+        assert_eq!(scene.claims(id_token)["acr"], MULTI_FACTOR_CLASS);
+    }
+    scene.methods = ["pwd", "otp", "email"].map(str::to_owned).to_vec();
+    for id_token in [false, true] {
+        assert!(scene.claims(id_token).get("acr").is_none());
+    }
     scene.user = UserId::new("removed", "alice");
     assert!(scene.claims(false).get("idp_iss").is_none());
 }
