@@ -15,11 +15,19 @@ const keys = (body) => Object.keys(body).sort();
 describe("an authenticator app", () => {
   test("the first one gets a secret, its otpauth URI, an id and one recovery code, and nothing else", async () => {
     const body = await accepted(await stage.person().associateOtp());
-    expect(keys(body)).toEqual(["authenticator_type", "barcode_uri", "id", "recovery_codes", "secret"]);
+    expect(keys(body)).toEqual([
+      "authenticator_type",
+      "barcode_uri",
+      "id",
+      "manual_input_code",
+      "recovery_codes",
+      "secret",
+    ]);
     expect(body.authenticator_type).toBe("otp");
     expect(body.id).toMatch(/^totp\|dev_[A-Za-z0-9]{16}$/);
     expect(body.secret).toMatch(/^[A-Z2-7]{32}$/);
     expect(base32Decode(body.secret)).toHaveLength(20);
+    expect(body.manual_input_code).toBe(body.secret);
     expect(body.recovery_codes).toEqual([expect.stringMatching(RECOVERY_CODE)]);
   });
 
@@ -68,7 +76,7 @@ describe("an authenticator app", () => {
     await person.enrollOtp();
     await stage.world.advance(2);
     const body = await accepted(await person.associateOtp({ token: person.provenToken() }));
-    expect(keys(body)).toEqual(["authenticator_type", "barcode_uri", "id", "secret"]);
+    expect(keys(body)).toEqual(["authenticator_type", "barcode_uri", "id", "manual_input_code", "secret"]);
   });
 
   test("parameters that it does not need, and unknown ones, are ignored", async () => {
