@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { Miniflare, NoOpLog } from "miniflare";
 import { encryptionKeys, signingKey, webhookSecret } from "./keys.mjs";
 import { dump, rows } from "./database.mjs";
+import { problems, templateOf } from "./description.mjs";
 import { migrate } from "./migrations.mjs";
 import { until } from "./poll.mjs";
 import { REPOSITORY, compatibility } from "./repository.mjs";
@@ -165,9 +166,21 @@ export class World {
     // Read at once: what is left unread for a while may be taken for garbage and cancelled.
     const bytes = await response.arrayBuffer();
     const { status, headers: answered } = response;
+    this.#judge(init.method ?? "GET", url.pathname, response, new TextDecoder().decode(bytes));
     return Object.assign(new Response(bytes.byteLength > 0 ? bytes : null, { status, headers: [...answered] }), {
       path: url.pathname,
     });
+  }
+
+  /** What has been answered so far: method, path of the description, status, and the error if it is one. */
+  answers = [];
+
+  /** No answer of any test may be other than openapi.yaml says. */
+  #judge(method, path, response, text) {
+    const found = problems(method, path, response, text);
+    if (found.length > 0) throw new Error(`This is not what openapi.yaml says:\n${found.join("\n")}`);
+    const error = response.status >= 400 && method !== "HEAD" ? JSON.parse(text).error : undefined;
+    this.answers.push({ method, template: templateOf(path), status: response.status, error });
   }
 
   /** A request by Node's own client, which its caller may tear down in the middle. */

@@ -60,6 +60,8 @@ fn table() -> Vec<Row> {
         (OobCodeOfAnotherTransaction, 400, "invalid_request", "The oob_code doesn't match the mfa_token", &[]),
         (OtherClient, 400, "invalid_request", "mfa_token not issued to this client", &[]),
         (InsufficientScope("enroll"), 403, "insufficient_scope", "Insufficient scope, expected any of: enroll", &[]),
+        (InsufficientScope("read:authenticators"), 403, "insufficient_scope", "Insufficient scope, expected any of: read:authenticators", &[]),
+        (InsufficientScope("remove:authenticators"), 403, "insufficient_scope", "Insufficient scope, expected any of: remove:authenticators", &[]),
         (Unauthorized { challenge: false }, 401, "access_denied", "Unauthorized", &[]),
         (Unauthorized { challenge: true }, 401, "access_denied", "Unauthorized", &[("WWW-Authenticate", "Basic realm=\"countersign\"")]),
         (UnsupportedGrantType, 400, "unsupported_grant_type", "This grant_type is not supported.", &[]),
@@ -125,4 +127,38 @@ fn only_what_may_go_well_later_says_when() {
         let says_when = error.headers().iter().any(|(name, _)| *name == "Retry-After");
         assert_eq!(says_when, status == 429 || error == WireError::Unavailable, "{error:?}");
     }
+}
+
+/// The errors that `openapi.yaml` shows: where each stands, and what it says. Every one of them is written down once,
+/// under `components`, and referred to from under the statuses that it comes with.
+fn described() -> BTreeSet<(u16, String, String)> {
+    let description = include_str!("../../../openapi.yaml");
+    let (responses, examples) = description.split_once("\n  examples:\n").unwrap();
+    let mut described = BTreeSet::new();
+    let mut status = None;
+    for line in responses.lines().map(str::trim_start) {
+        if let Some(key) = line.strip_prefix('"').and_then(|rest| rest.split_once("\":")) {
+            status = key.0.parse::<u16>().ok().or(status);
+        }
+        if let Some((_, name)) = line.split_once("\"#/components/examples/") {
+            let name = name.split('"').next().unwrap();
+            let (_, example) = examples.split_once(&format!("    {name}:\n")).unwrap();
+            let member = |member: &str| {
+                let (_, rest) = example.split_once(&format!("        {member}: ")).unwrap();
+                rest.lines().next().unwrap().trim_matches('"').to_owned()
+            };
+            described.insert((status.unwrap(), member("error"), member("error_description")));
+        }
+    }
+    described
+}
+
+#[test]
+fn the_description_of_the_api_has_these_errors_and_no_others() {
+    let table = table().into_iter();
+    let table: BTreeSet<_> =
+        table.map(|(_, status, code, text, _)| (status, code.to_owned(), text.to_owned())).collect();
+    let described = described();
+    let only = |one: &BTreeSet<_>, other: &BTreeSet<_>| one.difference(other).cloned().collect::<Vec<_>>();
+    assert_eq!((only(&table, &described), only(&described, &table)), (vec![], vec![]));
 }
