@@ -6,6 +6,7 @@ import { buildWorker, VARIANTS } from "./build/worker.mjs";
 import { findChromium } from "./setup/chromium.mjs";
 import { packageProgram, ROOT } from "./setup/repository.mjs";
 import { rustToolchain, WASM_TARGET } from "./setup/rust-toolchain.mjs";
+import { needSchemathesis } from "./setup/schemathesis.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { run } from "./terminal/command.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
@@ -15,6 +16,7 @@ await runMain(async () => {
   const toolchain = await rustToolchain({ lints: true });
   const tools = await wasmTools(toolchain);
   const browser = await findChromium();
+  await needSchemathesis();
 
   const results = [];
   for (const { title, howLong, program, args } of lints(toolchain)) {

@@ -7,6 +7,7 @@ import { withMissingKeys } from "../../scripts/setup/development-keys.mjs";
 import { missingPackages } from "../../scripts/setup/packages.mjs";
 import { freePort } from "../../scripts/setup/ports.mjs";
 import { isNewEnough, whatIsMissing } from "../../scripts/setup/rust-toolchain.mjs";
+import { isPythonNewEnough } from "../../scripts/setup/schemathesis.mjs";
 import { lockedVersion } from "../../scripts/setup/wasm-tools.mjs";
 import { cargoCounts, checked, closingLine, sum, verdict, vitestCounts } from "../../scripts/test/counts.mjs";
 
@@ -58,6 +59,16 @@ describe("development keys", () => {
       SIGNING_KEY_1: expect.stringContaining("RSA"),
     });
   });
+});
+
+test.each([
+  ["Python 3.10.0 (main)", true],
+  ["Python 3.9.18", false],
+  ["Python 2.7.18", false],
+  ["Python 4.0.0", true],
+  ["", false],
+])("%j is new enough for Schemathesis: %s", (said, enough) => {
+  expect(isPythonNewEnough(said)).toBe(enough);
 });
 
 describe("the Rust toolchain", () => {
