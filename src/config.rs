@@ -5,6 +5,7 @@ use std::rc::Rc;
 use crate::delivery::webhook::WebhookSettings;
 use crate::mfa::factor::Factors;
 use crate::mfa::policy::Policy;
+use crate::mfa::sending::SendingLimits;
 use crate::storage::keyring::Keyring;
 use crate::trust::http_url::HttpUrl;
 use crate::trust::issuer::{self, TrustedIssuer};
@@ -33,6 +34,8 @@ pub struct Config {
     pub factors: Factors,
     /// `POLICY`: when a second factor is demanded.
     pub policy: Policy,
+    /// `SENDING_LIMITS`: how many messages may be sent.
+    pub sending_limits: SendingLimits,
     /// `ENCRYPTION_KEYS`.
     pub keyring: Keyring,
     /// `SIGNING_KEY_…` and `ACTIVE_SIGNING_KEY`.
@@ -61,6 +64,7 @@ impl Config {
             read.required("TRUSTED_ISSUERS", |text| issuer::parse_all(text, own.as_deref()));
         let factors = read.optional("FACTORS", Factors::parse);
         let policy = read.optional("POLICY", Policy::parse);
+        let sending_limits = read.optional("SENDING_LIMITS", SendingLimits::parse);
         let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
         let signing_keys = read.signing_keys(names);
         let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
@@ -71,6 +75,7 @@ impl Config {
             trusted_issuers,
             factors,
             policy,
+            sending_limits,
             keyring,
             signing_keys,
             access_token_seconds,
@@ -82,6 +87,7 @@ impl Config {
                 Some(trusted_issuers),
                 Some(factors),
                 Some(policy),
+                Some(sending_limits),
                 Some(keyring),
                 Some(signing_keys),
                 Some(access_token_seconds),
@@ -93,6 +99,7 @@ impl Config {
                 trusted_issuers,
                 factors,
                 policy,
+                sending_limits,
                 keyring,
                 signing_keys,
                 access_token_seconds,

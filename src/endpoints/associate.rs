@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::bearer::{authenticate, require_scope};
 use super::client::{Claimed, require_issuer};
 use super::idempotency;
-use super::message::{Recipient, compose, message_kind};
+use super::message::{Recipient, compose, decided, origin};
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::delivery;
@@ -22,9 +22,11 @@ use crate::mfa::enrollment::{Asked, Refused, Rejection, Standing, Wanted, choose
 use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
+use crate::mfa::sending::Origin;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::storage::enrollments::{self, Enrolled, NewEnrollment};
+use crate::storage::messages::Obstacle;
 use crate::storage::places;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
@@ -102,17 +104,18 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         let available = delivery::available_to(&app.config, &client);
         let wanted = choose(&order.asked, &available).map_err(WireError::from)?;
         let kind = wanted.kind();
-        match enroll(app, request.received_at, &order, wanted, &bearer, &client).await? {
+        match enroll(app, request, &order, wanted, &bearer, &client).await? {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
-            Attempted::Refused(Refused::ResolvedMeanwhile) => {}
             Attempted::Refused(Refused::Spent) => return Err(WireError::InvalidBearer.into()),
             Attempted::Refused(Refused::AlreadyEnrolled) => return Err(WireError::AlreadyEnrolled.into()),
             Attempted::Refused(Refused::TooManyAuthenticators) => {
                 return Err(WireError::TooManyAuthenticators.into());
             }
-            Attempted::Refused(Refused::NoMessageLeft(refusal)) => {
-                return Err(WireError::TooManyMessages(message_kind(kind), refusal).into());
+            Attempted::Obstructed(obstacles) => {
+                if let Some(refusal) = decided(app, request, kind, &obstacles) {
+                    return Err(refusal.into());
+                }
             }
         }
     }
@@ -156,6 +159,15 @@ impl<'a> Order<'a> {
         Ok(Self { asked, qr_svg, idempotency, claimed, client_id })
     }
 
+    /// Whether the client has proved who it is.
+    fn is_authenticated(&self, client: &Client) -> bool {
+        self.names_client() && !client.is_public()
+    }
+
+    fn names_client(&self) -> bool {
+        self.claimed.client_id().is_some() || self.claimed.has_credentials()
+    }
+
     /// The client. Once the body names it, it must authenticate as registered; a token that names it stands for it
     /// unless the registration demands more.
     async fn client<P: Platform>(
@@ -164,7 +176,7 @@ impl<'a> Order<'a> {
         now: UnixSeconds,
         bearer: &Bearer,
     ) -> Result<Rc<Client>, Failure> {
-        let client = if self.claimed.client_id().is_some() || self.claimed.has_credentials() {
+        let client = if self.names_client() {
             self.claimed.authenticate(app, now, &self.client_id).await?
         } else {
             let client = crate::storage::clients::find(app, now, &self.client_id).await?;
@@ -180,16 +192,18 @@ impl<'a> Order<'a> {
 enum Attempted {
     Answered(Response),
     Refused(Refused),
+    Obstructed(Vec<Obstacle>),
 }
 
 async fn enroll<P: Platform>(
     app: &App<P>,
-    now: UnixSeconds,
+    request: &Request,
     order: &Order<'_>,
     wanted: Wanted,
     bearer: &Bearer,
     client: &Client,
 ) -> Result<Attempted, Failure> {
+    let now = request.received_at;
     let user = bearer.user();
     let id = AuthenticatorId::generate(wanted.kind(), app.platform.random()?);
     let recovery_code = if app.config.factors.recovery_code {
@@ -224,12 +238,15 @@ async fn enroll<P: Platform>(
         authenticator_type: id.kind().authenticator_type(),
         ..Answer::default()
     };
+    let origin = origin(request, order.is_authenticated(client));
     match &wanted {
         Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
         Wanted::Sms(number) | Wanted::Voice(number) => {
-            prepare_message(app, bearer, number.expose(), &mut new, &mut answer)?;
+            prepare_message(app, origin, bearer, number.expose(), &mut new, &mut answer)?;
         }
-        Wanted::Email(address) => prepare_message(app, bearer, address.expose(), &mut new, &mut answer)?,
+        Wanted::Email(address) => {
+            prepare_message(app, origin, bearer, address.expose(), &mut new, &mut answer)?;
+        }
     }
     answer.recovery_code = recovery_code.map(|code| code.expose().to_owned());
     let answer = answer.written();
@@ -239,7 +256,8 @@ async fn enroll<P: Platform>(
         new.answer = Some(once.keep(app, &answer, now)?);
     }
     match (enrollments::add(app, &new).await?, once) {
-        (Enrolled::Added { recovery_issued }, _) => {
+        (Enrolled::Added { recovery_issued, recorded }, _) => {
+            decided(app, request, id.kind(), &recorded);
             if let Some(message) = new.message {
                 app.platform.defer(delivery::tell_queue(app, message.delivery_id));
             }
@@ -248,6 +266,7 @@ async fn enroll<P: Platform>(
         }
         (Enrolled::Answered(kept), Some(once)) => Ok(Attempted::Answered(once.repeat(app, &kept)?)),
         (Enrolled::Answered(_), None) => Err(Fault::Bug("an answer was found that nobody asked for").into()),
+        (Enrolled::Obstructed(obstacles), _) => Ok(Attempted::Obstructed(obstacles)),
         (Enrolled::Refused(refused), _) => Ok(Attempted::Refused(refused)),
     }
 }
@@ -289,6 +308,7 @@ fn prepare_totp<P: Platform>(
 
 fn prepare_message<P: Platform>(
     app: &App<P>,
+    origin: Origin,
     bearer: &Bearer,
     address: &str,
     new: &mut NewEnrollment<'_>,
@@ -301,7 +321,7 @@ fn prepare_message<P: Platform>(
     new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
     new.address_index =
         Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
-    new.message = Some(compose(app, &recipient, new.user, new.id.as_str())?);
+    new.message = Some(compose(app, new.now, &recipient, new.user, new.id.as_str(), origin)?);
     let oob_code = OobCode {
         enrollment: new.id.as_str().to_owned(),
         user: new.user.clone(),

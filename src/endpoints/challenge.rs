@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::client::Claimed;
 use super::idempotency::{self, Once};
-use super::message::{CODE_SECONDS, Recipient, compose, message_kind};
+use super::message::{CODE_SECONDS, Recipient, compose, decided, origin};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
 use crate::delivery;
@@ -86,7 +86,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         let answer = if chosen.kind() == Kind::Totp {
             ask(app, now, once.as_ref()).await?
         } else {
-            send(app, now, &login, &client, &active, &chosen, once.as_ref()).await?
+            send(app, request, &login, &client, &active, &chosen, once.as_ref()).await?
         };
         match answer {
             Some(answer) => return Ok(answer),
@@ -132,13 +132,14 @@ async fn ask<P: Platform>(
 /// Sends a code to `chosen` and returns the answer, or `None` when everything is to be looked at again.
 async fn send<P: Platform>(
     app: &App<P>,
-    now: UnixSeconds,
+    request: &Request,
     login: &MfaToken,
     client: &Rc<Client>,
     active: &[ActiveAuthenticator],
     chosen: &AuthenticatorId,
     once: Option<&Once<'_>>,
 ) -> Result<Option<Response>, Failure> {
+    let now = request.received_at;
     let stored = active
         .iter()
         .find(|own| own.id == *chosen || own.id.twin().as_ref() == Some(chosen))
@@ -148,7 +149,7 @@ async fn send<P: Platform>(
         ..Recipient::open(app, &stored.id, &login.user, &stored.sealed)?
     };
     let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
-    let message = compose(app, &recipient, &login.user, &id)?;
+    let message = compose(app, now, &recipient, &login.user, &id, origin(request, !client.is_public()))?;
     let delivery_id = message.delivery_id.clone();
     let expires_at = now.plus(CODE_SECONDS);
     let oob_code = OobCode {
@@ -171,15 +172,17 @@ async fn send<P: Platform>(
         expires_at,
     };
     match challenges::add(app, &new).await? {
-        Challenged::Added => {
+        Challenged::Added { recorded } => {
+            decided(app, request, chosen.kind(), &recorded);
             app.platform.defer(delivery::tell_queue(app, delivery_id));
             Ok(Some(Response::json(Dialect::Mfa, &answer)))
         }
         Challenged::Answered(kept) => once.map(|once| once.repeat(app, &kept)).transpose(),
         Challenged::Spent => Err(WireError::SpentMfaToken.into()),
-        Challenged::NoMessageLeft(refusal) => {
-            Err(WireError::TooManyMessages(message_kind(chosen.kind()), refusal).into())
-        }
-        Challenged::ClientChanged | Challenged::ResolvedMeanwhile => Ok(None),
+        Challenged::Obstructed(obstacles) => match decided(app, request, chosen.kind(), &obstacles) {
+            Some(refusal) => Err(refusal.into()),
+            None => Ok(None),
+        },
+        Challenged::ClientChanged => Ok(None),
     }
 }

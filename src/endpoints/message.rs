@@ -4,13 +4,16 @@ use super::Failure;
 use crate::app::App;
 use crate::delivery::Payload;
 use crate::http::errors::{MessageKind, WireError};
+use crate::http::request::Request;
+use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::sending::{Asked, Origin};
 use crate::platform::{Platform, StorageError};
-use crate::storage::messages::{NewMessage, message_budget_keys};
+use crate::storage::messages::{NewMessage, Obstacle, budget_key};
 use crate::storage::places;
-use crate::types::{Secret, UserId};
+use crate::types::{Secret, UnixSeconds, UserId};
 
 /// Seconds that a code is good for, and the enrollment or challenge with it.
 pub use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
@@ -51,32 +54,70 @@ impl Recipient {
     }
 }
 
+/// Where a message is asked for. What is counted is the person's address: that of a page or an app that calls by
+/// itself, or what a back end that has `authenticated` says of whom it speaks for.
+#[must_use]
+pub fn origin(request: &Request, authenticated: bool) -> Origin {
+    if !authenticated {
+        return request.origin;
+    }
+    let forwarded = request.headers.forwarded_for.as_deref().map(str::trim);
+    Origin { address: forwarded.and_then(|address| address.parse().ok()), network: None }
+}
+
 /// A fresh code for `owner` (enrollment or challenge), sealed for its delivery and hashed for its owner.
 pub fn compose<P: Platform>(
     app: &App<P>,
+    now: UnixSeconds,
     recipient: &Recipient,
     user: &UserId,
     owner: &str,
+    origin: Origin,
 ) -> Result<NewMessage, Failure> {
     let keyring = &app.config.keyring;
     let kind = recipient.channel;
     let limit = app.config.factors.message_limit(kind).ok_or(WireError::NotEnabled(kind.as_str()))?;
     let code = BindingCode::generate(app.platform.random()?);
     let delivery_id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
+    let limits = &app.config.sending_limits;
+    let asked = Asked { user: user.as_str(), recipient: recipient.comparable.expose(), origin, limit, now };
     let payload = Payload { to: recipient.address.expose().to_owned(), code: code.expose().to_owned() };
     let payload = payload.written().write();
     Ok(NewMessage {
         channel: kind,
         sealed: keyring.seal(&places::delivery(&delivery_id), payload.as_bytes(), app.platform.random()?)?,
         code_hash: keyring.hash(places::BINDING_CODE, &[owner, code.expose()]),
-        budget: limit.budget(),
-        budget_keys: message_budget_keys(keyring, kind, user, recipient.comparable.expose()),
+        charges: limits.charges(&asked, |rule, whose| budget_key(keyring, kind, rule, whose)),
+        region: None,
+        network: origin.network.filter(|_| kind != Kind::Email),
+        limits: *limits,
         delivery_id,
     })
 }
 
-/// How a message of this kind is called in the error that refuses one.
-#[must_use]
-pub fn message_kind(kind: Kind) -> MessageKind {
+/// Tells the log which rules spoke about a message, and the client the first that refuses. `None` where none did.
+pub fn decided<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    kind: Kind,
+    obstacles: &[Obstacle],
+) -> Option<WireError> {
+    let limits = &app.config.sending_limits;
+    for obstacle in obstacles {
+        app.platform.log(object! {
+            "event": "message_limit",
+            "request": &request.id,
+            "channel": kind.as_str(),
+            "rule": obstacle.rule.as_str(),
+            "outcome": if limits.enforces(obstacle.rule) { "refused" } else { "recorded" },
+            "retry_after": obstacle.refusal.retry_after,
+            "network": request.origin.network,
+        });
+    }
+    let first = obstacles.iter().find(|obstacle| limits.enforces(obstacle.rule))?;
+    Some(WireError::TooManyMessages(message_kind(kind), first.refusal))
+}
+
+fn message_kind(kind: Kind) -> MessageKind {
     if kind == Kind::Email { MessageKind::Email } else { MessageKind::Phone }
 }

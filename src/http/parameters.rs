@@ -163,6 +163,7 @@ fn strings<'a>(name: &'static str, items: &'a [Json]) -> Result<Vec<&'a str>, Wi
 mod tests {
     use super::*;
     use crate::http::request::{Headers, Method};
+    use crate::mfa::sending::Origin;
     use crate::types::UnixSeconds;
 
     fn request(content_type: Option<&str>, body: Body) -> Request {
@@ -173,6 +174,7 @@ mod tests {
             host: "mfa.example.com".into(),
             path: "/".into(),
             query: String::new(),
+            origin: Origin::default(),
             headers: Headers { content_type: content_type.map(Into::into), ..Headers::default() },
             body,
         }

@@ -1,5 +1,6 @@
 //! A request as the endpoints see it.
 
+use crate::mfa::sending::Origin;
 use crate::types::UnixSeconds;
 
 /// Longer bodies are refused with 413, unread.
@@ -20,6 +21,8 @@ pub struct Request {
     pub path: String,
     /// What follows `?`, or nothing.
     pub query: String,
+    /// Where it came from.
+    pub origin: Origin,
     /// The headers that anything here reads.
     pub headers: Headers,
     /// The body.
@@ -48,6 +51,8 @@ pub struct Headers {
     pub authorization: Option<String>,
     /// `Idempotency-Key`.
     pub idempotency_key: Option<String>,
+    /// `auth0-forwarded-for`: the person's address, from a back end that is authenticated.
+    pub forwarded_for: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// `Origin`.

@@ -10,9 +10,8 @@
 //!                              └─► void: the first independent factor was confirmed
 //! ```
 
-use super::budget::{Budget, Refusal};
 use super::email_address::EmailAddress;
-use super::factor::{Factors, Kind, MessageLimit};
+use super::factor::{Factors, Kind};
 use super::phone_number::PhoneNumber;
 use crate::types::UnixSeconds;
 
@@ -163,14 +162,6 @@ impl Wanted {
     }
 }
 
-impl MessageLimit {
-    /// The limit as a bucket.
-    #[must_use]
-    pub fn budget(&self) -> Budget {
-        Budget { burst: self.burst, interval: 3600_i64.checked_div(self.per_hour).unwrap_or(3600).max(1) }
-    }
-}
-
 /// What the bearer of an associate request can say for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -191,8 +182,6 @@ pub struct State {
     pub client_current: bool,
     /// Whether the mfa_token has been exchanged.
     pub spent: bool,
-    /// When the fuller of the message budgets is full again, if messages are asked for and one was charged before.
-    pub full_at: Option<UnixSeconds>,
 }
 
 /// Why the database did not take an enrollment.
@@ -206,35 +195,26 @@ pub enum Refused {
     AlreadyEnrolled,
     /// There is no room for another.
     TooManyAuthenticators,
-    /// No message may be sent now.
-    NoMessageLeft(Refusal),
-    /// Nothing stands in the way any more: it did a moment ago. Try once more.
-    ResolvedMeanwhile,
 }
 
-/// Reads the reason out of the state, in the order in which a request is checked.
+/// Reads the reason out of the state, in the order in which a request is checked. `None` where it is none of these.
 #[must_use]
-pub fn refused(state: State, standing: Standing, budget: Option<Budget>, now: UnixSeconds) -> Refused {
+pub fn refused(state: State, standing: Standing) -> Option<Refused> {
     if !state.client_current {
-        return Refused::ClientChanged;
+        return Some(Refused::ClientChanged);
     }
     if state.spent {
-        return Refused::Spent;
+        return Some(Refused::Spent);
     }
     if let Some(since) = state.since
         && !(standing.proof_of_mfa && standing.issued_at >= since)
     {
-        return Refused::AlreadyEnrolled;
+        return Some(Refused::AlreadyEnrolled);
     }
     if state.active >= MAXIMUM_AUTHENTICATORS {
-        return Refused::TooManyAuthenticators;
+        return Some(Refused::TooManyAuthenticators);
     }
-    if let (Some(budget), Some(full_at)) = (budget, state.full_at)
-        && full_at > budget.latest_with_room(now)
-    {
-        return Refused::NoMessageLeft(budget.refusal(now, full_at));
-    }
-    Refused::ResolvedMeanwhile
+    None
 }
 
 #[cfg(test)]
@@ -338,51 +318,41 @@ mod tests {
     }
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
-    const BUDGET: Budget = Budget { burst: 2, interval: 60 };
-    const FREE: State = State { active: 0, since: None, client_current: true, spent: false, full_at: None };
+    const FREE: State = State { active: 0, since: None, client_current: true, spent: false };
     const NO_PROOF: Standing = Standing { proof_of_mfa: false, issued_at: NOW };
     const PROOF: Standing = Standing { proof_of_mfa: true, issued_at: NOW };
 
     #[test]
-    fn nothing_in_the_way_means_that_it_went_away() {
-        assert_eq!(refused(FREE, NO_PROOF, Some(BUDGET), NOW), Refused::ResolvedMeanwhile);
+    fn nothing_in_the_way_is_no_reason() {
+        assert_eq!(refused(FREE, NO_PROOF), None);
     }
 
     #[test]
     fn an_active_factor_asks_for_proof_that_is_not_older() {
         let enrolled = State { active: 1, since: Some(NOW), ..FREE };
-        assert_eq!(refused(enrolled, NO_PROOF, None, NOW), Refused::AlreadyEnrolled);
-        assert_eq!(refused(enrolled, PROOF, None, NOW), Refused::ResolvedMeanwhile);
+        assert_eq!(refused(enrolled, NO_PROOF), Some(Refused::AlreadyEnrolled));
+        assert_eq!(refused(enrolled, PROOF), None);
         let older = Standing { issued_at: NOW.plus(-1), ..PROOF };
-        assert_eq!(refused(enrolled, older, None, NOW), Refused::AlreadyEnrolled);
+        assert_eq!(refused(enrolled, older), Some(Refused::AlreadyEnrolled));
     }
 
     #[test]
     fn email_alone_is_no_enrollment() {
         let email_only = State { active: 3, since: None, ..FREE };
-        assert_eq!(refused(email_only, NO_PROOF, None, NOW), Refused::ResolvedMeanwhile);
+        assert_eq!(refused(email_only, NO_PROOF), None);
     }
 
     #[test]
     fn the_first_obstacle_in_the_order_of_checks_is_named() {
-        let all = State {
-            active: MAXIMUM_AUTHENTICATORS,
-            since: Some(NOW),
-            client_current: false,
-            spent: true,
-            full_at: Some(NOW.plus(61)),
-        };
-        assert_eq!(refused(all, NO_PROOF, Some(BUDGET), NOW), Refused::ClientChanged);
+        let all =
+            State { active: MAXIMUM_AUTHENTICATORS, since: Some(NOW), client_current: false, spent: true };
+        assert_eq!(refused(all, NO_PROOF), Some(Refused::ClientChanged));
         let all = State { client_current: true, ..all };
-        assert_eq!(refused(all, NO_PROOF, Some(BUDGET), NOW), Refused::Spent);
+        assert_eq!(refused(all, NO_PROOF), Some(Refused::Spent));
         let all = State { spent: false, ..all };
-        assert_eq!(refused(all, NO_PROOF, Some(BUDGET), NOW), Refused::AlreadyEnrolled);
-        assert_eq!(refused(all, PROOF, Some(BUDGET), NOW), Refused::TooManyAuthenticators);
+        assert_eq!(refused(all, NO_PROOF), Some(Refused::AlreadyEnrolled));
+        assert_eq!(refused(all, PROOF), Some(Refused::TooManyAuthenticators));
         let all = State { active: 19, ..all };
-        assert_eq!(
-            refused(all, PROOF, Some(BUDGET), NOW),
-            Refused::NoMessageLeft(Refusal { limit: 2, retry_after: 1, room_at: NOW.plus(1) })
-        );
-        assert_eq!(refused(all, PROOF, None, NOW), Refused::ResolvedMeanwhile);
+        assert_eq!(refused(all, PROOF), None);
     }
 }

@@ -14,3 +14,4 @@ pub mod one_time_password;
 pub mod phone_number;
 pub mod policy;
 pub mod recovery_code;
+pub mod sending;

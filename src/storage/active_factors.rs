@@ -34,7 +34,7 @@ pub async fn read<P: Platform>(
     client: &Client,
 ) -> Result<Option<ActiveFactors>, StorageError> {
     let batch = vec![
-        login_state(Some(client), None, None),
+        login_state(Some(client), None),
         Statement { sql: statements::ACTIVE_FACTORS, parameters: vec![user.as_str().into()] },
     ];
     let results = app.platform.batch(batch).await?;

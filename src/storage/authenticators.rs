@@ -54,7 +54,7 @@ pub async fn list<P: Platform>(
     now: UnixSeconds,
 ) -> Result<Listed, StorageError> {
     let batch = vec![
-        login_state(client, transaction, None),
+        login_state(client, transaction),
         Statement {
             sql: statements::LIST_AUTHENTICATORS,
             parameters: vec![user.as_str().into(), now.into()],
@@ -101,7 +101,7 @@ pub async fn remove<P: Platform>(
     guarded.push(client.map(|client| client.id.as_str()).into());
     guarded.push(client.map_or(Value::Null, |client| client.version.into()));
     let batch = vec![
-        login_state(client, None, None),
+        login_state(client, None),
         Statement { sql: statements::HAS_AUTHENTICATOR, parameters: named.to_vec() },
         Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
         Statement { sql: statements::VOID_PENDING, parameters: guarded.clone() },

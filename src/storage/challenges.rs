@@ -1,10 +1,9 @@
 //! Sending a code to an active authenticator.
 
 use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
-use super::messages::{NewMessage, budget_keys};
+use super::messages::{self, NewMessage, Obstacle};
 use super::statements;
 use crate::app::App;
-use crate::mfa::budget::Refusal;
 use crate::mfa::factor::AuthenticatorId;
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::storage::clients::Client;
@@ -42,7 +41,7 @@ pub async fn open<P: Platform>(
     now: UnixSeconds,
 ) -> Result<Login, StorageError> {
     let mut batch = vec![
-        login_state(Some(client), Some(transaction), None),
+        login_state(Some(client), Some(transaction)),
         Statement { sql: statements::ACTIVE_AUTHENTICATORS, parameters: vec![user.as_str().into()] },
     ];
     batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(key, now)));
@@ -88,92 +87,88 @@ pub struct NewChallenge<'a> {
 #[derive(Debug)]
 pub enum Challenged {
     /// It stands, and so does its delivery.
-    Added,
+    Added {
+        /// What would have stood in its message's way if it were not only recorded.
+        recorded: Vec<Obstacle>,
+    },
     /// The mfa_token has been exchanged.
     Spent,
     /// The client's row has changed.
     ClientChanged,
-    /// No message may be sent now.
-    NoMessageLeft(Refusal),
+    /// These stand in the way of its message; or, if there are none, the authenticator has gone, or what stood in the
+    /// way has.
+    Obstructed(Vec<Obstacle>),
     /// The same request has been answered meanwhile.
     Answered(KeptAnswer),
-    /// The authenticator has gone, or what stood in the way has.
-    ResolvedMeanwhile,
 }
 
-/// Adds the challenge, with its message, or says why not.
+/// Adds the challenge, with its message. One round trip when it is taken, a second one to learn why when it is not.
 pub async fn add<P: Platform>(app: &App<P>, new: &NewChallenge<'_>) -> Result<Challenged, StorageError> {
-    let [user_budget, address_budget] = budget_keys(Some(&new.message));
-    let mut batch = vec![Statement {
-        sql: statements::CHALLENGE,
-        parameters: vec![
-            new.id.into(),
-            new.authenticator.as_str().into(),
-            new.user.as_str().into(),
-            new.client.id.as_str().into(),
-            new.transaction.as_str().into(),
-            new.message.code_hash.as_str().into(),
-            new.now.into(),
-            new.expires_at.into(),
-            new.client.version.into(),
-            user_budget,
-            address_budget,
-            new.message.budget.latest_with_room(new.now).into(),
-            new.message.channel.as_str().into(),
-            new.answer.as_ref().map(|answer| answer.key.as_str()).into(),
-        ],
-    }];
-    batch.extend(new.message.statements(new.id, new.now, new.expires_at));
-    batch.extend(new.answer.as_ref().map(|answer| answer.statement(Announces::Challenge(new.id), new.now)));
+    let mut batch = Vec::new();
+    batch.extend(new.message.recording_statement(new.now));
+    let before = batch.len();
+    batch.extend(new.statements());
+    let results = app.platform.batch(batch).await?;
+    if results.get(before).is_some_and(|rows| !rows.is_empty()) {
+        let recorded = messages::recorded(Some(&new.message), results.first(), new.now)?;
+        return Ok(Challenged::Added { recorded });
+    }
+    let mut batch =
+        vec![login_state(Some(new.client), Some(new.transaction)), new.message.obstacles_statement(new.now)];
     let answer_key = new.answer.as_ref().map(|answer| answer.key.as_str());
     batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(key, new.now)));
-    batch.push(login_state(Some(new.client), Some(new.transaction), Some(&new.message)));
     let results = app.platform.batch(batch).await?;
-    if results.first().is_some_and(|rows| !rows.is_empty()) {
-        return Ok(Challenged::Added);
-    }
-    let (state, before) = results.split_last().ok_or(StorageError::UnexpectedShape("state"))?;
-    let state = state.first().ok_or(StorageError::UnexpectedShape("state"))?;
-    let kept = idempotent_answers::kept(before.last().filter(|_| new.answer.is_some()))?;
-    match (refused(state, new)?, kept) {
-        (Challenged::NoMessageLeft(_) | Challenged::ResolvedMeanwhile, Some(kept)) => {
-            Ok(Challenged::Answered(kept))
-        }
-        (refused, _) => Ok(refused),
-    }
-}
-
-fn refused(state: &Row, new: &NewChallenge<'_>) -> Result<Challenged, StorageError> {
+    let state =
+        results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
     if !state.flag("client_current")? {
         return Ok(Challenged::ClientChanged);
     }
     if state.flag("spent")? {
         return Ok(Challenged::Spent);
     }
-    let budget = new.message.budget;
-    Ok(match state.optional_integer("full_at")?.map(UnixSeconds) {
-        Some(full_at) if full_at > budget.latest_with_room(new.now) => {
-            Challenged::NoMessageLeft(budget.refusal(new.now, full_at))
-        }
-        _ => Challenged::ResolvedMeanwhile,
-    })
+    if let Some(kept) = idempotent_answers::kept(results.get(2))? {
+        return Ok(Challenged::Answered(kept));
+    }
+    new.message.obstacles(results.get(1), new.now).map(Challenged::Obstructed)
+}
+
+impl NewChallenge<'_> {
+    fn statements(&self) -> Vec<Statement> {
+        let [charges, region, network] = messages::guard(Some(&self.message));
+        let mut statements = vec![Statement {
+            sql: statements::CHALLENGE,
+            parameters: vec![
+                self.id.into(),
+                self.authenticator.as_str().into(),
+                self.user.as_str().into(),
+                self.client.id.as_str().into(),
+                self.transaction.as_str().into(),
+                self.message.code_hash.as_str().into(),
+                self.now.into(),
+                self.expires_at.into(),
+                self.client.version.into(),
+                charges,
+                region,
+                network,
+                self.message.channel.as_str().into(),
+                self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
+            ],
+        }];
+        statements.extend(self.message.statements(self.id, self.now, self.expires_at));
+        let answer = self.answer.as_ref();
+        statements.extend(answer.map(|answer| answer.statement(Announces::Challenge(self.id), self.now)));
+        statements
+    }
 }
 
 /// Asks how a login stands. What is not there is not asked about.
-pub(super) fn login_state(
-    client: Option<&Client>,
-    transaction: Option<&TransactionId>,
-    message: Option<&NewMessage>,
-) -> Statement {
-    let [user_budget, address_budget] = budget_keys(message);
+pub(super) fn login_state(client: Option<&Client>, transaction: Option<&TransactionId>) -> Statement {
     Statement {
         sql: statements::LOGIN_STATE,
         parameters: vec![
             client.map(|client| client.id.as_str()).into(),
             client.map_or(Value::Null, |client| client.version.into()),
             transaction.map(TransactionId::as_str).into(),
-            user_budget,
-            address_budget,
         ],
     }
 }

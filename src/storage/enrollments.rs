@@ -1,7 +1,7 @@
 //! Adding a pending enrollment, with the message that goes with it, in one round trip.
 
 use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
-use super::messages::{NewMessage, budget_keys};
+use super::messages::{self, NewMessage, Obstacle};
 use super::statements;
 use crate::app::App;
 use crate::mfa::enrollment::{Refused, Standing, State, refused};
@@ -46,37 +46,55 @@ pub enum Enrolled {
     Added {
         /// Whether its recovery code was kept and is to be shown.
         recovery_issued: bool,
+        /// What would have stood in its message's way if it were not only recorded.
+        recorded: Vec<Obstacle>,
     },
     /// Nothing was stored.
     Refused(Refused),
+    /// Nothing was stored: these stand in the way of its message, or what stood in the way has gone.
+    Obstructed(Vec<Obstacle>),
     /// Nothing was stored: the same request was answered before.
     Answered(KeptAnswer),
 }
 
 /// Adds the enrollment. One round trip when it is taken, a second one to learn why when it is not.
 pub async fn add<P: Platform>(app: &App<P>, new: &NewEnrollment<'_>) -> Result<Enrolled, StorageError> {
-    let results = app.platform.batch(new.statements()).await?;
-    if let Some(row) = results.first().and_then(|rows| rows.first()) {
-        return Ok(Enrolled::Added { recovery_issued: row.flag("recovery_issued")? });
+    let mut batch = Vec::new();
+    batch.extend(new.message.as_ref().and_then(|message| message.recording_statement(new.now)));
+    let before = batch.len();
+    batch.extend(new.statements());
+    let results = app.platform.batch(batch).await?;
+    if let Some(row) = results.get(before).and_then(|rows| rows.first()) {
+        let recovery_issued = row.flag("recovery_issued")?;
+        let recorded = messages::recorded(new.message.as_ref(), results.first(), new.now)?;
+        return Ok(Enrolled::Added { recovery_issued, recorded });
     }
     let mut batch = vec![new.state_statement()];
+    batch.extend(new.message.as_ref().map(|message| message.obstacles_statement(new.now)));
     batch.extend(new.answer.as_ref().map(|answer| idempotent_answers::kept_statement(&answer.key, new.now)));
     let results = app.platform.batch(batch).await?;
     let row = results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
-    let budget = new.message.as_ref().map(|message| message.budget);
-    let refused = refused(state(row)?, new.standing, budget, new.now);
-    match idempotent_answers::kept(results.get(1))? {
-        Some(kept) if !matches!(refused, Refused::ClientChanged | Refused::Spent) => {
-            Ok(Enrolled::Answered(kept))
-        }
-        _ => Ok(Enrolled::Refused(refused)),
+    let refused = refused(state(row)?, new.standing);
+    if new.answer.is_some()
+        && !matches!(refused, Some(Refused::ClientChanged | Refused::Spent))
+        && let Some(kept) = idempotent_answers::kept(results.last())?
+    {
+        return Ok(Enrolled::Answered(kept));
     }
+    if let Some(refused) = refused {
+        return Ok(Enrolled::Refused(refused));
+    }
+    let obstacles = match &new.message {
+        Some(message) => message.obstacles(results.get(1), new.now)?,
+        None => Vec::new(),
+    };
+    Ok(Enrolled::Obstructed(obstacles))
 }
 
 impl NewEnrollment<'_> {
     fn statements(&self) -> Vec<Statement> {
         let message = self.message.as_ref();
-        let [user_budget, address_budget] = budget_keys(self.message.as_ref());
+        let [charges, region, network] = messages::guard(message);
         let (recovery_id, recovery_hash) = match &self.recovery {
             Some((id, hash)) => (Value::from(id.as_str()), Value::from(hash.as_str())),
             None => (Value::Null, Value::Null),
@@ -99,9 +117,9 @@ impl NewEnrollment<'_> {
                 self.expires_at.into(),
                 self.client.version.into(),
                 self.transaction.map(TransactionId::as_str).into(),
-                user_budget,
-                address_budget,
-                message.map(|message| message.budget.latest_with_room(self.now)).into(),
+                charges,
+                region,
+                network,
                 self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
             ],
         }];
@@ -115,7 +133,6 @@ impl NewEnrollment<'_> {
     }
 
     fn state_statement(&self) -> Statement {
-        let [user_budget, address_budget] = budget_keys(self.message.as_ref());
         Statement {
             sql: statements::ENROLLMENT_STATE,
             parameters: vec![
@@ -123,8 +140,6 @@ impl NewEnrollment<'_> {
                 self.client.id.as_str().into(),
                 self.client.version.into(),
                 self.transaction.map(TransactionId::as_str).into(),
-                user_budget,
-                address_budget,
             ],
         }
     }
@@ -136,6 +151,5 @@ fn state(row: &Row) -> Result<State, StorageError> {
         since: row.optional_integer("since")?.map(UnixSeconds),
         client_current: row.flag("client_current")?,
         spent: row.flag("spent")?,
-        full_at: row.optional_integer("full_at")?.map(UnixSeconds),
     })
 }

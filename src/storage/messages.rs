@@ -2,10 +2,12 @@
 
 use super::keyring::Keyring;
 use super::{places, statements};
-use crate::mfa::budget::Budget;
+use crate::json::Json;
+use crate::mfa::budget::Refusal;
 use crate::mfa::factor::Kind;
-use crate::platform::{Statement, Value};
-use crate::types::{UnixSeconds, UserId};
+use crate::mfa::sending::{Charge, Rule, SendingLimits, medium, milliseconds};
+use crate::platform::{Row, Statement, StorageError, Value};
+use crate::types::UnixSeconds;
 
 /// The message of an out-of-band enrollment or challenge.
 #[derive(Debug)]
@@ -18,17 +20,29 @@ pub struct NewMessage {
     pub sealed: String,
     /// Keyed hash of the code.
     pub code_hash: String,
-    /// The budget of each of `budget_keys`.
-    pub budget: Budget,
-    /// The user's and the address's budget.
-    pub budget_keys: [String; 2],
+    /// What it is charged to.
+    pub charges: Vec<Charge>,
+    /// The region that it goes to, if it goes to a number.
+    pub region: Option<String>,
+    /// The network (ASN) that it is asked for from, if that is known.
+    pub network: Option<i64>,
+    /// The limits that the charges come from.
+    pub limits: SendingLimits,
+}
+
+/// What stands in a message's way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The rule that spoke.
+    pub rule: Rule,
+    /// Until when.
+    pub refusal: Refusal,
 }
 
 impl NewMessage {
     /// The outbox row and the charge, both only if `owner` (enrollment or challenge) was added before them.
     #[must_use]
     pub fn statements(&self, owner: &str, now: UnixSeconds, expires_at: UnixSeconds) -> [Statement; 2] {
-        let [user_budget, address_budget] = budget_keys(Some(self));
         [
             Statement {
                 sql: statements::ADD_DELIVERY,
@@ -39,32 +53,125 @@ impl NewMessage {
                     now.into(),
                     expires_at.into(),
                     owner.into(),
+                    self.region.as_deref().into(),
+                    self.network.map(|network| network.to_string()).into(),
+                    self.returned().into(),
                 ],
             },
             Statement {
                 sql: statements::CHARGE_MESSAGE,
                 parameters: vec![
-                    user_budget,
-                    address_budget,
-                    now.into(),
-                    self.budget.interval.into(),
+                    list(&self.charges, |_| true).into(),
+                    milliseconds(now).into(),
                     owner.into(),
                 ],
             },
         ]
     }
+
+    /// Asks what stands in the way, or would if it were not only recorded.
+    #[must_use]
+    pub fn obstacles_statement(&self, now: UnixSeconds) -> Statement {
+        let [region, network] = self.places();
+        Statement {
+            sql: statements::MESSAGE_OBSTACLES,
+            parameters: vec![list(&self.charges, |_| true).into(), region.into(), network.into(), now.into()],
+        }
+    }
+
+    /// The same at the head of the batch that sends, where everything beyond the user's and the recipient's limit is
+    /// only recorded.
+    #[must_use]
+    pub fn recording_statement(&self, now: UnixSeconds) -> Option<Statement> {
+        self.limits.record_only.then(|| self.obstacles_statement(now))
+    }
+
+    /// Reads the rows of [`NewMessage::obstacles_statement`]: first those that refuse, and among them the one that will
+    /// be out of the way last.
+    pub fn obstacles(
+        &self,
+        rows: Option<&Vec<Row>>,
+        now: UnixSeconds,
+    ) -> Result<Vec<Obstacle>, StorageError> {
+        let mut obstacles = Vec::new();
+        for row in rows.into_iter().flatten() {
+            let (key, full_at) = (row.text("key")?, row.integer("full_at")?);
+            let charge = self.charges.iter().find(|charge| charge.key == key);
+            obstacles.push(match charge {
+                Some(charge) => Obstacle { rule: charge.rule, refusal: charge.refusal(now, full_at) },
+                None => self.closed(key, now, UnixSeconds(full_at.wrapping_div(1000))),
+            });
+        }
+        obstacles.sort_by_key(|obstacle| {
+            (!self.limits.enforces(obstacle.rule), std::cmp::Reverse(obstacle.refusal.retry_after))
+        });
+        Ok(obstacles)
+    }
+
+    fn closed(&self, key: &str, now: UnixSeconds, until: UnixSeconds) -> Obstacle {
+        let (rule, window) = if key.starts_with("region:") {
+            (Rule::Region, self.limits.region)
+        } else {
+            (Rule::Network, self.limits.network)
+        };
+        let retry_after = until.since(now).max(1);
+        Obstacle {
+            rule,
+            refusal: Refusal { limit: window.hour, retry_after, room_at: now.plus(retry_after) },
+        }
+    }
+
+    /// Names of the region and the network among the closures.
+    fn places(&self) -> [Option<String>; 2] {
+        [
+            self.region.as_ref().map(|region| format!("region:{region}")),
+            self.network.map(|network| format!("network:{network}")),
+        ]
+    }
+
+    /// What comes back to which bucket when the code does.
+    fn returned(&self) -> String {
+        let returned = self.charges.iter().filter(|charge| charge.returned > 0);
+        let returned =
+            returned.map(|charge| Json::Array(vec![charge.key.as_str().into(), charge.returned.into()]));
+        Json::Array(returned.collect()).write()
+    }
 }
 
-/// The keys as parameters; NULL where nothing is sent.
-#[must_use]
-pub fn budget_keys(message: Option<&NewMessage>) -> [Value; 2] {
-    message.map_or([Value::Null, Value::Null], |message| message.budget_keys.clone().map(Value::from))
+/// Reads the rows of [`NewMessage::recording_statement`].
+pub fn recorded(
+    message: Option<&NewMessage>,
+    rows: Option<&Vec<Row>>,
+    now: UnixSeconds,
+) -> Result<Vec<Obstacle>, StorageError> {
+    match message.filter(|message| message.limits.record_only) {
+        Some(message) => message.obstacles(rows, now),
+        None => Ok(Vec::new()),
+    }
 }
 
-/// Keys of the message budgets of a user and of an address. Text messages and calls share one.
+/// The guard's parameters: the buckets that refuse, the region, the network. NULL where nothing is sent.
 #[must_use]
-pub fn message_budget_keys(keyring: &Keyring, kind: Kind, user: &UserId, address: &str) -> [String; 2] {
-    let medium = if kind == Kind::Email { "email" } else { "phone" };
-    [("user", user.as_str()), ("address", address)]
-        .map(|(whose, text)| format!("{medium}:{}", keyring.hash(places::BUDGET, &[medium, whose, text])))
+pub fn guard(message: Option<&NewMessage>) -> [Value; 3] {
+    let Some(message) = message else {
+        return [Value::Null, Value::Null, Value::Null];
+    };
+    let charges = list(&message.charges, |charge| message.limits.enforces(charge.rule));
+    let [region, network] = if message.limits.record_only { [None, None] } else { message.places() };
+    [charges.into(), region.into(), network.into()]
+}
+
+/// A bucket's name. What is counted by something that nobody should read stands in it as a keyed hash.
+#[must_use]
+pub fn budget_key(keyring: &Keyring, kind: Kind, rule: Rule, whose: &str) -> String {
+    let medium = medium(kind);
+    format!("{}:{medium}:{}", rule.as_str(), keyring.hash(places::BUDGET, &[medium, rule.as_str(), whose]))
+}
+
+/// `[[key, cost, latest full_at], …]`.
+fn list(charges: &[Charge], is_listed: impl Fn(&Charge) -> bool) -> String {
+    let listed = charges.iter().filter(|charge| is_listed(charge)).map(|charge| {
+        Json::Array(vec![charge.key.as_str().into(), charge.cost.into(), charge.latest_full_at.into()])
+    });
+    Json::Array(listed.collect()).write()
 }

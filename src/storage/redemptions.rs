@@ -613,6 +613,14 @@ impl Attempt<'_> {
             ],
         };
         let charge = redeemed.charge();
+        if let Charge::EnrollmentCode(owner) | Charge::ChallengeCode(owner) = charge {
+            // In this order: the charges are forgotten with the second.
+            batch.push(Statement { sql: statements::RETURN_CHARGES, parameters: own(vec![owner.into()]) });
+            batch.push(Statement {
+                sql: statements::VERIFY_DELIVERY,
+                parameters: own(vec![owner.into(), self.now.into()]),
+            });
+        }
         batch.push(Statement {
             sql: statements::REFUND_WINNER,
             parameters: own(vec![charge.key(self.user).into(), charge.budget().interval.into()]),

@@ -29,8 +29,8 @@ RETURNING jti_hash";
 ///
 /// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
-/// `?13` expiry, `?14` client version, `?15` transaction, `?16` and `?17` message budgets, `?18` the latest `full_at`
-/// with which there is room, `?19` key of the answer.
+/// `?13` expiry, `?14` client version, `?15` transaction, `?16` message budgets that refuse, `?17` region and `?18`
+/// network of the message, `?19` key of the answer.
 pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
   (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
@@ -47,37 +47,50 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
   AND factors.active < 20
   AND EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?14)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?15)
-  AND NOT EXISTS (SELECT 1 FROM budgets WHERE key IN (?16, ?17) AND full_at > ?18)
+  AND NOT EXISTS (SELECT 1 FROM json_each(?16) AS charge CROSS JOIN message_budgets
+                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
+  AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?17, ?18) AND closures.expires_at > ?12)
   AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = ?19 AND expires_at > ?12)
 RETURNING recovery_hash IS NOT NULL AS recovery_issued";
 
 /// Why [`ENROLL`] added nothing. Read only then, in a round trip of its own.
 ///
-/// `?1` user, `?2` client, `?3` client version, `?4` transaction, `?5` and `?6` message budgets.
+/// `?1` user, `?2` client, `?3` client version, `?4` transaction.
 pub const ENROLLMENT_STATE: &str = "\
 SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = ?1) AS active,
        (SELECT MIN(confirmed_at) FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS since,
        EXISTS (SELECT 1 FROM clients WHERE id = ?2 AND version = ?3) AS client_current,
-       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent,
-       (SELECT MAX(full_at) FROM budgets WHERE key IN (?5, ?6)) AS full_at";
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent";
+
+/// The message budgets without room, and the region or network that is closed: what [`ENROLL`] and [`CHALLENGE`] found
+/// in a message's way, and what would be in its way where it is only recorded. Times in milliseconds.
+///
+/// `?1` message budgets, `?2` region, `?3` network, `?4` now.
+pub const MESSAGE_OBSTACLES: &str = "\
+SELECT message_budgets.key AS key, full_at FROM json_each(?1) AS charge CROSS JOIN message_budgets
+WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2
+UNION ALL
+SELECT key, expires_at * 1000 FROM closures WHERE key IN (?2, ?3) AND expires_at > ?4";
 
 /// The outbox row of a code, written with its enrollment or challenge or not at all.
 ///
-/// `?1` id, `?2` channel, `?3` sealed payload, `?4` now, `?5` expiry, `?6` the enrollment or challenge.
+/// `?1` id, `?2` channel, `?3` sealed payload, `?4` now, `?5` expiry, `?6` the enrollment or challenge, `?7` region,
+/// `?8` network, `?9` what comes back to which message budget when the code does.
 pub const ADD_DELIVERY: &str = "\
-INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
-SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5
+INSERT INTO deliveries
+  (id, channel, sealed, state, due_at, created_at, expires_at, owner, region, network, charges)
+SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5, ?6, ?7, ?8, ?9
 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?6) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?6)";
 
 /// Charges the message budgets of an enrollment or challenge that was added; [`ENROLL`] or [`CHALLENGE`] has seen in
 /// the same transaction that there is room.
 ///
-/// `?1` and `?2` keys, `?3` now, `?4` interval, `?5` the enrollment or challenge.
+/// `?1` message budgets, `?2` now in milliseconds, `?3` the enrollment or challenge.
 pub const CHARGE_MESSAGE: &str = "\
-INSERT INTO budgets (key, full_at)
-SELECT column1, ?3 + ?4 FROM (VALUES (?1), (?2))
-WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?5) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?5)
-ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?3) + ?4";
+INSERT INTO message_budgets (key, full_at)
+SELECT charge.value ->> 0, ?2 + (charge.value ->> 1) FROM json_each(?1) AS charge
+WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?3) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?3)
+ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?2) + excluded.full_at - ?2";
 
 /// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
 /// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired
@@ -115,8 +128,8 @@ ORDER BY last_used_at DESC, created_at DESC";
 /// before is replaced by the unique index on it, so that a newer code kills the older.
 ///
 /// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
-/// `?9` client version, `?10` and `?11` message budgets, `?12` the latest `full_at` with which there is room,
-/// `?13` channel, `?14` key of the answer.
+/// `?9` client version, `?10` message budgets that refuse, `?11` region and `?12` network of the message, `?13` channel,
+/// `?14` key of the answer.
 pub const CHALLENGE: &str = "\
 INSERT OR REPLACE INTO challenges
   (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
@@ -124,17 +137,18 @@ SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8
 WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = ?2 AND user_id = ?3 AND failures < 100)
   AND EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?9)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?5)
-  AND NOT EXISTS (SELECT 1 FROM budgets WHERE key IN (?10, ?11) AND full_at > ?12)
+  AND NOT EXISTS (SELECT 1 FROM json_each(?10) AS charge CROSS JOIN message_budgets
+                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
+  AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?11, ?12) AND closures.expires_at > ?7)
   AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = ?14 AND expires_at > ?7)
 RETURNING id";
 
 /// Whether a login may still go on, and why [`CHALLENGE`] added nothing.
 ///
-/// `?1` client, `?2` client version, `?3` transaction, `?4` and `?5` message budgets.
+/// `?1` client, `?2` client version, `?3` transaction.
 pub const LOGIN_STATE: &str = "\
 SELECT EXISTS (SELECT 1 FROM clients WHERE id = ?1 AND version = ?2) AS client_current,
-       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?3) AS spent,
-       (SELECT MAX(full_at) FROM budgets WHERE key IN (?4, ?5)) AS full_at";
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?3) AS spent";
 
 /// Kinds of a user's active authenticators, disabled ones included, and whether there is a recovery code.
 ///
@@ -516,6 +530,25 @@ pub const ROTATE_RECOVERY_CODE: &str = "\
 UPDATE recovery_codes SET hash = ?4
 WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
+/// The code of a message has come back: the message was worth sending, and weighs less. Runs once, since the charges
+/// are forgotten by [`VERIFY_DELIVERY`] in the same batch.
+///
+/// `?1` what is spent, `?2` redemption, `?3` the enrollment or challenge.
+pub const RETURN_CHARGES: &str = "\
+UPDATE message_budgets
+SET full_at = full_at - (SELECT charge.value ->> 1 FROM deliveries CROSS JOIN json_each(charges) AS charge
+                         WHERE owner = ?3 AND charge.value ->> 0 = message_budgets.key)
+WHERE message_budgets.key IN (SELECT charge.value ->> 0 FROM deliveries CROSS JOIN json_each(charges) AS charge
+                              WHERE owner = ?3)
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Notes that it has.
+///
+/// `?1` what is spent, `?2` redemption, `?3` the enrollment or challenge, `?4` now.
+pub const VERIFY_DELIVERY: &str = "\
+UPDATE deliveries SET verified_at = ?4, charges = NULL
+WHERE owner = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
 /// Gives the winner's guess back.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` key, `?4` interval.
@@ -607,6 +640,36 @@ pub const SWEEP_BUDGETS: &str =
 /// Deliveries whose record has served. `?1` a day ago.
 pub const SWEEP_DELIVERIES: &str =
     "DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ?1 LIMIT 1000)";
+
+/// Closes the regions and networks to or from which too much is sent, or whose codes do not come back. Looks at the
+/// messages of a window; at their codes only where they had five minutes to come back.
+///
+/// `?1` since, `?2` most messages to a region and `?3` from a network in the window, `?4` until when a code should have
+/// come back, `?5` messages from which on that is judged, `?6` the least percentage that comes back, `?7` end of the
+/// closure.
+pub const CLOSE: &str = "\
+INSERT INTO closures (key, reason, expires_at)
+SELECT key, CASE WHEN sent > most THEN 'volume' ELSE 'unverified' END, ?7
+FROM (SELECT 'region:' || region AS key, COUNT(*) AS sent, ?2 AS most,
+             COUNT(*) FILTER (WHERE created_at <= ?4) AS judged,
+             COUNT(verified_at) FILTER (WHERE created_at <= ?4) AS verified
+      FROM deliveries WHERE created_at > ?1 AND region IS NOT NULL GROUP BY region
+      UNION ALL
+      SELECT 'network:' || network, COUNT(*), ?3,
+             COUNT(*) FILTER (WHERE created_at <= ?4), COUNT(verified_at) FILTER (WHERE created_at <= ?4)
+      FROM deliveries WHERE created_at > ?1 AND network IS NOT NULL GROUP BY network)
+WHERE sent > most OR (judged >= ?5 AND verified * 100 < ?6 * judged)
+ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at
+RETURNING key, reason";
+
+/// Message budgets that are full again. `?1` now in milliseconds.
+pub const SWEEP_MESSAGE_BUDGETS: &str = "\
+DELETE FROM message_budgets
+WHERE rowid IN (SELECT rowid FROM message_budgets WHERE full_at <= ?1 LIMIT 1000)";
+
+/// Closures that have ended. `?1` now.
+pub const SWEEP_CLOSURES: &str =
+    "DELETE FROM closures WHERE rowid IN (SELECT rowid FROM closures WHERE expires_at <= ?1 LIMIT 1000)";
 
 /// Answers that are not repeated any more. `?1` now.
 pub const SWEEP_ANSWERS: &str = "\

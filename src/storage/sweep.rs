@@ -1,9 +1,11 @@
-//! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, and delete what
-//! has expired, at most 1000 rows a table and run.
+//! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, close what is
+//! milked, and delete what has expired, at most 1000 rows a table and run.
 
 use super::statements;
 use crate::app::App;
 use crate::json::object;
+use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
+use crate::mfa::sending::milliseconds;
 use crate::platform::{Platform, Statement, StorageError};
 use crate::types::UnixSeconds;
 
@@ -13,7 +15,9 @@ const OVERDUE_SECONDS: i64 = 15;
 /// forgotten later still.
 const GRACE_SECONDS: i64 = 60;
 /// The record of a delivery is kept this long after its code has died.
-const DELIVERY_RECORD_SECONDS: i64 = 24 * 60 * 60;
+const DELIVERY_RECORD_SECONDS: i64 = DAY_SECONDS;
+const HOUR_SECONDS: i64 = 60 * 60;
+const DAY_SECONDS: i64 = 24 * HOUR_SECONDS;
 
 /// One run.
 pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
@@ -23,7 +27,41 @@ pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Stor
             app.platform.log(object! { "event": "queue_refused", "delivery": id, "error": error.0 });
         }
     }
+    close(app, now).await?;
     delete_expired(app, now).await
+}
+
+/// Closes regions and networks for a while: those with too many messages in the last hour or day, and those whose codes
+/// do not come back.
+async fn close<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
+    let limits = &app.config.sending_limits;
+    let look = |since: UnixSeconds, region: i64, network: i64, judged_from: i64| Statement {
+        sql: statements::CLOSE,
+        parameters: vec![
+            since.into(),
+            region.into(),
+            network.into(),
+            now.plus(-CODE_SECONDS).into(),
+            judged_from.into(),
+            limits.verified_percent.into(),
+            now.plus(limits.closed_seconds).into(),
+        ],
+    };
+    let batch = vec![
+        look(now.plus(-HOUR_SECONDS), limits.region.hour, limits.network.hour, limits.judged_from),
+        // Whose codes came back badly yesterday may do better today: a day is looked at for its volume alone.
+        look(now.plus(-DAY_SECONDS), limits.region.day, limits.network.day, i64::MAX >> 11),
+    ];
+    for row in app.platform.batch(batch).await?.iter().flatten() {
+        app.platform.log(object! {
+            "event": "sending_closed",
+            "place": row.text("key")?,
+            "reason": row.text("reason")?,
+            "enforced": !limits.record_only,
+            "seconds": limits.closed_seconds,
+        });
+    }
+    Ok(())
 }
 
 async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<String>, StorageError> {
@@ -57,10 +95,12 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
         (statements::SWEEP_ASSERTIONS, now.plus(-GRACE_SECONDS)),
         (statements::SWEEP_BUDGETS, now),
         (statements::SWEEP_ANSWERS, now),
+        (statements::SWEEP_CLOSURES, now),
         (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
     ]
     .into_iter()
     .map(|(sql, before)| Statement { sql, parameters: vec![before.into()] })
+    .chain([Statement { sql: statements::SWEEP_MESSAGE_BUDGETS, parameters: vec![milliseconds(now).into()] }])
     .collect();
     app.platform.batch(batch).await.map(|_| ())
 }

@@ -28,6 +28,7 @@ use crate::delivery::consumer::{self, Verdict};
 use crate::http::request::{Body, Headers, Method, Request};
 use crate::http::routes;
 use crate::mfa::one_time_password::{STEP_SECONDS, TotpSecret, code_at, matching_step};
+use crate::mfa::sending::Origin;
 use crate::platform::Platform;
 use crate::types::UnixSeconds;
 
@@ -130,9 +131,11 @@ impl Service {
             host: "mfa.example.com".to_owned(),
             path: path.to_owned(),
             query: String::new(),
+            origin: Origin::default(),
             headers: Headers {
                 authorization: bearer.map(|token| format!("Bearer {token}")),
                 idempotency_key: None,
+                forwarded_for: None,
                 content_type: Some("application/json".to_owned()),
                 origin: None,
             },

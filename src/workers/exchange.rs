@@ -17,6 +17,7 @@ use super::bindings::text_of;
 use super::platform::Workers;
 use crate::http::request::{Body, Headers, MAXIMUM_BODY_BYTES, Method, Request};
 use crate::http::response::Response;
+use crate::mfa::sending::Origin;
 use crate::platform::{FetchError, OutboundRequest, OutboundResponse, Platform};
 
 /// Reads a request: the headers that are used, and the body as far as it may go.
@@ -47,14 +48,29 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
         host: url.host.to_owned(),
         path: url.path.to_owned(),
         query: url.query.to_owned(),
+        origin: if method == Method::Post {
+            origin(request, header("cf-connecting-ip"))
+        } else {
+            Origin::default()
+        },
         headers: Headers {
             authorization: header("authorization"),
             idempotency_key: header("idempotency-key"),
+            forwarded_for: header("auth0-forwarded-for"),
             content_type: header("content-type"),
             origin: header("origin"),
         },
         body,
     }
+}
+
+/// The address as Cloudflare saw it, and the network that it belongs to.
+fn origin(request: &web_sys::Request, address: Option<String>) -> Origin {
+    let cloudflare = Reflect::get(request, &JsValue::from_str("cf"));
+    let network = cloudflare.and_then(|cloudflare| Reflect::get(&cloudflare, &JsValue::from_str("asn")));
+    #[expect(clippy::cast_possible_truncation, reason = "ASNs are whole numbers of 32 bits")]
+    let network = network.ok().and_then(|network| network.as_f64()).map(|network| network as i64);
+    Origin { address: address.and_then(|address| address.parse().ok()), network }
 }
 
 /// The parts of a request's URL. The runtime has parsed and normalised it, so that cutting it is enough; a URL parser

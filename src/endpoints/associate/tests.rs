@@ -190,7 +190,7 @@ fn of_several_faults_the_first_in_the_documented_order_is_told() {
     answer.is_refused(403, "User is already enrolled.");
     service.world.query("DELETE FROM authenticators", &[]);
     alice.associates(&token("server", "enroll"), &authenticated).is_refused(429, TOO_MANY_SMS);
-    service.world.query("DELETE FROM budgets", &[]);
+    service.world.query("DELETE FROM message_budgets", &[]);
     alice.associates(&token("server", "enroll"), &authenticated).granted();
 }
 
@@ -249,7 +249,7 @@ fn each_parameter_that_is_wrong_is_named() {
         assert_eq!(answer.json()["error"], "invalid_request");
     }
     assert_eq!(service.world.count("enrollments"), 0);
-    assert_eq!(service.world.count("budgets"), 0);
+    assert_eq!(service.world.count("message_budgets"), 0);
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn a_client_that_was_removed_is_gone_at_once_for_every_isolate() {
     alice.associates(&alice.logs_in(), &otp()).is_refused(401, "Unauthorized");
     alice.associates(&alice.logs_in(), &sms()).is_refused(401, "Unauthorized");
     assert_eq!(service.world.count("enrollments"), 1);
-    assert_eq!(service.world.count("deliveries") + service.world.count("budgets"), 0);
+    assert_eq!(service.world.count("deliveries") + service.world.count("message_budgets"), 0);
 }
 
 #[test]
@@ -717,7 +717,7 @@ fn what_stood_in_the_way_and_has_gone_is_tried_once_more() {
     alice.associates(&alice.logs_in(), &sms()).is_refused(429, TOO_MANY_SMS);
     let request = alice.associate_request(&alice.logs_in(), &sms());
     let running = service.start(&request).pause_after(1);
-    service.world.query("DELETE FROM budgets", &[]);
+    service.world.query("DELETE FROM message_budgets", &[]);
     running.finish().granted();
     assert_eq!(service.number("SELECT count(*) FROM deliveries WHERE created_at = due_at"), 11);
 }

@@ -18,6 +18,7 @@ fn request(method: Method, path: &str) -> Request {
         host: "mfa.example.com".to_owned(),
         path: path.to_owned(),
         query: String::new(),
+        origin: Default::default(),
         headers: Headers::default(),
         body: Body::Bytes(Vec::new()),
     }

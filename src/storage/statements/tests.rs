@@ -160,6 +160,6 @@ fn the_sweep_finds_what_has_expired_by_the_index_on_expiry() {
             indexes.insert(spec.name, by_expiry.is_some());
         }
     }
-    assert_eq!(indexes.len(), 7);
+    assert_eq!(indexes.len(), 9);
     assert!(indexes.values().all(|by_expiry| *by_expiry), "{indexes:?}");
 }

@@ -67,7 +67,7 @@ fn each_run_tells_at_most_a_hundred_the_oldest_first() {
 }
 
 /// The tables, a row that expires at `?1` for each, and how long it is kept after that.
-const TABLES: [(&str, &str, i64); 7] = [
+const TABLES: [(&str, &str, i64); 9] = [
     (
         "enrollments",
         "INSERT INTO enrollments (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
@@ -92,6 +92,8 @@ const TABLES: [(&str, &str, i64); 7] = [
         "INSERT INTO idempotent_answers (key, sealed, expires_at) SELECT 'k' || i, 's1.x', ?1 FROM n",
         0,
     ),
+    ("closures", "INSERT INTO closures (key, reason, expires_at) SELECT 'k' || i, 'volume', ?1 FROM n", 0),
+    ("message_budgets", "INSERT INTO message_budgets (key, full_at) SELECT 'k' || i, ?1 * 1000 FROM n", 0),
     ("budgets", "INSERT INTO budgets (key, full_at) SELECT 'k' || i, ?1 FROM n", 0),
     (
         "deliveries",

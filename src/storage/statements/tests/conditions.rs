@@ -3,8 +3,8 @@
 /// Where a list of conditions begins.
 const OPENERS: [&str; 4] = ["WHERE", "HAVING", "SELECT", "("];
 /// Where it ends, if no bracket ends it.
-const TERMINATORS: [&str; 11] =
-    ["RETURNING", "ORDER", "LIMIT", "ON", "UNION", "FROM", "AS", "HAVING", "WHERE", "THEN", ","];
+const TERMINATORS: [&str; 12] =
+    ["RETURNING", "ORDER", "GROUP", "LIMIT", "ON", "UNION", "FROM", "AS", "HAVING", "WHERE", "THEN", ","];
 
 /// Each condition, with the statement without it: always true among conditions joined by AND, never true among those
 /// joined by OR.

@@ -136,6 +136,21 @@ const WON_SOMETHING_ELSE: &str = "UPDATE redemptions SET spent = 'something else
 const ANSWERED: &str = "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1001)";
 const ANSWERED_LONG_AGO: &str =
     "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1000)";
+/// Two buckets: name, cost, and the latest `full_at` with room.
+const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500]]"#;
+const VERIFIABLE: &str = "INSERT INTO message_budgets VALUES ('p1', 5000), ('p2', 6000), ('p3', 7000);
+  INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at, owner, charges)
+  VALUES ('d0', 'sms', 's1.d', 'sent', 900, 900, 2000, 'o2', '[[\"p1\",7]]'),
+         ('d', 'sms', 's1.d', 'sent', 900, 900, 2000, 'o', '[[\"p1\",40],[\"p2\",60]]'),
+         ('d2', 'sms', 's1.d', 'sent', 900, 900, 2000, 'o2', '[[\"p3\",40]]');
+  INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+/// Sent in the hour before 1000: five to region 49 and four from network 64500, of which 2 were typed in; 3 too young.
+const SENT: &str = "INSERT INTO deliveries
+    (id, channel, state, due_at, created_at, expires_at, region, network, verified_at)
+  VALUES ('1', 'sms', 'sent', 0, 100, 2000, '49', '64500', 150), ('2', 'sms', 'sent', 0, 200, 2000, '49', '64500', 250),
+         ('3', 'sms', 'sent', 0, 300, 2000, '49', '64500', NULL), ('4', 'sms', 'sent', 0, 700, 2000, '49', '64500', NULL),
+         ('5', 'sms', 'sent', 0, 701, 2000, '49', NULL, NULL), ('6', 'sms', 'sent', 0, 50, 2000, '49', '64500', NULL),
+         ('7', 'email', 'sent', 0, 800, 2000, NULL, NULL, NULL)";
 const DELIVERY: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
   VALUES ('d', 'sms', 's1.d', 'waiting', 900, 900, 2000), ('d2', 'sms', 's1.d', 'waiting', 2000, 900, 5000)";
 const CLAIMED: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
@@ -233,7 +248,7 @@ fn enrolling() -> Vec<Spec> {
     vec![
         spec!(ENROLL [
                 "totp|n", "alice", "app", "totp", "s1.n", NULL, NULL, "recovery-code|n", "h1.n", 0, 950, 1000, 2000, 7,
-                "t", "p1", "p2", 1500, "k",
+                "t", CHARGES, "region:49", "network:64500", "k",
             ] "";
             "the first", "", [] => Acts;
             "a factor is active", SMS_ACTIVE, [] => Nothing;
@@ -250,10 +265,16 @@ fn enrolling() -> Vec<Spec> {
             "another version of the client", "", [(14, 8)] => Nothing;
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
-            "the user's messages are used up", "INSERT INTO budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
-            "the address' messages are used up", "INSERT INTO budgets VALUES ('p2', 1501, NULL)", [] => Nothing;
-            "a message is left", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 1500, NULL)", [] => Acts;
-            "no message is wanted", "INSERT INTO budgets VALUES ('p1', 1501, NULL)",
+            "the user's messages are used up", "INSERT INTO message_budgets VALUES ('p1', 1501)", [] => Nothing;
+            "the number's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 2501)", [] => Nothing;
+            "a message is left", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500)", [] => Acts;
+            "somebody else's are used up", "INSERT INTO message_budgets VALUES ('p3', 9999)", [] => Acts;
+            "the region is closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
+            "the network is closed", "INSERT INTO closures VALUES ('network:64500', 'volume', 1001)", [] => Nothing;
+            "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
+            "the region was closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
+            "no message is wanted", "INSERT INTO message_budgets VALUES ('p1', 1501);
+                INSERT INTO closures VALUES ('region:49', 'volume', 1001)",
                 [(16, NULL), (17, NULL), (18, NULL)] => Acts;
             "after others", PHONES_PENDING, [] => Acts;
             "answered before", ANSWERED, [] => Nothing;
@@ -261,26 +282,34 @@ fn enrolling() -> Vec<Spec> {
             "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
         ),
-        spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", "p1", "p2"] "";
-            "nothing", "", [] => Answers("active=0 since=NULL client_current=1 spent=0 full_at=NULL");
-            "a factor", SMS_ACTIVE, [] => Answers("active=1 since=500 client_current=1 spent=0 full_at=NULL");
-            "mail", MAIL_ACTIVE, [] => Answers("active=1 since=NULL client_current=1 spent=0 full_at=NULL");
-            "another version", "", [(3, 8)] => Answers("active=0 since=NULL client_current=0 spent=0 full_at=NULL");
-            "client gone", CLIENT_GONE, [] => Answers("active=0 since=NULL client_current=0 spent=0 full_at=NULL");
-            "spent", SPENT, [] => Answers("active=0 since=NULL client_current=1 spent=1 full_at=NULL");
-            "budgets", "INSERT INTO budgets VALUES ('p1', 1501, NULL), ('p2', 1502, NULL)", []
-                => Answers("active=0 since=NULL client_current=1 spent=0 full_at=1502");
+        spec!(ENROLLMENT_STATE ["alice", "app", 7, "t"] "";
+            "nothing", "", [] => Answers("active=0 since=NULL client_current=1 spent=0");
+            "a factor", SMS_ACTIVE, [] => Answers("active=1 since=500 client_current=1 spent=0");
+            "mail", MAIL_ACTIVE, [] => Answers("active=1 since=NULL client_current=1 spent=0");
+            "another version", "", [(3, 8)] => Answers("active=0 since=NULL client_current=0 spent=0");
+            "client gone", CLIENT_GONE, [] => Answers("active=0 since=NULL client_current=0 spent=0");
+            "spent", SPENT, [] => Answers("active=0 since=NULL client_current=1 spent=1");
         ),
-        spec!(ADD_DELIVERY ["d", "sms", "s1.d", 1000, 1300, "o"] "";
+        spec!(MESSAGE_OBSTACLES [CHARGES, "region:49", "network:64500", 1000] "";
+            "none", "", [] => Nothing;
+            "room is left", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500), ('p3', 9999)", [] => Nothing;
+            "buckets", "INSERT INTO message_budgets VALUES ('p1', 1501), ('p2', 2502)", []
+                => Answers("key=p1 full_at=1501\nkey=p2 full_at=2502");
+            "closures", "INSERT INTO closures VALUES ('region:49', 'volume', 1001), ('network:64500', 'volume', 1002)", []
+                => Answers("key=network:64500 full_at=1002000\nkey=region:49 full_at=1001000");
+            "ended closures, and others'", "INSERT INTO closures
+                VALUES ('region:49', 'volume', 1000), ('region:44', 'volume', 1002)", [] => Nothing;
+        ),
+        spec!(ADD_DELIVERY ["d", "sms", "s1.d", 1000, 1300, "o", "49", "64500", "[]"] "";
             "without owner", "", [] => Nothing;
             "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
             "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
         ),
-        spec!(CHARGE_MESSAGE ["p1", "p2", 1000, 60, "o"] "";
+        spec!(CHARGE_MESSAGE [CHARGES, 1000, "o"] "";
             "without owner", "", [] => Nothing;
             "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
             "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
-            "charged before", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 10, NULL);
+            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 10);
                                UPDATE challenges SET id = 'o'", [] => Acts;
         ),
     ]
@@ -317,7 +346,8 @@ fn challenging() -> Vec<Spec> {
                   (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
                 VALUES ('cn', 'sms|b', 'sms', 'bob', 'app', 't', 'h1.cb', 900, 5000)", [] => Nothing;
         ),
-        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, "p1", "p2", 1500, "sms", "k"] SMS_ACTIVE;
+        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, CHARGES, "region:49", "network:64500", "sms", "k"]
+            SMS_ACTIVE;
             "the first", "", [] => Acts;
             "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
             "a hundred failures", "UPDATE authenticators SET failures = 100", [] => Nothing;
@@ -326,21 +356,24 @@ fn challenging() -> Vec<Spec> {
             "another version of the client", "", [(9, 8)] => Nothing;
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
-            "the user's messages are used up", "INSERT INTO budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
-            "the address' messages are used up", "INSERT INTO budgets VALUES ('p2', 1501, NULL)", [] => Nothing;
-            "a message is left", "INSERT INTO budgets VALUES ('p1', 1500, NULL), ('p2', 1500, NULL)", [] => Acts;
+            "the user's messages are used up", "INSERT INTO message_budgets VALUES ('p1', 1501)", [] => Nothing;
+            "the number's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 2501)", [] => Nothing;
+            "a message is left", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500)", [] => Acts;
+            "somebody else's are used up", "INSERT INTO message_budgets VALUES ('p3', 9999)", [] => Acts;
+            "the region is closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
+            "the network is closed", "INSERT INTO closures VALUES ('network:64500', 'volume', 1001)", [] => Nothing;
+            "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
+            "the region was closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
             "after another", "UPDATE challenges SET authenticator_id = 'sms|a', user_id = 'alice'", [] => Acts;
             "answered before", ANSWERED, [] => Nothing;
             "answered under another key", ANSWERED, [(14, "another")] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
         ),
-        spec!(LOGIN_STATE ["app", 7, "t", "p1", "p2"] "";
-            "open", "", [] => Answers("client_current=1 spent=0 full_at=NULL");
-            "another version", "", [(2, 8)] => Answers("client_current=0 spent=0 full_at=NULL");
-            "client gone", CLIENT_GONE, [] => Answers("client_current=0 spent=0 full_at=NULL");
-            "spent", SPENT, [] => Answers("client_current=1 spent=1 full_at=NULL");
-            "budgets", "INSERT INTO budgets VALUES ('p1', 1501, NULL), ('p2', 1502, NULL)", []
-                => Answers("client_current=1 spent=0 full_at=1502");
+        spec!(LOGIN_STATE ["app", 7, "t"] "";
+            "open", "", [] => Answers("client_current=1 spent=0");
+            "another version", "", [(2, 8)] => Answers("client_current=0 spent=0");
+            "client gone", CLIENT_GONE, [] => Answers("client_current=0 spent=0");
+            "spent", SPENT, [] => Answers("client_current=1 spent=1");
         ),
     ]
 }
@@ -640,6 +673,20 @@ fn redeeming() -> Vec<Spec> {
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
+        spec!(RETURN_CHARGES ["t", "r", "o"] VERIFIABLE;
+            "won", "", [] => Acts;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+            "another's message", "DELETE FROM deliveries WHERE id = 'd'", [] => Nothing;
+            "nothing to return", "UPDATE deliveries SET charges = NULL", [] => Nothing;
+            "swept buckets", "DELETE FROM message_budgets WHERE key <> 'p3'", [] => Nothing;
+        ),
+        spec!(VERIFY_DELIVERY ["t", "r", "o", 1000] VERIFIABLE;
+            "won", "", [] => Acts;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+            "another's message", "DELETE FROM deliveries WHERE id = 'd'", [] => Nothing;
+        ),
         spec!(REFUND_WINNER ["t", "r", "g", 360]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt'); INSERT INTO redemptions VALUES ('t', 'r', 2000)";
             "won", "", [] => Acts;
@@ -839,6 +886,36 @@ fn sweeping() -> Vec<Spec> {
         spec!(SWEEP_BUDGETS [1000] PAID;
             "charged", "", [] => Nothing;
             "full", "UPDATE budgets SET full_at = 1000 WHERE key = 'g'", [] => Acts;
+        ),
+        spec!(CLOSE [50, 9, 9, 700, 9, 20, 4000] SENT;
+            "few messages", "", [] => Nothing;
+            "too many to a region", "", [(2, 4)] => Acts;
+            "just as many as may be", "", [(2, 5)] => Nothing;
+            "too many from a network", "", [(3, 3)] => Acts;
+            "just as many from it as may be", "", [(3, 4)] => Nothing;
+            "those before the window do not count", "", [(1, 49), (2, 5)] => Acts;
+            "half of the codes come back", "", [(5, 4), (6, 50)] => Nothing;
+            "and that is too few", "", [(5, 4), (6, 51)] => Acts;
+            "too few are old enough to judge", "", [(5, 5), (6, 51)] => Nothing;
+            "the youngest is judged one second later", "", [(4, 701), (5, 5), (6, 51)] => Acts;
+            "those too young count for nothing, typed in or not", "UPDATE deliveries SET verified_at = 702 WHERE id = '5'",
+                [(5, 4), (6, 51)] => Acts;
+            "nor do they for a network", "UPDATE deliveries SET region = NULL;
+                UPDATE deliveries SET verified_at = 702, network = '64500' WHERE id = '5'", [(5, 4), (6, 51)] => Acts;
+            "too few are old enough to judge a network", "UPDATE deliveries SET region = NULL;
+                UPDATE deliveries SET network = '64500' WHERE id = '5'", [(5, 5), (6, 51)] => Nothing;
+            "nobody knows where from or where to", "UPDATE deliveries SET region = NULL, network = NULL",
+                [(2, 1), (3, 1)] => Nothing;
+            "a network whose codes do not come back", "UPDATE deliveries SET region = NULL", [(5, 4), (6, 51)] => Acts;
+            "closed before", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [(5, 4), (6, 51)] => Acts;
+        ),
+        spec!(SWEEP_MESSAGE_BUDGETS [1000] "";
+            "charged", "INSERT INTO message_budgets VALUES ('p1', 1001)", [] => Nothing;
+            "full", "INSERT INTO message_budgets VALUES ('p1', 1000)", [] => Acts;
+        ),
+        spec!(SWEEP_CLOSURES [1000] "";
+            "closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
+            "open again", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
         ),
         spec!(SWEEP_ANSWERS [1000] ANSWERED;
             "kept", "", [] => Nothing;

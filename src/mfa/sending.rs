@@ -1,0 +1,526 @@
+//! How many messages may be sent, and where that is counted.
+//!
+//! Codes by SMS and voice cost the operator money, and there are people who earn on numbers that codes are sent to. So
+//! a message is charged not only to its user and its number but also to the address that asked for it, that address'
+//! prefix, and the service as a whole, hourly and daily. A message whose code comes back gets most of its charge back:
+//! what is never typed in weighs more.
+//!
+//! Whole regions and networks are not counted here, message by message, but looked at by the sweep, which closes them
+//! for a while.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::budget::Refusal;
+use super::factor::{Kind, MessageLimit};
+use crate::json::{self, Json};
+use crate::types::UnixSeconds;
+
+const HOUR_MILLISECONDS: i64 = 3_600_000;
+const DAY_MILLISECONDS: i64 = 24 * HOUR_MILLISECONDS;
+/// Most messages in a window, so that sums of times stay far from their type's end.
+const MAXIMUM_MESSAGES: i64 = 100_000_000;
+const MAXIMUM_WEIGHT: i64 = 100;
+
+/// `SENDING_LIMITS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendingLimits {
+    /// Nobody is refused for what stands here; the log says who would have been.
+    pub record_only: bool,
+    /// Messages that one client address may ask for.
+    pub client_address: Window,
+    /// Messages that one prefix may ask for: a /24 of IPv4, a /48 of IPv6.
+    pub address_prefix: Window,
+    /// Messages of all.
+    pub overall: Window,
+    /// Messages to a region.
+    pub region: Window,
+    /// Messages that one network (ASN) may ask for.
+    pub network: Window,
+    /// What a message counts until its code has come back; 1 after that.
+    pub unverified_weight: i64,
+    /// A region or network closes when fewer than this share of its codes come back.
+    pub verified_percent: i64,
+    /// That share is looked at from this many messages an hour on.
+    pub judged_from: i64,
+    /// Seconds for which a region or network stays closed.
+    pub closed_seconds: i64,
+}
+
+/// How many messages in an hour and in a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// In an hour.
+    pub hour: i64,
+    /// In a day.
+    pub day: i64,
+}
+
+impl Default for SendingLimits {
+    fn default() -> Self {
+        Self {
+            record_only: false,
+            client_address: Window { hour: 30, day: 100 },
+            address_prefix: Window { hour: 100, day: 400 },
+            overall: Window { hour: 5000, day: 50_000 },
+            region: Window { hour: 1000, day: 10_000 },
+            network: Window { hour: 1000, day: 10_000 },
+            unverified_weight: 3,
+            verified_percent: 20,
+            judged_from: 100,
+            closed_seconds: 3600,
+        }
+    }
+}
+
+impl SendingLimits {
+    /// Reads the variable; what is left out has its default.
+    ///
+    /// # Errors
+    /// A sentence of which the variable is the subject.
+    pub fn parse(json: Option<&str>) -> Result<Self, String> {
+        let mut limits = Self::default();
+        let Some(json) = json else {
+            return Ok(limits);
+        };
+        let Ok(Json::Object(members)) = json::parse(json.as_bytes()) else {
+            return Err(r#"must be a JSON object, such as {"overall":{"hour":1000,"day":5000}}."#.to_owned());
+        };
+        for (name, value) in &members {
+            match &**name {
+                "mode" => {
+                    limits.record_only = match value.as_text() {
+                        Some("enforce") => false,
+                        Some("record_only") => true,
+                        _ => return Err(r#"must have "enforce" or "record_only" as "mode"."#.to_owned()),
+                    }
+                }
+                "client_address" => limits.client_address.set(name, value)?,
+                "address_prefix" => limits.address_prefix.set(name, value)?,
+                "overall" => limits.overall.set(name, value)?,
+                "region" => limits.region.set(name, value)?,
+                "network" => limits.network.set(name, value)?,
+                "unverified_weight" => limits.unverified_weight = number(name, value, 1, MAXIMUM_WEIGHT)?,
+                "verified_percent" => limits.verified_percent = number(name, value, 0, 100)?,
+                "judged_from" => limits.judged_from = number(name, value, 1, MAXIMUM_MESSAGES)?,
+                "closed_seconds" => limits.closed_seconds = number(name, value, 60, 7 * 86_400)?,
+                unknown => return Err(format!("has the unknown member \"{unknown}\".")),
+            }
+        }
+        let smallest = [limits.client_address, limits.address_prefix, limits.overall]
+            .into_iter()
+            .map(|window| window.hour.min(window.day))
+            .min();
+        if smallest.is_some_and(|smallest| smallest < limits.unverified_weight) {
+            return Err(
+                "has a limit below \"unverified_weight\", which no message would ever pass.".to_owned()
+            );
+        }
+        Ok(limits)
+    }
+
+    /// What a message is charged to. `key` makes the name of a bucket out of what it counts by.
+    #[must_use]
+    pub fn charges(&self, message: &Asked<'_>, key: impl Fn(Rule, &str) -> String) -> Vec<Charge> {
+        let mut charges = Vec::new();
+        let own = Rate {
+            messages: message.limit.burst,
+            interval: interval(HOUR_MILLISECONDS, message.limit.per_hour),
+        };
+        for (rule, whose) in [(Rule::User, message.user), (Rule::Recipient, message.recipient)] {
+            charges.push(own.charge(rule, key(rule, whose), 1, message.now));
+        }
+        let address = message.origin.address.filter(|address| is_public(*address));
+        let address = address.map(|address| (group(address, 32, 64), group(address, 24, 48)));
+        let (address, prefix) = address.unzip();
+        for (rule, whose, window) in [
+            (Rule::ClientAddress, address.as_deref(), self.client_address),
+            (Rule::AddressPrefix, prefix.as_deref(), self.address_prefix),
+            (Rule::Overall, Some(""), self.overall),
+        ] {
+            let Some(whose) = whose else { continue };
+            let name = key(rule, whose);
+            for (suffix, messages, window) in
+                [(":h", window.hour, HOUR_MILLISECONDS), (":d", window.day, DAY_MILLISECONDS)]
+            {
+                let rate = Rate { messages, interval: interval(window, messages) };
+                charges.push(rate.charge(
+                    rule,
+                    format!("{name}{suffix}"),
+                    self.unverified_weight,
+                    message.now,
+                ));
+            }
+        }
+        charges
+    }
+
+    /// Whether a rule refuses, or is only recorded.
+    #[must_use]
+    pub const fn enforces(&self, rule: Rule) -> bool {
+        !self.record_only || matches!(rule, Rule::User | Rule::Recipient)
+    }
+}
+
+impl Window {
+    fn set(&mut self, name: &str, value: &Json) -> Result<(), String> {
+        let Some(members) = value.as_object() else {
+            return Err(format!(r#"must have an object as "{name}", such as {{"hour":100,"day":500}}."#));
+        };
+        for (window, value) in members {
+            match &**window {
+                "hour" => self.hour = number(name, value, 1, MAXIMUM_MESSAGES)?,
+                "day" => self.day = number(name, value, 1, MAXIMUM_MESSAGES)?,
+                unknown => {
+                    return Err(format!(
+                        r#"has the unknown member "{unknown}" in "{name}"; it may have "hour" and "day"."#
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str, value: &Json, minimum: i64, maximum: i64) -> Result<i64, String> {
+    value
+        .as_integer()
+        .filter(|number| (minimum..=maximum).contains(number))
+        .ok_or_else(|| format!("must have whole numbers from {minimum} to {maximum} in \"{name}\"."))
+}
+
+/// A message that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// By whom.
+    pub user: &'a str,
+    /// The number or address that it goes to, in the form in which two spellings are equal.
+    pub recipient: &'a str,
+    /// From where.
+    pub origin: Origin,
+    /// The limit of user and recipient.
+    pub limit: MessageLimit,
+    /// Now.
+    pub now: UnixSeconds,
+}
+
+/// Where a request came from, as far as it is worth counting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The person's address.
+    pub address: Option<IpAddr>,
+    /// The autonomous system that it belongs to.
+    pub network: Option<i64>,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Messages of a user.
+    User,
+    /// Messages to a number or address.
+    Recipient,
+    /// Messages that an address asks for.
+    ClientAddress,
+    /// Messages that a prefix asks for.
+    AddressPrefix,
+    /// All messages.
+    Overall,
+    /// Messages to a region.
+    Region,
+    /// Messages that a network asks for.
+    Network,
+}
+
+impl Rule {
+    /// What records call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Recipient => "recipient",
+            Self::ClientAddress => "client_address",
+            Self::AddressPrefix => "address_prefix",
+            Self::Overall => "overall",
+            Self::Region => "region",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// How records call a channel's family: text messages and calls go to the same numbers.
+#[must_use]
+pub const fn medium(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Email => "email",
+        Kind::Totp | Kind::Sms | Kind::Voice => "phone",
+    }
+}
+
+/// A bucket, with what a message takes from it. Times are in milliseconds: a busy service sends several messages a
+/// second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// What is counted.
+    pub rule: Rule,
+    /// The bucket.
+    pub key: String,
+    /// By how much later the bucket will be full.
+    pub cost: i64,
+    /// The part of that which a code gives back that comes back.
+    pub returned: i64,
+    /// There is room as long as the bucket's `full_at` is not later than this.
+    pub latest_full_at: i64,
+    /// The bucket's size in messages.
+    pub limit: i64,
+}
+
+/// `messages` at once, and one more each `interval`.
+struct Rate {
+    messages: i64,
+    interval: i64,
+}
+
+/// Milliseconds until one of so many a window comes back.
+fn interval(window: i64, messages: i64) -> i64 {
+    window.checked_div(messages).unwrap_or(window).max(1)
+}
+
+impl Rate {
+    fn charge(&self, rule: Rule, key: String, weight: i64, now: UnixSeconds) -> Charge {
+        let cost = self.interval.saturating_mul(weight);
+        let room = self.interval.saturating_mul(self.messages.saturating_sub(weight));
+        Charge {
+            rule,
+            key,
+            cost,
+            returned: cost.saturating_sub(self.interval),
+            latest_full_at: milliseconds(now).saturating_add(room),
+            limit: self.messages,
+        }
+    }
+}
+
+impl Charge {
+    /// What to tell a client for whom there was no room.
+    #[must_use]
+    pub fn refusal(&self, now: UnixSeconds, full_at: i64) -> Refusal {
+        let late = full_at.saturating_sub(self.latest_full_at).max(0);
+        let retry_after = late.saturating_add(999).wrapping_div(1000).max(1);
+        Refusal { limit: self.limit, retry_after, room_at: now.plus(retry_after) }
+    }
+}
+
+/// Milliseconds since 1970.
+#[must_use]
+pub const fn milliseconds(time: UnixSeconds) -> i64 {
+    time.0.saturating_mul(1000)
+}
+
+/// Whether an address is one of the internet's. Others are seen in local development and behind proxies that hide the
+/// person's, where they would count strangers together.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            !(address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified())
+        }
+        IpAddr::V6(address) => {
+            !(address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local())
+        }
+    }
+}
+
+/// The addresses that are counted together with this one: those that begin with the same bits.
+fn group(address: IpAddr, bits_of_4: u32, bits_of_6: u32) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let kept =
+                u32::from(address) & u32::MAX.checked_shl(32_u32.saturating_sub(bits_of_4)).unwrap_or(0);
+            format!("4:{kept:x}")
+        }
+        IpAddr::V6(address) => format!("6:{:x}", high_bits(address, bits_of_6)),
+    }
+}
+
+fn high_bits(address: Ipv6Addr, bits: u32) -> u64 {
+    let [a, b, c, d, ..] = address.segments().map(u64::from);
+    let high = a << 48 | b << 32 | c << 16 | d;
+    high & u64::MAX.checked_shl(64_u32.saturating_sub(bits)).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSeconds = UnixSeconds(1_000_000);
+    const LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
+
+    fn asked(address: Option<&str>) -> Asked<'static> {
+        Asked {
+            user: "idp|alice",
+            recipient: "+4915123456789",
+            origin: Origin { address: address.map(|address| address.parse().unwrap()), network: None },
+            limit: LIMIT,
+            now: NOW,
+        }
+    }
+
+    fn charges(limits: &SendingLimits, address: Option<&str>) -> Vec<Charge> {
+        limits.charges(&asked(address), |rule, whose| format!("{}={whose}", rule.as_str()))
+    }
+
+    #[test]
+    fn a_message_is_charged_to_user_recipient_address_prefix_and_all() {
+        let all = charges(&SendingLimits::default(), Some("192.0.2.77"));
+        let keys: Vec<_> = all.iter().map(|charge| charge.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "user=idp|alice",
+                "recipient=+4915123456789",
+                "client_address=4:c000024d:h",
+                "client_address=4:c000024d:d",
+                "address_prefix=4:c0000200:h",
+                "address_prefix=4:c0000200:d",
+                "overall=:h",
+                "overall=:d",
+            ]
+        );
+        for nobody in
+            [None, Some("127.0.0.1"), Some("10.1.2.3"), Some("::1"), Some("fd00::1"), Some("fe80::1")]
+        {
+            let keys = charges(&SendingLimits::default(), nobody);
+            assert_eq!(keys.len(), 4, "{nobody:?} is not counted");
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_subscriber_are_counted_together() {
+        let key = |address: &str, index: usize| {
+            charges(&SendingLimits::default(), Some(address))[index].key.clone()
+        };
+        for (one, other, same_address, same_prefix) in [
+            ("192.0.2.1", "192.0.2.2", false, true),
+            ("192.0.2.1", "192.0.3.1", false, false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true, true),
+            ("2001:db8:1:1::1", "2001:db8:1:1:ffff::2", true, true),
+            ("2001:db8:1:1::1", "2001:db8:1:2::1", false, true),
+            ("2001:db8:1:1::1", "2001:db8:2:1::1", false, false),
+        ] {
+            assert_eq!(key(one, 2) == key(other, 2), same_address, "{one} {other}");
+            assert_eq!(key(one, 4) == key(other, 4), same_prefix, "{one} {other}");
+        }
+    }
+
+    /// The statement's arithmetic, in miniature: how many messages pass at once, and how many of them if each code
+    /// comes back.
+    fn pass_at_once(charge: &Charge, verified: bool) -> i64 {
+        let mut full_at = 0;
+        let mut passed = 0;
+        while full_at <= charge.latest_full_at {
+            full_at = full_at.max(milliseconds(NOW)) + charge.cost;
+            if verified {
+                full_at -= charge.returned;
+            }
+            passed += 1;
+        }
+        passed
+    }
+
+    #[test]
+    fn what_is_never_typed_in_weighs_three_times_as_much() {
+        let all = charges(&SendingLimits::default(), Some("192.0.2.1"));
+        let hourly = &all[2];
+        assert_eq!(hourly.limit, 30);
+        assert_eq!(pass_at_once(hourly, false), 10);
+        assert_eq!(pass_at_once(hourly, true), 28);
+        // Whose own limit it is pays the same for each.
+        assert_eq!((all[0].returned, pass_at_once(&all[0], false)), (0, 10));
+    }
+
+    #[test]
+    fn a_refusal_says_when_there_is_room_again() {
+        let limits = SendingLimits {
+            client_address: Window { hour: 3600, day: 1_000_000 },
+            ..SendingLimits::default()
+        };
+        let charge = &charges(&limits, Some("192.0.2.1"))[2];
+        assert_eq!((charge.cost, charge.returned), (3000, 2000));
+        for (late, retry_after) in [(1, 1), (999, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            let refusal = charge.refusal(NOW, charge.latest_full_at + late);
+            assert_eq!(
+                refusal,
+                Refusal { limit: 3600, retry_after, room_at: NOW.plus(retry_after) },
+                "{late}"
+            );
+        }
+    }
+
+    #[test]
+    fn users_and_numbers_are_held_to_their_limit_also_where_the_rest_is_only_recorded() {
+        let trial = SendingLimits::parse(Some(r#"{"mode":"record_only"}"#)).unwrap();
+        let all = [
+            (Rule::User, true),
+            (Rule::Recipient, true),
+            (Rule::ClientAddress, false),
+            (Rule::AddressPrefix, false),
+            (Rule::Overall, false),
+            (Rule::Region, false),
+            (Rule::Network, false),
+        ];
+        for (rule, enforced) in all {
+            assert_eq!(trial.enforces(rule), enforced, "{rule:?}");
+            assert!(SendingLimits::default().enforces(rule));
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default() {
+        assert_eq!(SendingLimits::parse(None), Ok(SendingLimits::default()));
+        assert_eq!(SendingLimits::parse(Some("{}")), Ok(SendingLimits::default()));
+        let limits = SendingLimits::parse(Some(
+            r#"{"mode":"enforce","overall":{"hour":7},"unverified_weight":2,"verified_percent":0,"judged_from":5,
+                "closed_seconds":60,"region":{"day":9}}"#,
+        ));
+        let default = SendingLimits::default();
+        assert_eq!(
+            limits,
+            Ok(SendingLimits {
+                overall: Window { hour: 7, ..default.overall },
+                region: Window { day: 9, ..default.region },
+                unverified_weight: 2,
+                verified_percent: 0,
+                judged_from: 5,
+                closed_seconds: 60,
+                ..default
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_sentence() {
+        for (json, part) in [
+            ("[]", "must be a JSON object"),
+            ("{", "must be a JSON object"),
+            (r#"{"mode":"off"}"#, "record_only"),
+            (r#"{"overall":5}"#, r#"an object as "overall""#),
+            (r#"{"overall":{"week":5}}"#, r#"unknown member "week" in "overall""#),
+            (r#"{"region":{"hour":0}}"#, r#"from 1 to 100000000 in "region""#),
+            (r#"{"client_address":{"day":"9"}}"#, r#"in "client_address""#),
+            (r#"{"unverified_weight":0}"#, r#"from 1 to 100 in "unverified_weight""#),
+            (r#"{"verified_percent":101}"#, r#"from 0 to 100 in "verified_percent""#),
+            (r#"{"closed_seconds":1}"#, r#"in "closed_seconds""#),
+            (r#"{"client_address":{"hour":2}}"#, "below \"unverified_weight\""),
+            (r#"{"per_country":{}}"#, "per_country"),
+        ] {
+            let error = SendingLimits::parse(Some(json)).unwrap_err();
+            assert!(error.contains(part), "{json}: {error}");
+        }
+    }
+}

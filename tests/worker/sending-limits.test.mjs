@@ -1,0 +1,203 @@
+/** How many messages may be asked for, from where and to where: what is refused, and what an honest person notices. */
+import { describe, expect, test } from "vitest";
+import { accepted, refusedFor429 } from "../support/answers.mjs";
+import { freshNumber } from "../support/person.mjs";
+import { ENROLLMENT, atOnce } from "../support/race.mjs";
+import { useStage } from "../support/stage.mjs";
+
+const TOO_MANY = "Too many SMS sent by the user. Wait for some minutes before retrying.";
+const LIMITS = {
+  client_address: { hour: 12, day: 60 },
+  address_prefix: { hour: 30, day: 90 },
+  overall: { hour: 3000, day: 30_000 },
+  unverified_weight: 3,
+  verified_percent: 20,
+  judged_from: 5,
+  closed_seconds: 600,
+};
+const stage = useStage({ isolates: 2, vars: { SENDING_LIMITS: JSON.stringify(LIMITS) } });
+
+let hosts = 0;
+/** An address in a prefix of its own. */
+const freshAddress = () => `198.18.${(hosts += 1)}.1`;
+const from = (address) => ({ headers: { "cf-connecting-ip": address } });
+const sms = (address, person = stage.person()) => person.associateSms(from(address));
+const statuses = async (count, ask) => {
+  const all = [];
+  for (let index = 0; index < count; index += 1) all.push((await ask(index)).status);
+  return all;
+};
+const refused = async (response) => refusedFor429(response, TOO_MANY, { now: stage.world.now() });
+const spoken = async () =>
+  (await stage.world.logLines())
+    .filter((line) => line.includes('"message_limit"'))
+    .map((line) => JSON.parse(line.slice(line.indexOf("{"))));
+
+describe("an address", () => {
+  test("has four messages that nobody answers, then it waits, whoever asks and wherever they go", async () => {
+    const address = freshAddress();
+    expect(await statuses(4, () => sms(address))).toEqual([200, 200, 200, 200]);
+    const { retryAfter, limit } = await refused(await sms(address));
+    expect(limit).toBe(12);
+    expect(retryAfter).toBeGreaterThan(0);
+    expect(retryAfter).toBeLessThanOrEqual(900);
+    await stage.world.advance(retryAfter);
+    expect((await sms(address)).status).toBe(200);
+  });
+
+  test("is named by the record of the refusal, with the rule and nothing that is secret", async () => {
+    const address = freshAddress();
+    await statuses(4, () => sms(address));
+    const person = stage.person();
+    await refused(await sms(address, person));
+    const last = (await spoken()).at(-1);
+    expect(last).toMatchObject({ event: "message_limit", rule: "client_address", outcome: "refused", channel: "sms" });
+    expect(JSON.stringify(last)).not.toContain(address);
+    expect(JSON.stringify(last)).not.toContain(person.number);
+  });
+
+  test("of a person whose codes come back has three times as many", async () => {
+    const address = freshAddress();
+    for (let index = 0; index < 9; index += 1) {
+      const person = stage.person();
+      const mfa_token = person.mfaToken();
+      const { oob_code } = await accepted(await person.associateSms({ token: mfa_token, ...from(address) }));
+      const binding_code = await stage.webhook.codeFor(person.number);
+      await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }));
+    }
+    expect((await sms(address)).status).toBe(200);
+    await refused(await sms(address));
+  });
+
+  test("shares its prefix: the neighbours of a crowd wait with it", async () => {
+    const prefix = `198.18.${(hosts += 1)}`;
+    const asked = await statuses(11, (index) => sms(`${prefix}.${index}`));
+    expect(asked).toEqual([...Array(10).fill(200), 429]);
+    expect((await spoken()).at(-1)).toMatchObject({ rule: "address_prefix" });
+    expect((await sms(freshAddress())).status).toBe(200);
+  });
+
+  test("is charged by challenges as by enrollments", async () => {
+    const address = freshAddress();
+    const people = [stage.person(), stage.person()];
+    for (const person of people) await person.enrollSms();
+    const challenge = () => people[0].challenge({ mfa_token: people[0].mfaToken() }, from(address));
+    expect(await statuses(2, () => sms(address))).toEqual([200, 200]);
+    expect(await statuses(2, challenge)).toEqual([200, 200]);
+    await refused(await challenge());
+    await refused(await sms(address));
+  });
+
+  test("of mail is counted apart from that of phones", async () => {
+    const address = freshAddress();
+    await statuses(4, () => sms(address));
+    expect((await sms(address)).status).toBe(429);
+    expect((await stage.person().associateEmail(from(address))).status).toBe(200);
+  });
+
+  test("is charged exactly by fifty at once over two isolates", async () => {
+    const address = freshAddress();
+    const people = Array.from({ length: 50 }, () => stage.person());
+    const race = await atOnce(stage.world, 50, ENROLLMENT, (isolate, index) =>
+      people[index].associateSms({ ...from(address), isolate }),
+    );
+    expect(race.tally).toEqual({ winners: 4, crashes: 0 });
+    expect(race.statuses.filter((status) => status === 429)).toHaveLength(46);
+  });
+
+  test("of a back end does not count; what it says of whom it speaks for does, once it has authenticated", async () => {
+    const client = await stage.addClient({ authentication: "post" });
+    const address = freshAddress();
+    const ask = (person, headers) =>
+      person.associate(
+        {
+          authenticator_types: ["oob"],
+          oob_channels: ["sms"],
+          phone_number: person.number,
+          client_id: client.id,
+          client_secret: client.secret,
+        },
+        { headers },
+      );
+    const own = { "cf-connecting-ip": address };
+    expect(await statuses(6, () => ask(stage.person({ client }), own))).toEqual(Array(6).fill(200));
+    const visitor = { ...own, "auth0-forwarded-for": freshAddress() };
+    expect(await statuses(5, () => ask(stage.person({ client }), visitor))).toEqual([200, 200, 200, 200, 429]);
+
+    // Whoever leaves the credentials out speaks for nobody but themselves.
+    const forged = (index) => ({ "cf-connecting-ip": address, "auth0-forwarded-for": `198.19.0.${index}` });
+    const bare = (index) => stage.person({ client }).associateSms({ headers: forged(index) });
+    expect(await statuses(5, bare)).toEqual([200, 200, 200, 200, 429]);
+  });
+});
+
+describe("a network", () => {
+  test("whose codes never come back is closed by the sweep, for a while, and others are not", async () => {
+    const { world } = stage;
+    const asn = 64_500;
+    const ask = (network, person = stage.person()) =>
+      person.associateSms({ ...from(freshAddress()), cf: { asn: network } });
+    expect(await statuses(5, () => ask(asn))).toEqual(Array(5).fill(200));
+    await world.advance(301);
+    await world.sweep();
+    const { retryAfter } = await refused(await ask(asn));
+    expect(retryAfter).toBeLessThanOrEqual(600);
+    expect((await spoken()).at(-1)).toMatchObject({ rule: "network", network: asn });
+    expect((await ask(64_501)).status).toBe(200);
+    expect((await stage.person().associateOtp({ cf: { asn } })).status).toBe(200);
+    await world.advance(601);
+    expect((await ask(asn)).status).toBe(200);
+  });
+
+  test("whose codes come back stays open", async () => {
+    const { world } = stage;
+    const cf = { asn: 64_510 };
+    for (let index = 0; index < 5; index += 1) {
+      const person = stage.person();
+      const mfa_token = person.mfaToken();
+      const options = { token: mfa_token, ...from(freshAddress()), cf };
+      const { oob_code } = await accepted(await person.associateSms(options));
+      if (index > 0) continue;
+      const binding_code = await stage.webhook.codeFor(person.number);
+      await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }));
+    }
+    await world.advance(301);
+    await world.sweep();
+    expect((await stage.person().associateSms({ ...from(freshAddress()), cf })).status).toBe(200);
+  });
+});
+
+test("nothing tells whether a number is known: refusals are the same for both", async () => {
+  const known = stage.person();
+  await known.enrollSms();
+  const address = freshAddress();
+  await statuses(4, () => sms(address));
+  const texts = [];
+  for (const number of [known.number, freshNumber()]) {
+    const person = stage.person();
+    person.number = number;
+    const { body } = await refused(await sms(address, person));
+    texts.push(JSON.stringify(body));
+  }
+  expect(texts[0]).toBe(texts[1]);
+});
+
+describe("where the limits are only recorded", () => {
+  const trial = useStage({ vars: { SENDING_LIMITS: JSON.stringify({ ...LIMITS, mode: "record_only" }) } });
+
+  test("nobody is refused for them, and the log says who would have been", async () => {
+    const address = freshAddress();
+    const ask = () => trial.person().associateSms(from(address));
+    expect(await statuses(6, ask)).toEqual(Array(6).fill(200));
+    const logged = (await trial.world.logLines()).filter((line) => line.includes('"message_limit"'));
+    const lines = [...new Set(logged.map((line) => line.slice(line.indexOf("{"))))];
+    expect(lines).toHaveLength(2);
+    for (const line of lines) expect(line).toMatch(/"rule":"client_address","outcome":"recorded"/);
+  });
+
+  test("users and numbers are held to theirs all the same", async () => {
+    const person = trial.person();
+    const all = await statuses(11, () => person.associateSms());
+    expect(all.filter((status) => status === 429)).toHaveLength(1);
+  });
+});
