@@ -10,6 +10,8 @@ pub const ADDRESS: &str = "address";
 pub const BINDING_CODE: &str = "binding code";
 /// Hash purpose: recovery codes.
 pub const RECOVERY_CODE: &str = "recovery code";
+/// Hash purpose: nonces of DPoP proofs. They are not stored: clients carry them.
+pub const DPOP_NONCE: &str = "dpop nonce";
 /// Hash purpose: keys of budgets that count by something nobody should read.
 pub const BUDGET: &str = "budget";
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::platform::SeededRandom;
 use crate::trust::algorithm::{Algorithm, Family};
+use crate::trust::jwk::{PublicJwk, Thumbprint};
 
 /// How many different RSA keys there are; making one takes a while.
 const RSA_KEYS: usize = 4;
@@ -113,6 +114,24 @@ impl TestKey {
         );
         let signature = Base64UrlUnpadded::encode_string(&self.signature(signing_input.as_bytes()));
         format!("{signing_input}.{signature}")
+    }
+
+    /// A DPoP proof for a `POST`, or whatever `claims` says, with this key's public half. A claim that is `null` is left
+    /// out.
+    pub(crate) fn proof(&self, url: &str, nonce: Option<&str>, claims: &Value) -> String {
+        let mut complete =
+            json!({ "htm": "POST", "htu": url, "iat": 1_893_456_000, "jti": "proof-1", "nonce": nonce });
+        for (name, value) in claims.as_object().expect("claims are an object") {
+            complete[name] = value.clone();
+        }
+        complete.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        self.sign(&json!({ "typ": "dpop+jwt", "jwk": self.public_jwk() }), &complete)
+    }
+
+    /// RFC 7638's name of the public half.
+    pub(crate) fn thumbprint(&self) -> Thumbprint {
+        let jwk = crate::json::parse(self.public_jwk().to_string().as_bytes()).unwrap();
+        PublicJwk::read(&jwk).unwrap().thumbprint()
     }
 
     /// The raw signature over `message`.

@@ -34,6 +34,11 @@ impl Algorithm {
         Self::EdDSA,
     ];
 
+    /// Those that clients may use for assertions and proofs, in the order in which they are published. EdDSA is not among
+    /// them: SDKs do not make it.
+    pub const OF_CLIENTS: [Self; 7] =
+        [Self::RS256, Self::RS384, Self::RS512, Self::PS256, Self::PS384, Self::PS512, Self::ES256];
+
     /// The algorithm called `name` in a JWS header or a JWK; names are case-sensitive (RFC 7515 section 4.1.1).
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

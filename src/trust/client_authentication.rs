@@ -180,7 +180,7 @@ async fn check_assertion<P: Platform>(
     if !matches!(jwt.media_type().as_deref(), None | Some("jwt" | "client-authentication+jwt")) {
         return Err(ClientAuthenticationError::OtherKindOfToken);
     }
-    if jwt.algorithm() == Algorithm::EdDSA {
+    if !Algorithm::OF_CLIENTS.contains(&jwt.algorithm()) {
         return Err(ClientAuthenticationError::AlgorithmNotAllowed(jwt.algorithm()));
     }
     let claims = jwt.claims();

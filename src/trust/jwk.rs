@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::jwk::JsonWebKey;
+use sha2::{Digest, Sha256};
 
 use super::algorithm::{Algorithm, Family};
 use crate::json::{self, Json, object};
@@ -74,16 +75,23 @@ impl PublicJwk {
         self.members().write()
     }
 
-    fn members(&self) -> Json {
+    /// The hash by which others name the key (RFC 7638).
+    #[must_use]
+    pub fn thumbprint(&self) -> Thumbprint {
+        Thumbprint(base64url(&Sha256::digest(self.material().as_bytes())))
+    }
+
+    /// The required members in the order of their names, as RFC 7638 section 3.2 hashes them.
+    pub(super) fn members(&self) -> Json {
         match &self.material {
             JsonWebKey::Rsa { modulus, public_exponent, .. } => {
-                object! { "kty": "RSA", "n": base64url(modulus), "e": base64url(public_exponent) }
+                object! { "e": base64url(public_exponent), "kty": "RSA", "n": base64url(modulus) }
             }
             JsonWebKey::EllipticCurve { curve, x, y, .. } => {
-                object! { "kty": "EC", "crv": curve.as_ref(), "x": base64url(x), "y": base64url(y) }
+                object! { "crv": curve.as_ref(), "kty": "EC", "x": base64url(x), "y": base64url(y) }
             }
             JsonWebKey::KeyPair { curve, x, .. } => {
-                object! { "kty": "OKP", "crv": curve.as_ref(), "x": base64url(x) }
+                object! { "crv": curve.as_ref(), "kty": "OKP", "x": base64url(x) }
             }
             // Symmetric keys, and types to come, are never read.
             _ => Json::Null,
@@ -101,6 +109,25 @@ impl PublicJwk {
             jwk.set("alg", algorithm.as_str());
         }
         jwk
+    }
+}
+
+/// What names a public key: SHA-256 of its members (RFC 7638), in base64url.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbprint(String);
+
+impl Thumbprint {
+    /// Reads what somebody else has computed; `None` where that is no SHA-256 in base64url.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+        (bytes.len() == 32).then(|| Self(text.to_owned()))
+    }
+
+    /// The text, as `jkt` has it (RFC 9449 section 6.1).
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -349,6 +376,47 @@ mod tests {
         assert_eq!(from_value(&short), Err(UnusableKey::Malformed));
         let short = with(ed25519(), "x", json!(base64url(&[1; 33])));
         assert_eq!(from_value(&short), Err(UnusableKey::Malformed));
+    }
+
+    /// RFC 7638 section 3.1, RFC 9449 section 6.1 (whose key stands in section 4.1), RFC 8037 appendix A.3.
+    #[test]
+    fn thumbprints_are_those_of_the_rfcs() {
+        let rsa = json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKR\
+                  XjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaS\
+                  qzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHa\
+                  Q-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
+        });
+        let p256 = json!({
+            "kty": "EC", "crv": "P-256", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+        });
+        let ed25519 =
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+        for (key, thumbprint) in [
+            (rsa, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            (p256, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
+            (ed25519, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+        ] {
+            assert_eq!(from_value(&key).unwrap().thumbprint().as_str(), thumbprint);
+        }
+    }
+
+    #[test]
+    fn a_thumbprint_is_a_hash_in_its_only_spelling() {
+        let good = from_value(&p256()).unwrap().thumbprint();
+        assert_eq!(Thumbprint::parse(good.as_str()), Some(good.clone()));
+        let short = base64url(&[1; 31]);
+        let padded = format!("{}=", good.as_str());
+        // The last character has two bits that belong to no byte.
+        let other_spelling = format!("{}B", "A".repeat(42));
+        for text in
+            ["", "AQAB", &short, &padded, &good.as_str().replace(|_: char| true, "+"), &other_spelling]
+        {
+            assert_eq!(Thumbprint::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod algorithm;
 pub mod bearer;
 pub mod client_authentication;
+pub mod dpop;
 pub mod http_url;
 pub mod issuer;
 pub mod jwk;
