@@ -1,23 +1,32 @@
 //! Tokens that requests carry, in the header or the body, and how their faults are told.
 
 use super::client::require_issuer;
-use super::{Failure, Fault};
+use super::{Failure, Fault, proof};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
-use crate::trust::bearer::{Bearer, BearerError, MfaToken, bearer_token, verify_bearer};
+use crate::trust::bearer::{Bearer, BearerError, MfaToken, Scheme, presented_token, verify_bearer};
 
 /// The verified token of the `Authorization` header.
 pub async fn authenticate<P: Platform>(app: &App<P>, request: &Request) -> Result<Bearer, Failure> {
-    let token =
-        request.headers.authorization.as_deref().and_then(bearer_token).ok_or(WireError::InvalidBearer)?;
-    match verify_bearer(app, request.received_at, token).await {
-        Ok(bearer) => Ok(bearer),
-        Err(BearerError::ExpiredMfaToken) => Err(WireError::ExpiredMfaToken.into()),
-        Err(error) => Err(refused(app, request, error, WireError::InvalidBearer)),
+    let presented = request.headers.authorization.as_deref().and_then(presented_token);
+    let (scheme, token) = presented.ok_or(WireError::InvalidBearer)?;
+    let bearer = match verify_bearer(app, request.received_at, token).await {
+        Ok(bearer) => bearer,
+        Err(BearerError::ExpiredMfaToken) => return Err(WireError::ExpiredMfaToken.into()),
+        Err(error) => return Err(refused(app, request, error, WireError::InvalidBearer)),
+    };
+    match (scheme, &bearer, bearer.bound_to()) {
+        // SDKs send mfa_tokens like this, bound or not; it is the exchange that needs the key.
+        (Scheme::Bearer, Bearer::Mfa(_), _) | (Scheme::Bearer, Bearer::Access(_), None) => Ok(bearer),
+        (Scheme::Dpop, Bearer::Access(_), Some(key)) => {
+            proof::of_access_token(app, request, token, key).await?;
+            Ok(bearer)
+        }
+        _ => Err(refused(app, request, BearerError::OtherBinding, WireError::InvalidBearer)),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::http::response::Response;
 use crate::json::{Json, object};
 use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::Platform;
+use crate::trust::algorithm::Algorithm;
 use crate::types::GrantType;
 
 /// The public keys of `SIGNING_KEY_…` (RFC 7517), those that sign now and those that have signed.
@@ -29,12 +30,18 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_post", "client_secret_basic", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported":
-            ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256"],
+            algorithms(),
         "id_token_signing_alg_values_supported": ["RS256"],
+        "dpop_signing_alg_values_supported": algorithms(),
         "scopes_supported": ["openid", "profile", "email"],
         "claims_supported":
             ["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "azp", "name", "email", "email_verified"],
         "acr_values_supported": [MULTI_FACTOR_CLASS],
     };
     Response::new(200, "application/json", document.write()).cacheable()
+}
+
+/// What clients may sign assertions and proofs with.
+fn algorithms() -> Vec<Json> {
+    Algorithm::OF_CLIENTS.map(|algorithm| algorithm.as_str().into()).to_vec()
 }

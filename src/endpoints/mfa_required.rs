@@ -10,6 +10,7 @@ use crate::platform::Platform;
 use crate::storage::active_factors::ActiveFactors;
 use crate::storage::clients::Client;
 use crate::trust::bearer::Identity;
+use crate::trust::jwk::Thumbprint;
 use crate::trust::own_tokens::{MFA_TOKEN_SECONDS, MfaTokenError, OwnMfaToken, seal_mfa_token};
 use crate::types::{TransactionId, UnixSeconds, UserId};
 
@@ -29,6 +30,8 @@ pub struct Login<'a> {
     pub used: Vec<String>,
     /// What is known of the person.
     pub identity: &'a Identity,
+    /// The key that the request has proved: the login goes on with it alone.
+    pub key: Option<&'a Thumbprint>,
 }
 
 /// The demand: a fresh mfa_token, and what the person has or can enroll.
@@ -47,6 +50,7 @@ pub fn demand<P: Platform>(
         scopes: Some(login.target.scopes.clone()),
         first_factors: login.factors,
         used_factors: login.used,
+        bound_to: login.key.cloned(),
         identity: login.identity.clone(),
         issued_at: now,
         expires_at: now.plus(MFA_TOKEN_SECONDS),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use self::mfa_grants::{Exchange, Grant};
 use super::client::{Claimed, require_grant};
 use super::target::{Target, Wish};
-use super::{Failure, bearer, token_exchange};
+use super::{Failure, bearer, proof, token_exchange};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
@@ -41,6 +41,8 @@ pub(super) struct Answer {
     recovery_code: Option<String>,
     /// What a token exchange has issued (RFC 8693, section 2.2.1).
     issued_token_type: Option<&'static str>,
+    /// Whether the access token is bound to a key.
+    bound: bool,
 }
 
 impl Answer {
@@ -61,6 +63,7 @@ impl Answer {
             id_token,
             expires_in: access_token.expires_in,
             scope: grant.scopes.to_string(),
+            bound: grant.bound_to.is_some(),
             ..Self::default()
         })
     }
@@ -74,7 +77,7 @@ impl Answer {
         object! {
             "access_token": self.access_token,
             "id_token": self.id_token,
-            "token_type": "Bearer",
+            "token_type": if self.bound { "DPoP" } else { "Bearer" },
             "expires_in": self.expires_in,
             "scope": Some(self.scope).filter(|scope| !scope.is_empty()),
             "recovery_code": self.recovery_code,
@@ -95,6 +98,7 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
         return token_exchange::exchange(app, request, &parameters, &claimed).await;
     }
 
+    let proved = proof::at_token_endpoint(app, request).await?;
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
         let client = claimed.authenticate(app, request.received_at, client_id).await?;
@@ -102,6 +106,7 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
         require_grant(&client, grant_type)?;
         let grant = Grant::decode(grant_type, &parameters)?;
         let bearer = login(app, request, parameters.required("mfa_token")?, &client).await?;
+        proof::require_key(app, request, bearer.bound_to(), proved.as_ref())?;
         let target = target(app, &parameters, &bearer, &client)?;
         let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
         let attempt = Attempt {
@@ -111,7 +116,7 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
             transaction: bearer.transaction(),
             now: request.received_at,
         };
-        let exchange = Exchange { app, attempt, bearer: &bearer, target: &target };
+        let exchange = Exchange { app, attempt, bearer: &bearer, target: &target, key: proved.as_ref() };
         match exchange.run(&grant).await? {
             Some(answer) => return Ok(answer),
             None => app.isolate.clients.forget(client_id),

@@ -5,7 +5,7 @@ use super::client::{Claimed, require_grant, require_issuer};
 use super::mfa_required::{Login, demand};
 use super::target::{Target, Wish};
 use super::token::{Answer, scope};
-use super::{Failure, bearer};
+use super::{Failure, bearer, proof};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::parameters::Parameters;
@@ -14,6 +14,8 @@ use crate::mfa::policy::Asked;
 use crate::platform::Platform;
 use crate::storage::active_factors;
 use crate::storage::clients::Client;
+use crate::trust::bearer::BearerError;
+use crate::trust::jwk::Thumbprint;
 use crate::trust::own_tokens;
 use crate::trust::subject_token::{SubjectToken, SubjectTokenType, verify_subject_token};
 use crate::types::GrantType;
@@ -37,11 +39,17 @@ pub(super) async fn exchange<P: Platform>(
     if parameters.optional("requested_token_type")?.is_some_and(|wanted| wanted != ACCESS_TOKEN_TYPE) {
         return Err(WireError::UnsupportedTokenType.into());
     }
+    let proved = proof::at_token_endpoint(app, request).await?;
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
         let client = claimed.authenticate(app, request.received_at, client_id).await?;
         require_grant(&client, GrantType::TokenExchange)?;
         let subject = subject(app, request, subject_token, token_type, &client).await?;
+        // A bound token is its holder's alone, also where it is exchanged.
+        if subject.bound_to.is_some() && subject.bound_to != proved {
+            let error = BearerError::OtherBinding;
+            return Err(bearer::refused(app, request, error, WireError::InvalidSubjectToken));
+        }
         let wish = Wish {
             login_scopes: subject.scopes.as_ref(),
             audience: parameters.optional("audience")?,
@@ -71,10 +79,11 @@ pub(super) async fn exchange<P: Platform>(
                 factors: subject.factors.clone(),
                 used: Vec::new(),
                 identity: &subject.identity,
+                key: proved.as_ref(),
             };
             return Err(demand(app, request.received_at, login, &active)?.into());
         }
-        return issue(app, request, &client, &subject, &target, asked.proven).await;
+        return issue(app, request, &client, &subject, &target, asked.proven, proved.as_ref()).await;
     }
     Err(WireError::Unavailable.into())
 }
@@ -105,6 +114,7 @@ async fn issue<P: Platform>(
     subject: &SubjectToken,
     target: &Target,
     proven: bool,
+    key: Option<&Thumbprint>,
 ) -> Result<Answer, Failure> {
     let mut methods = subject.factors.clone();
     if proven {
@@ -119,6 +129,7 @@ async fn issue<P: Platform>(
         authenticated_at: subject.authenticated_at,
         identity: &subject.identity,
         not_after: None,
+        bound_to: key,
     };
     let answer = Answer::sign(app, request.received_at, &grant).await?;
     Ok(answer.of_exchange(ACCESS_TOKEN_TYPE))

@@ -7,6 +7,9 @@ use crate::json::Json;
 use crate::mfa::budget::Refusal;
 use crate::types::{GrantType, UnixSeconds};
 
+/// What proofs may be signed with, as discovery lists it.
+const DPOP_ALGORITHMS: &str = "RS256 RS384 RS512 PS256 PS384 PS512 ES256";
+
 /// Everything that a client can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WireError {
@@ -75,6 +78,16 @@ pub enum WireError {
     OtherClient,
     /// The access token lacks the scope.
     InsufficientScope(&'static str),
+    /// The DPoP proof is good, but its nonce is missing or stale. `challenge` is set at `/mfa/*`.
+    UseDpopNonce {
+        /// Whether to send `WWW-Authenticate: DPoP`.
+        challenge: bool,
+    },
+    /// The DPoP proof is not good, or is missing, or is not by the key that the token is bound to. `challenge` as above.
+    InvalidDpopProof {
+        /// Whether to send `WWW-Authenticate: DPoP`.
+        challenge: bool,
+    },
 
     // Clients.
     /// Unknown client, or wrong credentials. `challenge` is set when the client used HTTP Basic: only then may
@@ -199,6 +212,10 @@ impl WireError {
             | Self::ActorToken
             | Self::RecoveryCodeStays
             | Self::TooManyAuthenticators => (400, "invalid_request"),
+            Self::UseDpopNonce { challenge } => (if *challenge { 401 } else { 400 }, "use_dpop_nonce"),
+            Self::InvalidDpopProof { challenge } => {
+                (if *challenge { 401 } else { 400 }, "invalid_dpop_proof")
+            }
             Self::UnsupportedGrantType => (400, "unsupported_grant_type"),
             Self::InvalidTarget => (400, "invalid_target"),
             Self::AssociationRequired => (400, "association_required"),
@@ -265,6 +282,8 @@ impl WireError {
             Self::OobCodeOfAnotherTransaction => "The oob_code doesn't match the mfa_token".into(),
             Self::OtherClient => "mfa_token not issued to this client".into(),
             Self::InsufficientScope(scope) => format!("Insufficient scope, expected any of: {scope}").into(),
+            Self::UseDpopNonce { .. } => "Authorization server requires nonce in DPoP proof.".into(),
+            Self::InvalidDpopProof { .. } => "The DPoP proof is invalid.".into(),
             Self::Unauthorized { .. } => "Unauthorized".into(),
             Self::UnsupportedGrantType => "This grant_type is not supported.".into(),
             Self::UnauthorizedClient(grant) => {
@@ -338,6 +357,10 @@ impl WireError {
             Self::MethodNotAllowed(allowed) => vec![("Allow", (*allowed).to_owned())],
             Self::Unauthorized { challenge: true } => {
                 vec![("WWW-Authenticate", "Basic realm=\"countersign\"".to_owned())]
+            }
+            Self::UseDpopNonce { challenge: true } | Self::InvalidDpopProof { challenge: true } => {
+                let challenge = format!("DPoP error=\"{}\", algs=\"{DPOP_ALGORITHMS}\"", self.code());
+                vec![("WWW-Authenticate", challenge)]
             }
             Self::TooManyMessages(_, refusal) | Self::TooManyFailedCodes(refusal) => vec![
                 ("Retry-After", refusal.retry_after.to_string()),

@@ -44,11 +44,27 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    /// The verb itself; that of [`Method::Get`] is `GET`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Other => "",
+        }
+    }
+}
+
 /// Request headers, each read once. A crossing from JavaScript to wasm costs; only these are made.
 #[derive(Debug, Default)]
 pub struct Headers {
     /// `Authorization`.
     pub authorization: Option<String>,
+    /// `DPoP`; several are one, joined by commas.
+    pub dpop: Option<String>,
     /// `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// `auth0-forwarded-for`: the person's address, from a back end that is authenticated.

@@ -18,7 +18,7 @@ use super::errors::WireError;
 use super::request::{Method, Request};
 use super::response::{Dialect, Response};
 use crate::app::App;
-use crate::endpoints::{associate, authenticators, challenge, metadata, token};
+use crate::endpoints::{associate, authenticators, challenge, metadata, proof, token};
 use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients;
@@ -67,6 +67,11 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// Whether a DPoP proof means anything here.
+    const fn takes_proofs(self) -> bool {
+        matches!(self, Self::Associate | Self::Authenticators | Self::Authenticator(_) | Self::Token)
+    }
+
     const fn takes(self, method: Method) -> bool {
         match self {
             Self::Associate | Self::Challenge | Self::Token => matches!(method, Method::Post),
@@ -111,7 +116,7 @@ async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
     if !route.takes(request.method) {
         return Response::error(dialect, &WireError::MethodNotAllowed(route.methods()));
     }
-    match route {
+    let response = match route {
         Route::Associate => associate::handle(app, request).await,
         Route::Challenge => challenge::handle(app, request).await,
         Route::Authenticators => authenticators::list(app, request).await,
@@ -121,7 +126,8 @@ async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
         Route::Discovery => metadata::discovery(app),
         #[cfg(feature = "development")]
         Route::Development(page) => page.respond(app, request).await,
-    }
+    };
+    if route.takes_proofs() { proof::with_fresh_nonce(app, request, response) } else { response }
 }
 
 /// The origins that may read answers; none when nobody asks or the registry cannot be read.

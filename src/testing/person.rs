@@ -134,6 +134,7 @@ impl Service {
             origin: Origin::default(),
             headers: Headers {
                 authorization: bearer.map(|token| format!("Bearer {token}")),
+                dpop: None,
                 idempotency_key: None,
                 forwarded_for: None,
                 content_type: Some("application/json".to_owned()),

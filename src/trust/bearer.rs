@@ -12,6 +12,7 @@
 
 use super::algorithm::Algorithm;
 use super::issuer::TrustedIssuer;
+use super::jwk::Thumbprint;
 use super::jwt::{CLOCK_SKEW_SECONDS, Claims, JwtError, MAXIMUM_SUBJECT_BYTES, TimeError, UntrustedJwt};
 use super::key_sets::{KeySetError, KeySource, Signed, verify_signature};
 use super::own_tokens::{MFA_TOKEN_PREFIX, MFA_TOKEN_SECONDS, Unreadable, open_mfa_token};
@@ -78,6 +79,15 @@ impl Bearer {
         }
     }
 
+    /// The key without which it is not to be accepted. At `/mfa/*` only access tokens are held to it.
+    #[must_use]
+    pub fn bound_to(&self) -> Option<&Thumbprint> {
+        match self {
+            Self::Mfa(token) => token.bound_to.as_ref(),
+            Self::Access(token) => token.bound_to.as_ref(),
+        }
+    }
+
     /// The factors that stand behind an mfa_token, or behind the access token that confirms an enrollment, as `amr` has
     /// them. Never `mfa`.
     #[must_use]
@@ -137,6 +147,8 @@ pub struct MfaToken {
     pub first_factors: Vec<String>,
     /// Second factors that the login has used, as `mfa_requirements` calls them: it has been told `mfa_required` since.
     pub used_factors: Vec<String>,
+    /// The key that the exchange must be proved by (RFC 9449).
+    pub bound_to: Option<Thumbprint>,
 }
 
 /// A verified access token for the MFA audience.
@@ -162,6 +174,8 @@ pub struct AccessToken {
     pub factors: Vec<String>,
     /// Whether a second factor stands behind it.
     pub proof_of_mfa: bool,
+    /// The key that each use must be proved by (RFC 9449).
+    pub bound_to: Option<Thumbprint>,
 }
 
 /// What was wrong with a bearer token, for the log. Clients are told less.
@@ -199,6 +213,9 @@ pub enum BearerError {
     TooOld,
     /// A true token outside its time.
     OutOfTime(TimeError),
+    /// A true token that is bound to a key and came without that key's proof, or came under the scheme of bound tokens
+    /// and is none.
+    OtherBinding,
 }
 
 /// A kind of bearer token.
@@ -210,14 +227,28 @@ pub enum Kind {
     Access,
 }
 
-/// The token in an `Authorization` header's value (RFC 6750 section 2.1; schemes are case-insensitive by RFC 9110
-/// section 11.1). `None` where there is no single one.
+/// How a token is presented in an `Authorization` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// By itself (RFC 6750 section 2.1).
+    Bearer,
+    /// With the proof of a key (RFC 9449 section 7.1).
+    Dpop,
+}
+
+/// The token in an `Authorization` header's value. Schemes are case-insensitive (RFC 9110 section 11.1). `None` where
+/// there is no single one.
 #[must_use]
-pub fn bearer_token(header: &str) -> Option<&str> {
+pub fn presented_token(header: &str) -> Option<(Scheme, &str)> {
     let (scheme, token) = header.trim_matches([' ', '\t']).split_once(' ')?;
+    let scheme = match scheme {
+        scheme if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        scheme if scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return None,
+    };
     let token = token.trim_start_matches(' ');
     let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-    (scheme.eq_ignore_ascii_case("bearer") && is_one).then_some(token)
+    is_one.then_some((scheme, token))
 }
 
 /// Whose the token is and what it is good for at `now`.
@@ -342,6 +373,7 @@ fn mfa_token(issuer: &TrustedIssuer, jwt: &UntrustedJwt<'_>, facts: &Facts<'_>) 
         scopes: claims.scopes.clone(),
         first_factors: without_mfa(&claims.authentication_methods),
         used_factors: Vec::new(),
+        bound_to: claims.confirmation_key.clone(),
     }
 }
 
@@ -357,6 +389,7 @@ fn access_token(user: UserId, claims: &Claims, facts: &Facts<'_>, refused_from: 
         refused_from,
         factors: without_mfa(&claims.authentication_methods),
         proof_of_mfa: claims.authentication_methods.iter().any(|method| method == MULTIPLE_FACTORS),
+        bound_to: claims.confirmation_key.clone(),
     }
 }
 
@@ -409,6 +442,7 @@ fn open_own_mfa_token<P: Platform>(
         scopes: token.scopes,
         first_factors: without_mfa(&token.first_factors),
         used_factors: token.used_factors,
+        bound_to: token.bound_to,
     })
 }
 

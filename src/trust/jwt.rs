@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
+use super::jwk::Thumbprint;
 use crate::json::{self, Json};
 use crate::types::{Scopes, TransactionId, UnixSeconds};
 
@@ -162,6 +163,9 @@ pub struct Claims {
     pub phone_number: Option<String>,
     /// `audience` of an mfa_token: what the final token is to be for.
     pub final_audience: Option<String>,
+    /// `jkt` of `cnf`, the key that the token is bound to (RFC 9449 section 6.1). A token that is bound in another way is
+    /// malformed: it must not pass for one that anybody may present.
+    pub confirmation_key: Option<Thumbprint>,
 }
 
 impl Claims {
@@ -198,6 +202,7 @@ impl Claims {
             name: read.text("name")?,
             phone_number: read.text("phone_number")?,
             final_audience: read.text("audience")?,
+            confirmation_key: read.confirmation_key("cnf")?,
         })
     }
 
@@ -327,6 +332,12 @@ impl<'a> Reader<'a> {
             Some(Json::Text(text)) if text == "false" => Ok(false),
             Some(_) => Err(JwtError::Claim(name)),
         }
+    }
+
+    fn confirmation_key(&self, name: &'static str) -> Result<Option<Thumbprint>, JwtError> {
+        let Some(confirmation) = self.member(name) else { return Ok(None) };
+        let key = confirmation.text("jkt").and_then(Thumbprint::parse);
+        key.filter(|_| confirmation.repeated().is_none()).map(Some).ok_or(JwtError::Claim(name))
     }
 
     fn time(&self, name: &'static str) -> Result<Option<UnixSeconds>, JwtError> {
@@ -532,6 +543,27 @@ mod tests {
             }
             assert!(claims(json!({ name: "a".repeat(288) })).is_ok());
         }
+    }
+
+    #[test]
+    fn a_key_of_confirmation_is_a_thumbprint_or_the_token_is_malformed() {
+        let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        let read = claims(json!({ "cnf": { "jkt": thumbprint, "kid": "k" } })).unwrap();
+        assert_eq!(read.confirmation_key.unwrap().as_str(), thumbprint);
+        for wrong in [
+            json!({}),
+            json!([]),
+            json!(thumbprint),
+            json!({ "jkt": null }),
+            json!({ "jkt": [thumbprint] }),
+            json!({ "jkt": "AAAA" }),
+            json!({ "jkt": format!("{thumbprint}=") }),
+            json!({ "x5t#S256": thumbprint }),
+        ] {
+            assert_eq!(claims(json!({ "cnf": wrong })), Err(JwtError::Claim("cnf")), "{wrong}");
+        }
+        let twice = format!(r#"{{"cnf":{{"jkt":"{thumbprint}","jkt":"{thumbprint}"}}}}"#);
+        assert_eq!(Claims::parse(twice.as_bytes()), Err(JwtError::Claim("cnf")));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::bearer::{Identity, MULTIPLE_FACTORS};
+use super::jwk::Thumbprint;
 use crate::app::App;
 use crate::config::Config;
 use crate::json::{self, Json, object};
@@ -46,6 +47,8 @@ pub struct Grant<'a> {
     pub identity: &'a Identity,
     /// The tokens end no later than this.
     pub not_after: Option<UnixSeconds>,
+    /// The key that the access token is bound to (RFC 9449).
+    pub bound_to: Option<&'a Thumbprint>,
 }
 
 /// A signed token.
@@ -80,6 +83,9 @@ pub async fn mint_access_token<P: Platform>(
     claims.set("aud", grant.audience);
     claims.set("client_id", grant.client.as_str());
     claims.set("scope", grant.scopes.to_string());
+    if let Some(key) = grant.bound_to {
+        claims.set("cnf", object! { "jkt": key.as_str() });
+    }
     sign(app, "at+jwt", &claims).await.map(|token| Minted { token, expires_in: expires_at.since(now) })
 }
 
@@ -179,6 +185,8 @@ pub struct OwnMfaToken {
     pub first_factors: Vec<String>,
     /// Second factors that the login has used, as `mfa_requirements` calls them.
     pub used_factors: Vec<String>,
+    /// The key that the exchange must be proved by (RFC 9449).
+    pub bound_to: Option<Thumbprint>,
     /// What is known of the person.
     pub identity: Identity,
     /// When it was issued.
@@ -214,6 +222,7 @@ pub fn seal_mfa_token(
         "s": token.scopes.as_ref().map(ToString::to_string),
         "m": Some(token.first_factors.as_slice()).filter(|factors| !factors.is_empty()),
         "f": Some(token.used_factors.as_slice()).filter(|factors| !factors.is_empty()),
+        "k": token.bound_to.as_ref().map(Thumbprint::as_str),
         "e": token.identity.email.as_deref(),
         "v": Some(true).filter(|_| token.identity.email_verified),
         // Labels end at 64 characters.
@@ -236,7 +245,7 @@ pub fn open_mfa_token(keyring: &Keyring, text: &str) -> Result<OwnMfaToken, Unre
         return Err(Unreadable::Malformed);
     }
     let written = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
-    let members = ["i", "u", "c", "a", "s", "m", "f", "e", "v", "n", "t", "x"];
+    let members = ["i", "u", "c", "a", "s", "m", "f", "k", "e", "v", "n", "t", "x"];
     read_mfa_token(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
 }
 
@@ -254,6 +263,10 @@ fn read_mfa_token(written: &Json) -> Option<OwnMfaToken> {
         scopes: written.text("s").map(Scopes::parse),
         first_factors: texts("m")?,
         used_factors: texts("f")?,
+        bound_to: match written.text("k") {
+            Some(key) => Some(Thumbprint::parse(key)?),
+            None => None,
+        },
         identity: Identity {
             email: text("e"),
             email_verified: written.member("v") == Some(&Json::Bool(true)),

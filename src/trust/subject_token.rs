@@ -2,6 +2,7 @@
 
 use super::bearer::{BearerError, Identity, check_signature, without_mfa};
 use super::issuer::TrustedIssuer;
+use super::jwk::Thumbprint;
 use super::jwt::{CLOCK_SKEW_SECONDS, Claims, MAXIMUM_SUBJECT_BYTES, UntrustedJwt};
 use super::key_sets::KeySource;
 use crate::app::App;
@@ -68,6 +69,8 @@ pub struct SubjectToken {
     pub proof_of_mfa: bool,
     /// When the person was authenticated, as far as the token says.
     pub authenticated_at: UnixSeconds,
+    /// The key that the exchange must be proved by (RFC 9449).
+    pub bound_to: Option<Thumbprint>,
 }
 
 /// Verifies a subject token at `now`. Those of `public` clients must be fresh.
@@ -117,6 +120,7 @@ pub async fn verify_subject_token<P: Platform>(
         factors: without_mfa(&claims.authentication_methods),
         proof_of_mfa: claims.authentication_methods.iter().any(|method| method == "mfa"),
         authenticated_at: claims.authenticated_at.unwrap_or(issued_at),
+        bound_to: claims.confirmation_key.clone(),
     })
 }
 

@@ -55,6 +55,7 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
         },
         headers: Headers {
             authorization: header("authorization"),
+            dpop: header("dpop"),
             idempotency_key: header("idempotency-key"),
             forwarded_for: header("auth0-forwarded-for"),
             content_type: header("content-type"),

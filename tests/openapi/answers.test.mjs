@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { accepted } from "../support/answers.mjs";
 import { API } from "../support/clients.mjs";
 import { description, operations, resolved } from "../support/description.mjs";
+import { ProofKey } from "../support/dpop.mjs";
 import { useStage } from "../support/stage.mjs";
 import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
@@ -172,6 +173,40 @@ test("two factors, the first of them a recovery code", async () => {
   await person.exchange("otp", { mfa_token: mfaToken, otp: totp(secret, stage.world.now()) });
   const first = await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recovery_codes[0] });
   expect(await first.json()).toMatchObject({ error: "mfa_required", recovery_code: expect.any(String) });
+});
+
+test("bound tokens", async () => {
+  const key = await ProofKey.generate();
+  const person = stage.person();
+  const grant = async (options) => {
+    const dpop = await key.proof("POST", "/oauth/token", options);
+    return person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, { headers: { dpop } });
+  };
+  const nonce = (await grant()).headers.get("dpop-nonce");
+  expect((await grant({ nonce, claims: { htm: "GET" } })).status).toBe(400);
+  expect((await grant({ nonce })).status).toBe(403);
+  const subject_token = subjectTokenOf(person, AUDIENCE);
+  const headers = { dpop: await key.proof("POST", "/oauth/token", { nonce }) };
+  const tokens = await accepted(await tokenExchange(stage.world, person, { subject_token }, { headers }));
+  expect(tokens.token_type).toBe("DPoP");
+
+  const scope = "enroll read:authenticators remove:authenticators";
+  const token = person.provenToken({ scope, cnf: { jkt: key.thumbprint } });
+  const { id } = await accepted(await person.associateOtp());
+  for (const [method, path, body, done] of [
+    ["POST", "/mfa/associate", OTP, 200],
+    ["GET", LIST, undefined, 200],
+    ["DELETE", `${LIST}/${id.replace("|", "%7C")}`, undefined, 204],
+  ]) {
+    const ask = async (options) => {
+      const dpop = await key.proof(method, path, { token, ...options });
+      const all = { authorization: `DPoP ${token}`, dpop, ...(body && { "content-type": "application/json" }) };
+      return stage.world.fetch(path, { method, headers: all, ...(body && { body: JSON.stringify(body) }) });
+    };
+    expect((await ask()).headers.get("dpop-nonce")).toBeTruthy();
+    expect((await ask({ nonce, claims: { ath: "" } })).status).toBe(401);
+    expect((await ask({ nonce })).status).toBe(done);
+  }
 });
 
 test("metadata: the discovery document is the one that the description shows", async () => {

@@ -23,6 +23,7 @@ use crate::storage::active_factors::{self, ActiveFactors};
 use crate::storage::places;
 use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
 use crate::trust::bearer::{Bearer, MfaToken};
+use crate::trust::jwk::Thumbprint;
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
 use crate::types::{GrantType, Secret};
 
@@ -55,6 +56,8 @@ pub(super) struct Exchange<'a, P: Platform> {
     pub(super) attempt: Attempt<'a>,
     pub(super) bearer: &'a Bearer,
     pub(super) target: &'a Target,
+    /// The key that the request has proved: what is issued is bound to it.
+    pub(super) key: Option<&'a Thumbprint>,
 }
 
 impl<P: Platform> Exchange<'_, P> {
@@ -268,6 +271,7 @@ impl<P: Platform> Exchange<'_, P> {
                     factors: self.authentication_methods(factor),
                     used,
                     identity: &login.identity,
+                    key: self.key,
                 };
                 let demand = demand(self.app, self.attempt.now, login, &active)?;
                 return Ok(Prepared::Demand { demand, counts });
@@ -291,6 +295,7 @@ impl<P: Platform> Exchange<'_, P> {
                 Bearer::Access(token) => Some(token.expires_at),
                 Bearer::Mfa(_) => None,
             },
+            bound_to: self.key,
         };
         Answer::sign(self.app, self.attempt.now, &grant).await
     }

@@ -249,6 +249,10 @@ fn discovery_names_what_is_there() {
         let path = document[name].as_str().unwrap().strip_prefix("https://mfa.example.com").unwrap();
         assert_ne!(service.send(&request(Method::Get, path)).status, 404, "{name}");
     }
+    let algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256"];
+    for name in ["token_endpoint_auth_signing_alg_values_supported", "dpop_signing_alg_values_supported"] {
+        assert_eq!(document[name], json!(algorithms), "{name}");
+    }
     assert_eq!(document["acr_values_supported"], json!([crate::mfa::policy::MULTI_FACTOR_CLASS]));
     assert!(document["claims_supported"].as_array().unwrap().contains(&json!("acr")));
     let grants = document["grant_types_supported"].as_array().unwrap();

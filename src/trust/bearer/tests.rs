@@ -64,6 +64,7 @@ impl Scene {
             scopes: None,
             first_factors: vec!["pwd".to_owned(), "mfa".to_owned()],
             used_factors: vec!["otp".to_owned()],
+            bound_to: None,
             identity: Identity::default(),
             issued_at: self.world.now(),
             expires_at: self.world.now().plus(MFA_TOKEN_SECONDS),
@@ -86,6 +87,7 @@ impl Scene {
             authenticated_at: self.world.now(),
             identity: &Identity::default(),
             not_after: None,
+            bound_to: None,
         };
         let now = self.world.now();
         if id_token {
@@ -118,6 +120,7 @@ fn a_trusted_issuers_mfa_token_is_read_in_full() {
         scopes: Some(Scopes::parse("openid read:notes")),
         first_factors: vec!["pwd".to_owned()],
         used_factors: Vec::new(),
+        bound_to: None,
     };
     assert_eq!(token, expected);
 }
@@ -528,23 +531,58 @@ fn a_warm_isolate_verifies_with_one_signature_check_and_nothing_else() {
 }
 
 #[test]
-fn a_bearer_header_is_read_as_the_rfc_says() {
-    for (header, token) in [
-        ("Bearer abc", Some("abc")),
-        ("bearer abc", Some("abc")),
-        ("BEARER   abc.def-_~+/==", Some("abc.def-_~+/==")),
-        (" Bearer abc ", Some("abc")),
-        ("", None),
-        ("Bearer", None),
-        ("Bearer ", None),
-        ("abc", None),
-        ("Basic abc", None),
-        ("Bearerabc", None),
-        ("Bearer abc def", None),
-        ("Bearer abc, Bearer def", None),
-        ("Bearer a,b", None),
-        ("Bearer \u{e4}", None),
+fn an_authorization_header_is_read_as_the_rfcs_say() {
+    for (name, scheme) in [
+        ("Bearer", Scheme::Bearer),
+        ("bearer", Scheme::Bearer),
+        ("BEARER", Scheme::Bearer),
+        ("DPoP", Scheme::Dpop),
+        ("dpop", Scheme::Dpop),
     ] {
-        assert_eq!(bearer_token(header), token, "{header}");
+        for (rest, token) in [
+            (" abc", Some("abc")),
+            ("   abc.def-_~+/==", Some("abc.def-_~+/==")),
+            (" abc ", Some("abc")),
+            ("", None),
+            (" ", None),
+            ("abc", None),
+            (" abc def", None),
+            (" abc, Bearer def", None),
+            (" a,b", None),
+            (" \u{e4}", None),
+        ] {
+            let presented = token.map(|token| (scheme, token));
+            assert_eq!(presented_token(&format!("{name}{rest}")), presented, "{name}{rest}");
+            assert_eq!(presented_token(&format!(" {name}{rest}")), presented, "{name}{rest}");
+        }
+    }
+    for header in ["", "abc", "Basic abc", "DPoPP abc", "DPo abc", "Bearer, DPoP abc"] {
+        assert_eq!(presented_token(header), None, "{header}");
+    }
+}
+
+#[test]
+fn a_token_of_either_kind_says_which_key_it_is_bound_to() {
+    let scene = Scene::new();
+    let key = TestKey::new(Algorithm::ES256, 0, "phone").thumbprint();
+    let confirmation = json!({ "jkt": key.as_str(), "x5t#S256": "AA" });
+    for bearer in [scene.mfa_with("cnf", confirmation.clone()), scene.access_with("cnf", confirmation)] {
+        assert_eq!(bearer.unwrap().bound_to(), Some(&key));
+    }
+    for bearer in [scene.mfa_with("cnf", json!(null)), scene.access_with("cnf", json!(null))] {
+        assert_eq!(bearer.unwrap().bound_to(), None);
+    }
+    let own = OwnMfaToken { bound_to: Some(key.clone()), ..scene.own_mfa_token() };
+    let sealed = seal_mfa_token(&scene.app.config.keyring, &own, [7; 12]).unwrap();
+    assert_eq!(scene.verify(&sealed).unwrap().bound_to(), Some(&key));
+}
+
+#[test]
+fn a_token_that_is_bound_in_a_way_nobody_checks_here_does_not_pass_for_an_unbound_one() {
+    let scene = Scene::new();
+    for confirmation in [json!({ "x5t#S256": "AA" }), json!({}), json!("jkt"), json!({ "jkt": "AA" })] {
+        let malformed = Err(BearerError::Malformed(JwtError::Claim("cnf")));
+        assert_eq!(scene.mfa_with("cnf", confirmation.clone()), malformed);
+        assert_eq!(scene.access_with("cnf", confirmation), malformed);
     }
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::testing::configuration::own_key;
 use crate::testing::platform::FakePlatform;
-use crate::testing::{Variables, app, block_on};
+use crate::testing::{TestKey, Variables, app, block_on};
 use crate::trust::algorithm::Algorithm;
 use crate::trust::key_sets::{KeySource, Signed, verify_signature};
 
@@ -17,6 +17,7 @@ struct Scene {
     scopes: Scopes,
     identity: Identity,
     not_after: Option<UnixSeconds>,
+    bound_to: Option<Thumbprint>,
     methods: Vec<String>,
 }
 
@@ -36,6 +37,7 @@ impl Scene {
                 name: Some("Alice".to_owned()),
             },
             not_after: None,
+            bound_to: None,
             methods: ["pwd", "otp", "mfa"].map(str::to_owned).to_vec(),
         }
     }
@@ -50,6 +52,7 @@ impl Scene {
             authenticated_at: self.world.now().plus(-1),
             identity: &self.identity,
             not_after: self.not_after,
+            bound_to: self.bound_to.as_ref(),
         };
         let now = self.world.now();
         if id_token {
@@ -151,6 +154,16 @@ fn the_class_of_mfa_is_told_only_with_mfa_and_a_removed_issuer_not_at_all() {
 }
 
 #[test]
+fn an_access_token_names_the_key_that_it_is_bound_to() {
+    let mut scene = Scene::new();
+    assert!(scene.claims(false).get("cnf").is_none());
+    let key = TestKey::new(Algorithm::ES256, 0, "phone").thumbprint();
+    scene.bound_to = Some(key.clone());
+    assert_eq!(scene.claims(false)["cnf"], json!({ "jkt": key.as_str() }));
+    assert!(scene.claims(true).get("cnf").is_none(), "nobody is asked for proof of an id_token");
+}
+
+#[test]
 fn tokens_verify_with_the_published_keys() {
     let scene = Scene::new();
     let token = scene.mint(true).unwrap().token;
@@ -201,6 +214,7 @@ fn mfa_token() -> OwnMfaToken {
         scopes: Some(Scopes::parse("openid read:notes")),
         first_factors: vec!["pwd".to_owned()],
         used_factors: vec!["otp".to_owned()],
+        bound_to: Some(TestKey::new(Algorithm::ES256, 0, "phone").thumbprint()),
         identity: Identity {
             email: Some("alice@example.com".to_owned()),
             email_verified: true,
@@ -229,6 +243,7 @@ fn a_sealed_mfa_token_opens_to_what_it_was() {
         audience: None,
         scopes: None,
         first_factors: Vec::new(),
+        bound_to: None,
         identity: Identity::default(),
         ..mfa_token()
     };

@@ -79,6 +79,20 @@ fn a_token_that_was_given_to_a_named_audience_is_accepted_with_what_it_says() {
 }
 
 #[test]
+fn a_bound_token_says_to_which_key() {
+    let scene = scene();
+    assert_eq!(scene.verify(&scene.claims()).unwrap().bound_to, None);
+    let key = TestKey::new(Algorithm::ES256, 0, "phone").thumbprint();
+    let bound = scene.with("cnf", json!({ "jkt": key.as_str() }));
+    assert_eq!(scene.verify(&bound).unwrap().bound_to, Some(key));
+    let bound_otherwise = scene.with("cnf", json!({ "x5t#S256": "AA" }));
+    assert_eq!(
+        scene.verify(&bound_otherwise),
+        Err(BearerError::Malformed(crate::trust::jwt::JwtError::Claim("cnf")))
+    );
+}
+
+#[test]
 fn a_token_for_somebody_else_is_refused() {
     let scene = scene();
     for audience in [json!("https://other.example.com"), json!("https://mfa.example.com/mfa/"), json!([])] {

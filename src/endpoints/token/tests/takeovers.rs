@@ -175,6 +175,7 @@ fn mail_never_satisfies_a_demand_that_was_made_and_nobody_is_sent_in_a_circle() 
         scopes: None,
         first_factors: vec!["pwd".to_owned()],
         used_factors: Vec::new(),
+        bound_to: None,
         identity: crate::trust::bearer::Identity::default(),
         issued_at: service.app.platform.now(),
         expires_at: service.app.platform.now().plus(600),
