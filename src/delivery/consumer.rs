@@ -40,6 +40,22 @@ pub async fn consume<P: Platform>(
     Ok(ids.iter().map(|id| verdict(now, id, &outcomes)).collect())
 }
 
+/// Handles one batch of the dead-letter queue: what the queue has given up on is recorded, and whoever watches the log
+/// is told. The row stays due, so that the sweep tells the queue again while the code lives.
+pub async fn bury<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Verdict>, StorageError> {
+    for dead in deliveries::give_up(app, ids).await? {
+        app.platform.log(object! {
+            "event": "delivery_given_up",
+            "severity": "alert",
+            "delivery": dead.id,
+            "channel": dead.channel,
+            "attempts": dead.attempts,
+            "reason": dead.reason,
+        });
+    }
+    Ok(ids.iter().map(|_| Verdict::Acknowledge).collect())
+}
+
 /// Runs the futures at once and returns what they gave, in their order. A batch has ten at most, so that asking each of
 /// them whenever one has something to say costs nothing.
 async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {

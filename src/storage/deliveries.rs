@@ -91,6 +91,39 @@ pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)])
     app.platform.batch(batch).await.map(|_| ())
 }
 
+/// A delivery that the queue has given up on, and that is not done.
+#[derive(Debug)]
+pub struct GivenUp {
+    /// Its id.
+    pub id: String,
+    /// The channel.
+    pub channel: String,
+    /// How often it was claimed.
+    pub attempts: i64,
+    /// Why it is not done.
+    pub reason: String,
+}
+
+/// Records which of `ids` the queue has given up on.
+pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<GivenUp>, StorageError> {
+    let batch: Vec<_> = ids
+        .iter()
+        .map(|id| Statement { sql: statements::DELIVERY_GIVEN_UP, parameters: vec![id.as_str().into()] })
+        .collect();
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = |row: &Row| {
+        Ok(GivenUp {
+            id: row.text("id")?.to_owned(),
+            channel: row.text("channel")?.to_owned(),
+            attempts: row.integer("attempts")?,
+            reason: row.text("failure")?.to_owned(),
+        })
+    };
+    app.platform.batch(batch).await?.iter().flatten().map(read).collect()
+}
+
 impl Claimed {
     fn from_row(row: &Row) -> Result<Self, StorageError> {
         Ok(Self {

@@ -602,6 +602,14 @@ pub const DELIVERY_FAILED: &str = "\
 UPDATE deliveries SET state = 'failed', sealed = NULL, failure = ?2
 WHERE id = ?1 AND state = 'claimed' AND attempts = ?3";
 
+/// Records that the queue has given up on a delivery that is not done. It stays due: the sweep tells the queue again.
+///
+/// `?1` id.
+pub const DELIVERY_GIVEN_UP: &str = "\
+UPDATE deliveries SET failure = 'the queue has given up; ' || COALESCE(failure, 'no attempt was recorded')
+WHERE id = ?1 AND state IN ('waiting', 'claimed')
+RETURNING id, channel, attempts, failure";
+
 /// Deliveries that the queue must be told about again: its first message was lost, or a consumer died.
 ///
 /// `?1` now, `?2` waiting since.

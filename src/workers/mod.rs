@@ -26,6 +26,9 @@ use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::sweep;
 
+/// The dead-letter queue of wrangler.toml.
+const DEAD_LETTER_QUEUE: &str = "countersign-oob-dead";
+
 thread_local! {
     /// What this isolate knows from earlier events: the configuration, which cannot change while it lives, and its
     /// caches.
@@ -74,7 +77,7 @@ async fn answer(request: &web_sys::Request, platform: Workers) -> Result<web_sys
     exchange::write(&response)
 }
 
-/// Messages of the queue: ids of deliveries.
+/// Messages of the queue, or those that it has given up on: ids of deliveries.
 #[wasm_bindgen]
 pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<(), JsValue> {
     let platform = Workers::new(env, context);
@@ -98,7 +101,12 @@ pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<()
             }
         }
     }
-    match consumer::consume(&app, app.platform.now(), &ids).await {
+    let handled = if batch.queue()? == DEAD_LETTER_QUEUE {
+        consumer::bury(&app, &ids).await
+    } else {
+        consumer::consume(&app, app.platform.now(), &ids).await
+    };
+    match handled {
         Ok(verdicts) => {
             for (message, verdict) in messages.iter().zip(verdicts) {
                 match verdict {

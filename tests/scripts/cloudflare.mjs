@@ -81,7 +81,7 @@ function answer(account, what, url, body) {
       () => ({ added: json(), removed: [], updated: [], conflicting: [] }),
     ],
     [/^PUT \/workers\/scripts\/[^/]+\/domains\/records$/, () => ((account.worker.domains = json()), {})],
-    [/^POST \/queues\/[^/]+\/consumers$/, () => ((account.worker.consumer = json()), {})],
+    [/^POST \/queues\/[^/]+\/consumers$/, () => ((account.worker.consumers ??= []).push(json()), {})],
     // Nothing to upload: the assets are taken to be there.
     [/^POST \/workers\/scripts\/([^/]+)\/assets-upload-session$/, () => ({ jwt: "assets", buckets: [] })],
   ];

@@ -200,7 +200,9 @@ describe("the command", () => {
     expect(account.namespaces.map(({ title }) => title)).toEqual(["countersign-jwks"]);
     expect(account.queues.map(({ queue_name: name }) => name)).toEqual(["countersign-oob", "countersign-oob-dead"]);
     expect(account.worker.schedules).toEqual([{ cron: "* * * * *" }]);
-    expect(account.worker.consumer).toMatchObject({
+    const [consumer, undertaker] = account.worker.consumers;
+    expect(undertaker).not.toHaveProperty("dead_letter_queue");
+    expect(consumer).toMatchObject({
       dead_letter_queue: "countersign-oob-dead",
       settings: { max_retries: 10, batch_size: 10 },
     });

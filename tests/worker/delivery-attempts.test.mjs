@@ -6,6 +6,7 @@ import { accepted } from "../support/answers.mjs";
 import { freshNumber } from "../support/person.mjs";
 import { until } from "../support/poll.mjs";
 import { useStage } from "../support/stage.mjs";
+import { DEAD_LETTERS } from "../support/worker.mjs";
 
 const stage = useStage({ consume: false });
 
@@ -146,6 +147,47 @@ describe("a code", () => {
     await world.deliver([message]);
     expect(received()[0].expires_in).toBe(200);
     expect(received()[0].expires_at).toBe(world.now() + 200);
+  });
+});
+
+describe("a message that the queue has given up on", () => {
+  const giveUp = (bodies) => stage.world.deliver(bodies, { queue: DEAD_LETTERS });
+  const alerts = async () =>
+    (await stage.world.logLines()).filter((line) => line.includes('"delivery_given_up"')).map((line) => line.slice(line.indexOf("{")));
+
+  test("is recorded with its reason and told to the log, and the sweep tries it again", async () => {
+    const { world, webhook } = stage;
+    const { message, id, received } = await waiting();
+    webhook.next(500);
+    await world.deliver([message]);
+    expect(again(await giveUp([message]))).toBe(false);
+    const [{ state, failure }] = await world.rows("SELECT state, failure FROM deliveries WHERE id = ?", id);
+    expect({ state, failure }).toEqual({ state: "waiting", failure: "the queue has given up; status 500" });
+    const alert = JSON.parse((await alerts()).find((line) => line.includes(id)));
+    expect(alert).toMatchObject({ severity: "alert", channel: "sms", attempts: 1, reason: failure });
+
+    const before = (await world.queued()).length;
+    await world.advance(30);
+    await world.sweep();
+    const told = (await world.queued()).slice(before);
+    expect(told).toContainEqual(message);
+    await world.deliver([message]);
+    expect(received()).toHaveLength(1);
+  });
+
+  test("and that is done after all is no alert", async () => {
+    const { message, id } = await waiting();
+    await stage.world.deliver([message]);
+    await giveUp([message, null, "garbage"]);
+    expect((await alerts()).filter((line) => line.includes(id))).toEqual([]);
+    expect((await row(id)).state).toBe("sent");
+  });
+
+  test("is kept while the database is down", async () => {
+    const { message } = await waiting();
+    await stage.world.fail({ on: "DB", times: 1 });
+    expect(again(await giveUp([message]))).toBe(true);
+    await stage.world.heal();
   });
 });
 

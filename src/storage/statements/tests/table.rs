@@ -847,6 +847,14 @@ fn delivering() -> Vec<Spec> {
             "claimed anew since", "UPDATE deliveries SET attempts = 1", [] => Nothing;
             "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
         ),
+        spec!(DELIVERY_GIVEN_UP ["d"] DELIVERY;
+            "waiting", "", [] => Acts;
+            "claimed", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
+            "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
+            "failed", "UPDATE deliveries SET state = 'failed'", [] => Nothing;
+            "expired", "UPDATE deliveries SET state = 'expired'", [] => Nothing;
+            "another", "", [(1, "d0")] => Nothing;
+        ),
         spec!(OVERDUE_DELIVERIES [1000, 985] DELIVERY;
             "waiting", "", [] => Answers("id=d");
             "since just long enough", "UPDATE deliveries SET due_at = 985 WHERE id = 'd'", [] => Acts;
