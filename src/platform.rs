@@ -45,6 +45,10 @@ pub trait Platform: Clone + 'static {
     /// Tells the queue that a delivery waits in the database.
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError>;
 
+    /// Counts something in this location, roughly, and says whether it is within the binding's rate. A shield that costs
+    /// nothing to ask; where there is none, everything is.
+    async fn is_within_rate(&self, key: &str) -> bool;
+
     /// Imports a public JWK (JSON text of its public members only) for use with `algorithm`.
     async fn import_verifying_key(
         &self,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::bearer::{authenticate, require_scope};
 use super::client::{Claimed, require_issuer};
 use super::idempotency;
-use super::message::{Recipient, compose, decided, origin};
+use super::message::{Recipient, compose, decided, origin, pass_shield};
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::delivery;
@@ -19,7 +19,7 @@ use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::mfa::barcode;
 use crate::mfa::enrollment::{Asked, Refused, Rejection, Standing, Wanted, choose};
-use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
+use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::mfa::sending::Origin;
@@ -239,6 +239,9 @@ async fn enroll<P: Platform>(
         ..Answer::default()
     };
     let origin = origin(request, order.is_authenticated(client));
+    if wanted.kind() != Kind::Totp {
+        pass_shield(app, now, origin).await?;
+    }
     match &wanted {
         Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
         Wanted::Sms(number) | Wanted::Voice(number) => {

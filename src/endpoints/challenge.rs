@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::client::Claimed;
 use super::idempotency::{self, Once};
-use super::message::{CODE_SECONDS, Recipient, compose, decided, origin};
+use super::message::{CODE_SECONDS, Recipient, compose, decided, origin, pass_shield};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
 use crate::delivery;
@@ -149,7 +149,9 @@ async fn send<P: Platform>(
         ..Recipient::open(app, &stored.id, &login.user, &stored.sealed)?
     };
     let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
-    let message = compose(app, now, &recipient, &login.user, &id, origin(request, !client.is_public()))?;
+    let origin = origin(request, !client.is_public());
+    pass_shield(app, now, origin).await?;
+    let message = compose(app, now, &recipient, &login.user, &id, origin)?;
     let delivery_id = message.delivery_id.clone();
     let expires_at = now.plus(CODE_SECONDS);
     let oob_code = OobCode {

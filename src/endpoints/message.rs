@@ -7,6 +7,7 @@ use crate::http::errors::{MessageKind, WireError};
 use crate::http::request::Request;
 use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
+use crate::mfa::budget::Refusal;
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::sending::{Asked, Origin};
@@ -17,6 +18,10 @@ use crate::types::{Secret, UnixSeconds, UserId};
 
 /// Seconds that a code is good for, and the enrollment or challenge with it.
 pub use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
+
+/// The rate of the binding `SHIELD`, as wrangler.toml has it.
+const SHIELD_LIMIT: i64 = 20;
+const SHIELD_SECONDS: i64 = 60;
 
 /// Where a message goes.
 pub struct Recipient {
@@ -63,6 +68,25 @@ pub fn origin(request: &Request, authenticated: bool) -> Origin {
     }
     let forwarded = request.headers.forwarded_for.as_deref().map(str::trim);
     Origin { address: forwarded.and_then(|address| address.parse().ok()), network: None }
+}
+
+/// The first look at who asks for a message, rough and free: a flood from one address never reaches the database.
+pub async fn pass_shield<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    origin: Origin,
+) -> Result<(), WireError> {
+    match origin.shield_key() {
+        Some(key) if !app.platform.is_within_rate(&key).await => {
+            let room_at = now.plus(SHIELD_SECONDS);
+            Err(WireError::TooManyRequests(Refusal {
+                limit: SHIELD_LIMIT,
+                retry_after: SHIELD_SECONDS,
+                room_at,
+            }))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A fresh code for `owner` (enrollment or challenge), sealed for its delivery and hashed for its owner.
@@ -120,4 +144,46 @@ pub fn decided<P: Platform>(
 
 fn message_kind(kind: Kind) -> MessageKind {
     if kind == Kind::Email { MessageKind::Email } else { MessageKind::Phone }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::person::Service;
+    use serde_json::json;
+
+    #[test]
+    fn a_flood_from_one_address_does_not_reach_the_database() {
+        let service = Service::new();
+        service.world.set_rate(2);
+        let ask = |subject: &str, address: Option<&str>| {
+            let person = service.person(subject);
+            let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": "+4915123456789" });
+            let mut request = person.associate_request(&person.logs_in(), &body);
+            request.origin.address = address.map(|address| address.parse().unwrap());
+            service.send(&request)
+        };
+        for subject in ["a", "b"] {
+            ask(subject, Some("192.0.2.1")).granted();
+        }
+        let before = service.world.batches();
+        let refused = ask("c", Some("192.0.2.1"));
+        refused.is_refused(429, "Too many requests. Check the X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset headers.");
+        assert_eq!(refused.header("Retry-After"), Some("60"));
+        assert_eq!(
+            service.world.batches(),
+            before,
+            "the client's row was remembered, and nothing else asked for"
+        );
+        ask("c", Some("192.0.2.2")).granted();
+        ask("d", Some("127.0.0.1")).granted();
+        ask("e", None).granted();
+    }
+
+    #[test]
+    fn the_shield_is_told_as_wrangler_has_it() {
+        let settings = include_str!("../../wrangler.toml");
+        let rate = format!("simple = {{ limit = {SHIELD_LIMIT}, period = {SHIELD_SECONDS} }}");
+        assert!(settings.contains(&rate), "{rate}");
+    }
 }

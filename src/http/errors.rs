@@ -147,6 +147,8 @@ pub enum WireError {
     InvalidBindingCode,
     /// Wrong recovery code.
     InvalidRecoveryCode,
+    /// Too many requests came from one address.
+    TooManyRequests(Refusal),
     /// The user's messages on this channel are used up.
     TooManyMessages(MessageKind, Refusal),
     /// The user's guesses are used up.
@@ -240,9 +242,10 @@ impl WireError {
             Self::UnsupportedMediaType(_) => (415, "unsupported_media_type"),
             Self::MisdirectedRequest(_) => (421, "misdirected_request"),
             Self::IdempotencyKeyReused => (422, "idempotency_key_reused"),
-            Self::TooManyMessages(..) | Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
-                (429, "too_many_requests")
-            }
+            Self::TooManyRequests(_)
+            | Self::TooManyMessages(..)
+            | Self::TooManyFailedCodes(_)
+            | Self::TooManyTries { .. } => (429, "too_many_requests"),
             Self::Unexpected => (500, "server_error"),
             Self::NotConfigured | Self::Unavailable => (503, "temporarily_unavailable"),
         }
@@ -318,6 +321,9 @@ impl WireError {
             Self::InvalidOtp => "Invalid otp_code.".into(),
             Self::InvalidBindingCode => "Invalid binding_code.".into(),
             Self::InvalidRecoveryCode => "MFA Authorization rejected.".into(),
+            Self::TooManyRequests(_) => "Too many requests. Check the X-RateLimit-Limit, X-RateLimit-Remaining and \
+                 X-RateLimit-Reset headers."
+                .into(),
             Self::TooManyMessages(MessageKind::Phone, _) => {
                 "Too many SMS sent by the user. Wait for some minutes before retrying.".into()
             }
@@ -362,7 +368,9 @@ impl WireError {
                 let challenge = format!("DPoP error=\"{}\", algs=\"{DPOP_ALGORITHMS}\"", self.code());
                 vec![("WWW-Authenticate", challenge)]
             }
-            Self::TooManyMessages(_, refusal) | Self::TooManyFailedCodes(refusal) => vec![
+            Self::TooManyRequests(refusal)
+            | Self::TooManyMessages(_, refusal)
+            | Self::TooManyFailedCodes(refusal) => vec![
                 ("Retry-After", refusal.retry_after.to_string()),
                 ("X-RateLimit-Limit", refusal.limit.to_string()),
                 ("X-RateLimit-Remaining", "0".to_owned()),

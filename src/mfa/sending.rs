@@ -316,6 +316,14 @@ pub const fn milliseconds(time: UnixSeconds) -> i64 {
     time.0.saturating_mul(1000)
 }
 
+impl Origin {
+    /// How the shield calls the address, if it is worth counting.
+    #[must_use]
+    pub fn shield_key(&self) -> Option<String> {
+        self.address.filter(|address| is_public(*address)).map(|address| group(address, 32, 64))
+    }
+}
+
 /// Whether an address is one of the internet's. Others are seen in local development and behind proxies that hide the
 /// person's, where they would count strangers together.
 fn is_public(address: IpAddr) -> bool {

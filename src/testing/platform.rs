@@ -54,6 +54,9 @@ struct World {
     verifications: Cell<usize>,
     signatures: Cell<usize>,
     signing_broken: Cell<bool>,
+    /// How often each key was counted by the shield, and how often it may be.
+    counted: RefCell<HashMap<String, usize>>,
+    rate: Cell<usize>,
 }
 
 struct CachedText {
@@ -109,7 +112,14 @@ impl FakePlatform {
             verifications: Cell::new(0),
             signatures: Cell::new(0),
             signing_broken: Cell::new(false),
+            counted: RefCell::default(),
+            rate: Cell::new(usize::MAX),
         }))
+    }
+
+    /// Lets the shield pass each key so many times.
+    pub(crate) fn set_rate(&self, rate: usize) {
+        self.0.rate.set(rate);
     }
 
     // Clock and randomness.
@@ -409,6 +419,13 @@ impl Platform for FakePlatform {
         }
         self.0.queue.borrow_mut().push(delivery_id.to_owned());
         Ok(())
+    }
+
+    async fn is_within_rate(&self, key: &str) -> bool {
+        let mut counted = self.0.counted.borrow_mut();
+        let count = counted.entry(key.to_owned()).or_default();
+        *count += 1;
+        *count <= self.0.rate.get()
     }
 
     async fn import_verifying_key(

@@ -18,6 +18,12 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     async fn get(this: &KvNamespace, key: &str) -> Result<JsValue, JsValue>;
 
+    /// A rate limit, for which `worker` has no wrapper that takes a key alone.
+    type RateLimit;
+
+    #[wasm_bindgen(method, catch)]
+    async fn limit(this: &RateLimit, options: &Object) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(method, catch)]
     async fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<JsValue, JsValue>;
 }
@@ -105,6 +111,16 @@ pub(super) async fn enqueue(env: &Env, delivery_id: &str) -> Result<(), QueueErr
     let options = object("contentType", &JsValue::from_str("json"));
     let sending = queue.send(message.into(), options.into()).map_err(queue_error)?;
     JsFuture::from(sending).await.map(|_| ()).map_err(queue_error)
+}
+
+/// Asks the binding `SHIELD`. One that is not there, or cannot answer, shields nothing: the exact counters are behind it.
+pub(super) async fn is_within_rate(env: &Env, key: &str) -> bool {
+    let Ok(shield) = binding::<RateLimit>(env, "SHIELD") else {
+        return true;
+    };
+    let outcome = shield.limit(&object("key", &JsValue::from_str(key))).await;
+    let success = outcome.and_then(|outcome| Reflect::get(&outcome, &JsValue::from_str("success")));
+    success.map_or(true, |success| success.as_bool().unwrap_or(true))
 }
 
 fn queue_error(error: JsValue) -> QueueError {

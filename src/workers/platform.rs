@@ -92,6 +92,10 @@ impl Platform for Workers {
         bindings::enqueue(&self.env, delivery_id).await
     }
 
+    async fn is_within_rate(&self, key: &str) -> bool {
+        bindings::is_within_rate(&self.env, key).await
+    }
+
     async fn import_verifying_key(
         &self,
         algorithm: Algorithm,

@@ -40,6 +40,7 @@ export function builtFolder(build) {
  * @param {Record<string, string | undefined>} [options.vars] variables and secrets to add, replace or (undefined) leave out
  * @param {boolean} [options.consume] whether the queue has its consumer; without, what was sent is only counted
  * @param {(index: number) => Record<string, string | undefined>} [options.varsOf] the same for one isolate alone
+ * @param {{ limit: number, period: number }} [options.shield] the rate of the binding SHIELD; without, there is none
  * @param {string} [options.persist] a folder that outlives this Miniflare
  * @param {boolean} [options.files] whether the files of public/ are served, as a deployment does
  */
@@ -60,8 +61,9 @@ export class World {
     consume = true,
     persist,
     files = false,
+    shield,
   } = {}) {
-    this.options = { build, varsOf, consume, persist, files };
+    this.options = { build, varsOf, consume, persist, files, shield };
     this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
     this.logged = [];
     this.secrets = {
@@ -81,7 +83,7 @@ export class World {
   }
 
   async start() {
-    const { build, varsOf, consume, persist, files } = this.options;
+    const { build, varsOf, consume, persist, files, shield } = this.options;
     const folder = builtFolder(build);
     const [entry, driver, script, wasm] = await Promise.all([
       readFile(new URL("entry.mjs", import.meta.url), "utf8"),
@@ -107,6 +109,7 @@ export class World {
           DB: { type: "d1", id: "countersign" },
           JWKS: { type: "kv", id: "jwks" },
           OOB_QUEUE: { type: "queue", name: QUEUE },
+          ...(shield && { SHIELD: { type: "rate-limit", namespace: "1001", simple: shield } }),
           ...(files && { ASSETS: { type: "assets" } }),
         },
       },

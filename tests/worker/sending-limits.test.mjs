@@ -182,6 +182,25 @@ test("nothing tells whether a number is known: refusals are the same for both", 
   expect(texts[0]).toBe(texts[1]);
 });
 
+describe("the shield before the counters", () => {
+  const shielded = useStage({ shield: { limit: 2, period: 60 } });
+
+  test("stops a flood from one address before the database is asked, and nobody else", async () => {
+    const address = freshAddress();
+    const ask = (from) => shielded.person().associateSms({ headers: { "cf-connecting-ip": from } });
+    await accepted(await ask(address));
+    await accepted(await ask(address));
+    const { result, roundTrips } = await shielded.world.cost(() => ask(address));
+    const text = "Too many requests. Check the X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset headers.";
+    const { retryAfter } = await refusedFor429(result, text, { now: shielded.world.now() });
+    expect(retryAfter).toBe(60);
+    expect(roundTrips).toEqual([]);
+    await accepted(await ask(freshAddress()));
+    const apps = shielded.person().associateOtp({ headers: { "cf-connecting-ip": address } });
+    await accepted(await apps);
+  });
+});
+
 describe("where the limits are only recorded", () => {
   const trial = useStage({ vars: { SENDING_LIMITS: JSON.stringify({ ...LIMITS, mode: "record_only" }) } });
 

@@ -83,6 +83,7 @@ fn table() -> Vec<Row> {
         (InvalidOtp, 403, "invalid_grant", "Invalid otp_code.", &[]),
         (InvalidBindingCode, 403, "invalid_grant", "Invalid binding_code.", &[]),
         (InvalidRecoveryCode, 403, "invalid_grant", "MFA Authorization rejected.", &[]),
+        (TooManyRequests(REFUSAL), 429, "too_many_requests", "Too many requests. Check the X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset headers.", &RATE_LIMIT),
         (TooManyMessages(MessageKind::Phone, REFUSAL), 429, "too_many_requests", "Too many SMS sent by the user. Wait for some minutes before retrying.", &RATE_LIMIT),
         (TooManyMessages(MessageKind::Email, REFUSAL), 429, "too_many_requests", "Too many emails sent by the user. Wait for some minutes before retrying.", &RATE_LIMIT),
         (TooManyFailedCodes(REFUSAL), 429, "too_many_requests", too_many_failed, &RATE_LIMIT),
