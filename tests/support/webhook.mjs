@@ -38,6 +38,11 @@ export class Webhook {
     this.#answers.push(...answers);
   }
 
+  /** From now on it accepts, whatever was to come next. */
+  recover() {
+    this.#answers.length = 0;
+  }
+
   /** How many calls it is holding. */
   get held() {
     return this.#waiting.length;
