@@ -1,8 +1,8 @@
 //! How many messages may be sent, and where that is counted.
 //!
 //! Codes by SMS and voice cost the operator money, and there are people who earn on numbers that codes are sent to. So
-//! a message is charged not only to its user and its number but also to the address that asked for it, that address'
-//! prefix, and the service as a whole, hourly and daily. A message whose code comes back gets most of its charge back:
+//! a message is charged not only to its user and its number but also to the range that the number is of, the address
+//! that asked for it, that address' prefix, and the service as a whole, hourly and daily. A message whose code comes back gets most of its charge back:
 //! what is never typed in weighs more.
 //!
 //! Whole regions and networks are not counted here, message by message, but looked at by the sweep, which closes them
@@ -30,6 +30,8 @@ pub struct SendingLimits {
     pub client_address: Window,
     /// Messages that one prefix may ask for: a /24 of IPv4, a /48 of IPv6.
     pub address_prefix: Window,
+    /// Messages to the numbers that differ in their last four digits only: such ranges are rented together.
+    pub number_range: Window,
     /// Messages of all.
     pub overall: Window,
     /// Messages to a region.
@@ -61,6 +63,7 @@ impl Default for SendingLimits {
             record_only: false,
             client_address: Window { hour: 30, day: 100 },
             address_prefix: Window { hour: 100, day: 400 },
+            number_range: Window { hour: 30, day: 60 },
             overall: Window { hour: 5000, day: 50_000 },
             region: Window { hour: 1000, day: 10_000 },
             network: Window { hour: 1000, day: 10_000 },
@@ -96,6 +99,7 @@ impl SendingLimits {
                 }
                 "client_address" => limits.client_address.set(name, value)?,
                 "address_prefix" => limits.address_prefix.set(name, value)?,
+                "number_range" => limits.number_range.set(name, value)?,
                 "overall" => limits.overall.set(name, value)?,
                 "region" => limits.region.set(name, value)?,
                 "network" => limits.network.set(name, value)?,
@@ -106,7 +110,7 @@ impl SendingLimits {
                 unknown => return Err(format!("has the unknown member \"{unknown}\".")),
             }
         }
-        let smallest = [limits.client_address, limits.address_prefix, limits.overall]
+        let smallest = [limits.client_address, limits.address_prefix, limits.number_range, limits.overall]
             .into_iter()
             .map(|window| window.hour.min(window.day))
             .min();
@@ -135,6 +139,7 @@ impl SendingLimits {
         for (rule, whose, window) in [
             (Rule::ClientAddress, address.as_deref(), self.client_address),
             (Rule::AddressPrefix, prefix.as_deref(), self.address_prefix),
+            (Rule::NumberRange, range(message.recipient), self.number_range),
             (Rule::Overall, Some(""), self.overall),
         ] {
             let Some(whose) = whose else { continue };
@@ -223,6 +228,8 @@ pub enum Rule {
     ClientAddress,
     /// Messages that a prefix asks for.
     AddressPrefix,
+    /// Messages to a range of numbers.
+    NumberRange,
     /// All messages.
     Overall,
     /// Messages to a region.
@@ -240,6 +247,7 @@ impl Rule {
             Self::Recipient => "recipient",
             Self::ClientAddress => "client_address",
             Self::AddressPrefix => "address_prefix",
+            Self::NumberRange => "number_range",
             Self::Overall => "overall",
             Self::Region => "region",
             Self::Network => "network",
@@ -278,6 +286,12 @@ pub struct Charge {
 struct Rate {
     messages: i64,
     interval: i64,
+}
+
+/// The number without its last four digits; `None` of an e-mail address.
+fn range(recipient: &str) -> Option<&str> {
+    let digits = recipient.strip_prefix('+')?;
+    digits.split_at_checked(digits.len().saturating_sub(4)).map(|(range, _)| range)
 }
 
 /// Milliseconds until one of so many a window comes back.
@@ -396,6 +410,8 @@ mod tests {
                 "client_address=4:c000024d:d",
                 "address_prefix=4:c0000200:h",
                 "address_prefix=4:c0000200:d",
+                "number_range=491512345:h",
+                "number_range=491512345:d",
                 "overall=:h",
                 "overall=:d",
             ]
@@ -404,8 +420,16 @@ mod tests {
             [None, Some("127.0.0.1"), Some("10.1.2.3"), Some("::1"), Some("fd00::1"), Some("fe80::1")]
         {
             let keys = charges(&SendingLimits::default(), nobody);
-            assert_eq!(keys.len(), 4, "{nobody:?} is not counted");
+            assert_eq!(keys.len(), 6, "{nobody:?} is not counted");
         }
+    }
+
+    #[test]
+    fn mail_has_no_range() {
+        let mail = Asked { recipient: "ada@example.com", ..asked(None) };
+        let charges = SendingLimits::default().charges(&mail, |rule, _| rule.as_str().to_owned());
+        assert!(charges.iter().all(|charge| charge.rule != Rule::NumberRange));
+        assert_eq!(charges.len(), 4);
     }
 
     #[test]
@@ -478,6 +502,7 @@ mod tests {
             (Rule::Recipient, true),
             (Rule::ClientAddress, false),
             (Rule::AddressPrefix, false),
+            (Rule::NumberRange, false),
             (Rule::Overall, false),
             (Rule::Region, false),
             (Rule::Network, false),
