@@ -8,7 +8,14 @@ import { ROOT } from "../setup/repository.mjs";
 export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
 
 /** What has a default, or is needed for some features only. */
-export const OPTIONAL = ["FACTORS", "ACCESS_TOKEN_SECONDS", "ACTIVE_SIGNING_KEY", "WEBHOOK_URL"];
+export const OPTIONAL = [
+  "FACTORS",
+  "POLICY",
+  "SENDING_LIMITS",
+  "ACCESS_TOKEN_SECONDS",
+  "ACTIVE_SIGNING_KEY",
+  "WEBHOOK_URL",
+];
 
 export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
 
