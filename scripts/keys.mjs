@@ -1,5 +1,6 @@
 // Keys of a deployment, made fresh: for .dev.vars and for an account that has none yet.
 import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { isSigningKey } from "./configuration/variables.mjs";
 
 /** A value of ENCRYPTION_KEYS: one key to seal with, one to hash with. */
 export function freshEncryptionKeys() {
@@ -20,6 +21,7 @@ export function freshSigningKey() {
 /** A fresh value of any secret that configures Countersign. */
 export function freshSecret(name) {
   if (name === "ENCRYPTION_KEYS") return freshEncryptionKeys();
+  if (isSigningKey(name)) return freshSigningKey();
   if (name === "WEBHOOK_SECRET") return `whsec_${randomBytes(32).toString("base64")}`;
-  return freshSigningKey();
+  return randomBytes(16).toString("hex");
 }

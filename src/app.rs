@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::Config;
+use crate::delivery::breaker::Breakers;
 use crate::platform::Platform;
 use crate::storage::clients::ClientCache;
 use crate::trust::key_sets::KeySetCache;
@@ -26,6 +27,8 @@ pub struct Isolate<P: Platform> {
     pub key_sets: KeySetCache<P::VerifyingKey>,
     /// Client rows, for 60 seconds each.
     pub clients: ClientCache,
+    /// Which providers have failed lately.
+    pub breakers: Breakers,
     /// The imported private key that signs own tokens.
     pub signing_key: RefCell<Option<P::SigningKey>>,
 }
@@ -35,6 +38,7 @@ impl<P: Platform> Default for Isolate<P> {
         Self {
             key_sets: KeySetCache::default(),
             clients: ClientCache::default(),
+            breakers: Breakers::default(),
             signing_key: RefCell::new(None),
         }
     }

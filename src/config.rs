@@ -2,14 +2,20 @@
 
 use std::rc::Rc;
 
-use crate::delivery::webhook::WebhookSettings;
+use crate::delivery::providers::Providers;
+use crate::delivery::providers::resend::{self, ResendSettings};
+use crate::delivery::providers::twilio::{self, TwilioSettings};
+use crate::delivery::providers::webhook::WebhookSettings;
+use crate::delivery::routing::Routes;
 use crate::mfa::factor::Factors;
+use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::policy::Policy;
 use crate::mfa::sending::SendingLimits;
 use crate::storage::keyring::Keyring;
 use crate::trust::http_url::HttpUrl;
 use crate::trust::issuer::{self, TrustedIssuer};
 use crate::trust::signing_keys::{self, SigningKeys};
+use crate::types::Secret;
 
 /// `ACCESS_TOKEN_SECONDS` where it is left out, and its bounds.
 const DEFAULT_ACCESS_TOKEN_SECONDS: i64 = 3600;
@@ -42,8 +48,10 @@ pub struct Config {
     pub signing_keys: SigningKeys,
     /// `ACCESS_TOKEN_SECONDS`: lifetime of access tokens for other audiences than the MFA API.
     pub access_token_seconds: i64,
-    /// `WEBHOOK_URL` and `WEBHOOK_SECRET`: the provider of out-of-band messages, if any.
-    pub webhook: Option<WebhookSettings>,
+    /// `TWILIO_…`, `RESEND_…`, `WEBHOOK_…`: who can carry messages.
+    pub providers: Providers,
+    /// `DELIVERY`: who carries which.
+    pub routes: Routes,
 }
 
 impl Config {
@@ -68,7 +76,8 @@ impl Config {
         let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
         let signing_keys = read.signing_keys(names);
         let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
-        let webhook = read.webhook();
+        let providers = read.providers();
+        let routes = read.routes(providers.as_ref());
         match (
             public_url,
             tenant_name,
@@ -79,7 +88,8 @@ impl Config {
             keyring,
             signing_keys,
             access_token_seconds,
-            webhook,
+            providers,
+            routes,
         ) {
             (
                 Some((public_url, host)),
@@ -91,7 +101,8 @@ impl Config {
                 Some(keyring),
                 Some(signing_keys),
                 Some(access_token_seconds),
-                Some(webhook),
+                Some(providers),
+                Some(routes),
             ) => Ok(Self {
                 public_url,
                 host,
@@ -103,7 +114,8 @@ impl Config {
                 keyring,
                 signing_keys,
                 access_token_seconds,
-                webhook,
+                providers,
+                routes,
             }),
             _ => Err(read.errors),
         }
@@ -209,7 +221,101 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         }
     }
 
-    /// Outer `None` means an error.
+    /// `None` means an error, here and below.
+    fn providers(&mut self) -> Option<Providers> {
+        match (self.twilio(), self.resend(), self.webhook()) {
+            (Some(twilio), Some(resend), Some(webhook)) => Some(Providers { twilio, resend, webhook }),
+            _ => None,
+        }
+    }
+
+    fn routes(&mut self, providers: Option<&Providers>) -> Option<Routes> {
+        let providers = providers?;
+        self.optional("DELIVERY", |text| Routes::parse(text, providers))
+    }
+
+    /// The value of a variable that another one makes necessary.
+    fn needed(&mut self, variable: &str, because: &str) -> Option<String> {
+        let value = self.value(variable);
+        if value.is_none() {
+            self.report(variable, format!("is missing, but {because} is set."));
+        }
+        value
+    }
+
+    /// The origin of a provider's API, without a slash at its end.
+    fn api(&mut self, variable: &str, usual: &str) -> Option<String> {
+        let Some(url) = self.value(variable) else {
+            return Some(usual.to_owned());
+        };
+        match HttpUrl::parse_secure(&url) {
+            Ok(_) => Some(url.trim_end_matches('/').to_owned()),
+            Err(problem) => {
+                self.report(variable, format!("must be {problem}."));
+                None
+            }
+        }
+    }
+
+    fn sender(&mut self, variable: &str, because: &str) -> Option<String> {
+        let number = self.needed(variable, because)?;
+        if PhoneNumber::parse(&number).is_err() {
+            self.report(variable, "must be a phone number, such as +15550100123.".to_owned());
+            return None;
+        }
+        Some(number)
+    }
+
+    fn twilio(&mut self) -> Option<Option<TwilioSettings>> {
+        const ACCOUNT: &str = "TWILIO_ACCOUNT_SID";
+        let Some(account) = self.value(ACCOUNT) else {
+            return Some(None);
+        };
+        if !account.starts_with("AC") || !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            self.report(ACCOUNT, "must be an account's SID: AC and 32 hexadecimal digits.".to_owned());
+            return None;
+        }
+        let url = self.api("TWILIO_URL", twilio::API);
+        let (user, password) = match self.value("TWILIO_API_KEY") {
+            Some(key) => (key, self.needed("TWILIO_API_SECRET", "TWILIO_API_KEY")),
+            None => (account.clone(), self.needed("TWILIO_AUTH_TOKEN", ACCOUNT)),
+        };
+        let number = match self.value("TWILIO_FROM") {
+            Some(_) => Some(self.sender("TWILIO_FROM", ACCOUNT)?),
+            None => None,
+        };
+        let from = match self.value("TWILIO_MESSAGING_SERVICE_SID") {
+            Some(service) if service.starts_with("MG") => Some(service),
+            Some(_) => {
+                self.report("TWILIO_MESSAGING_SERVICE_SID", "must begin with MG.".to_owned());
+                None
+            }
+            None if number.is_none() => self.needed("TWILIO_FROM", ACCOUNT),
+            None => number.clone(),
+        };
+        let voice_from = match self.value("TWILIO_VOICE_FROM") {
+            Some(_) => self.sender("TWILIO_VOICE_FROM", ACCOUNT)?,
+            // Calls need a number; where there is none Twilio says so, and the next provider is asked.
+            None => number.unwrap_or_default(),
+        };
+        let (url, password, from) = (url?, password?, from?);
+        Some(Some(TwilioSettings { url, account, user, password: Secret::new(password), from, voice_from }))
+    }
+
+    fn resend(&mut self) -> Option<Option<ResendSettings>> {
+        let Some(api_key) = self.value("RESEND_API_KEY") else {
+            return Some(None);
+        };
+        let url = self.api("RESEND_URL", resend::API);
+        let from = self.needed("EMAIL_FROM", "RESEND_API_KEY");
+        let (url, from) = (url?, from?);
+        if !from.contains('@') || from.chars().any(char::is_control) {
+            self.report("EMAIL_FROM", "must be an address, or \"Name <address>\".".to_owned());
+            return None;
+        }
+        Some(Some(ResendSettings { url, api_key: Secret::new(api_key), from }))
+    }
+
     fn webhook(&mut self) -> Option<Option<WebhookSettings>> {
         match (self.value("WEBHOOK_URL"), self.value("WEBHOOK_SECRET")) {
             (None, None) => Some(None),
@@ -292,7 +398,7 @@ mod tests {
         assert_eq!(config.trusted_issuers.len(), 2);
         assert_eq!(config.trusted_issuer("idp").unwrap().issuer, "https://idp.example.com/");
         assert!(config.trusted_issuer("nobody").is_none());
-        assert!(config.webhook.is_none());
+        assert!(config.providers.webhook.is_none() && config.providers.twilio.is_none());
         assert_eq!(config.issuer(), "https://mfa.example.com/");
         assert_eq!(config.mfa_audience(), "https://mfa.example.com/mfa/");
         assert!(config.is_mfa_audience("https://mfa.example.com/mfa"));
@@ -393,7 +499,7 @@ mod tests {
         let secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         let both =
             Variables::new().with("WEBHOOK_URL", "https://hook.example.com/x").with("WEBHOOK_SECRET", secret);
-        assert!(both.config().unwrap().webhook.is_some());
+        assert!(both.config().unwrap().providers.webhook.is_some());
         assert_eq!(problems(&both.with("WEBHOOK_URL", "http://hook.example.com"))[0].0, "WEBHOOK_URL");
         assert_eq!(problems(&Variables::new().with("WEBHOOK_SECRET", secret))[0].0, "WEBHOOK_URL");
         let only = Variables::new().with("WEBHOOK_URL", "https://hook.example.com");

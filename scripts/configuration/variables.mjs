@@ -9,6 +9,15 @@ export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
 
 /** What has a default, or is needed for some features only. */
 export const OPTIONAL = [
+  "DELIVERY",
+  "EMAIL_FROM",
+  "RESEND_URL",
+  "TWILIO_ACCOUNT_SID",
+  "TWILIO_API_KEY",
+  "TWILIO_FROM",
+  "TWILIO_MESSAGING_SERVICE_SID",
+  "TWILIO_URL",
+  "TWILIO_VOICE_FROM",
   "FACTORS",
   "POLICY",
   "SENDING_LIMITS",
@@ -19,8 +28,11 @@ export const OPTIONAL = [
 
 export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
 
+/** Secrets that a provider of messages gives or shares: they cannot be made here. */
+export const PROVIDER_SECRETS = ["RESEND_API_KEY", "TWILIO_API_SECRET", "TWILIO_AUTH_TOKEN", "WEBHOOK_SECRET"];
+
 /** Whether a name stands for a secret of Countersign. */
-export const isSecret = (name) => name === "ENCRYPTION_KEYS" || name === "WEBHOOK_SECRET" || isSigningKey(name);
+export const isSecret = (name) => name === "ENCRYPTION_KEYS" || PROVIDER_SECRETS.includes(name) || isSigningKey(name);
 
 /** Whether a name configures Countersign. */
 export const isVariable = (name) => REQUIRED.includes(name) || OPTIONAL.includes(name) || isSecret(name);

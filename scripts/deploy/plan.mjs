@@ -1,5 +1,5 @@
 // What has to be done for an account to serve Countersign. Pure: from the account as it is to a list of steps.
-import { isSigningKey } from "../configuration/variables.mjs";
+import { isSigningKey, PROVIDER_SECRETS } from "../configuration/variables.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
 /**
@@ -59,6 +59,8 @@ export function missingSecrets(account, variables, given) {
   const signing = Object.keys(given).filter(isSigningKey);
   if (!account.secrets.some(isSigningKey)) missing.push(...(signing.length > 0 ? signing : ["SIGNING_KEY_1"]));
   if (variables.WEBHOOK_URL && !there("WEBHOOK_SECRET")) missing.push("WEBHOOK_SECRET");
+  // Of the others the check of the configuration says which are needed.
+  missing.push(...PROVIDER_SECRETS.filter((name) => given[name] && !there(name) && !missing.includes(name)));
 
   if (missing.includes("ENCRYPTION_KEYS") && account.sealed && !given.ENCRYPTION_KEYS) {
     throw new Failure(

@@ -7,7 +7,9 @@ use futures_util::future::maybe_done;
 
 use super::Payload;
 use super::content;
-use super::provider::{Message, Provider, SendError};
+use super::provider::{Message, SendError};
+use super::providers::Name;
+use super::routing;
 use crate::app::App;
 use crate::json::{self, object};
 use crate::platform::{Platform, StorageError};
@@ -85,7 +87,7 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
                 now,
                 expires_at: delivery.expires_at,
             };
-            outcome(now, delivery, send(app, &message).await)
+            outcome(now, delivery, routing::send(app, &message).await)
         }
         // The key may be known again later, and then the sealed payload still opens.
         Err(reason) => outcome(now, delivery, Err(SendError::Retry { reason, after: None })),
@@ -95,13 +97,17 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
         "delivery": &delivery.id,
         "channel": delivery.channel.as_str(),
         "attempt": delivery.attempts,
+        "provider": match &outcome {
+            Outcome::Sent { provider } => Some(*provider),
+            Outcome::Retry { .. } | Outcome::Failed { .. } => None,
+        },
         "outcome": match &outcome {
-            Outcome::Sent => "sent",
+            Outcome::Sent { .. } => "sent",
             Outcome::Retry { .. } => "retry",
             Outcome::Failed { .. } => "failed",
         },
         "reason": match &outcome {
-            Outcome::Sent => None,
+            Outcome::Sent { .. } => None,
             Outcome::Retry { reason, .. } | Outcome::Failed { reason } => Some(reason),
         },
     });
@@ -121,21 +127,14 @@ fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String
         .ok_or_else(|| "the payload is no payload".to_owned())
 }
 
-async fn send<P: Platform>(app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
-    match &app.config.webhook {
-        Some(webhook) => webhook.send(app, message).await,
-        #[cfg(feature = "development")]
-        None => super::outbox::Outbox.send(app, message).await,
-        #[cfg(not(feature = "development"))]
-        None => Err(SendError::Retry { reason: "no provider is configured".to_owned(), after: None }),
-    }
-}
-
-fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<(), SendError>) -> Outcome {
+fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Name, SendError>) -> Outcome {
     match sent {
-        Ok(()) => Outcome::Sent,
+        Ok(name) => Outcome::Sent { provider: name.as_str() },
         Err(SendError::Permanent { reason }) => Outcome::Failed { reason },
-        Err(SendError::Retry { reason, after }) => {
+        Err(
+            error @ (SendError::Retry { .. } | SendError::Elsewhere { .. } | SendError::Misconfigured { .. }),
+        ) => {
+            let (reason, after) = error.into_retry();
             let at = now.plus(backoff(delivery.attempts).max(after.unwrap_or(0)));
             if at < delivery.expires_at {
                 Outcome::Retry { at, reason }

@@ -42,6 +42,8 @@ pub fn of_code(channel: Kind, tenant_name: &str, code: &Secret, minutes: i64) ->
     }
 }
 
-fn escaped(text: &str) -> String {
+/// The text as it may stand in HTML and XML.
+#[must_use]
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -11,12 +11,14 @@
 //! after the provider has taken the message and before that is recorded. Its lease ends and the message is sent a
 //! second time, since a code too many is better than none.
 
+pub mod breaker;
 pub mod consumer;
 pub mod content;
 #[cfg(feature = "development")]
 pub mod outbox;
 pub mod provider;
-pub mod webhook;
+pub mod providers;
+pub mod routing;
 
 use std::future::Future;
 
@@ -24,6 +26,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::json::{Json, object};
 use crate::mfa::enrollment::Available;
+use crate::mfa::factor::Kind;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 
@@ -49,12 +52,12 @@ impl Payload {
     }
 }
 
-/// What this deployment can do: what is switched on, and whether anything could send a message.
+/// What this deployment can do: what is switched on, and which messages somebody carries.
 #[must_use]
 pub fn available(config: &Config) -> Available {
     Available {
         factors: config.factors.clone(),
-        provider: config.webhook.is_some() || cfg!(feature = "development"),
+        carried: [Kind::Sms, Kind::Voice, Kind::Email].map(|kind| config.routes.carries(kind)),
     }
 }
 

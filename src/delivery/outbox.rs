@@ -20,7 +20,12 @@ const LATEST: &str =
 pub struct Outbox;
 
 impl Provider for Outbox {
-    async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
+    async fn send<P: Platform>(
+        &self,
+        app: &App<P>,
+        _from: Option<&str>,
+        message: &Message<'_>,
+    ) -> Result<(), SendError> {
         let batch = vec![
             Statement { sql: CREATE, parameters: Vec::new() },
             Statement {

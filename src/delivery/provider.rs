@@ -37,16 +37,45 @@ pub enum SendError {
         /// Seconds that the provider asked to wait.
         after: Option<i64>,
     },
-    /// It will never go: the provider refuses this message.
+    /// This provider cannot carry it, another may: a sender that does not reach there, a quota that is used up.
+    Elsewhere {
+        /// What happened.
+        reason: String,
+    },
+    /// The operator must mend something before this provider carries anything: credentials, senders, permissions.
+    Misconfigured {
+        /// What happened.
+        reason: String,
+    },
+    /// It will never go, whoever carries it: no such number, opted out, no such address.
     Permanent {
         /// What happened.
         reason: String,
     },
 }
 
+impl SendError {
+    /// What happened, and how long the provider asked to wait.
+    #[must_use]
+    pub fn into_retry(self) -> (String, Option<i64>) {
+        match self {
+            Self::Retry { reason, after } => (reason, after),
+            Self::Elsewhere { reason } | Self::Misconfigured { reason } | Self::Permanent { reason } => {
+                (reason, None)
+            }
+        }
+    }
+}
+
 /// Something that brings codes to people.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread; a Send bound would only be in the way")]
 pub trait Provider {
-    /// Hands the message over. `Ok` means that the provider has taken responsibility for it.
-    async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError>;
+    /// Hands the message over. `Ok` means that the provider has taken responsibility for it. `from` is the sender, if a
+    /// rule names another than the provider's usual one.
+    async fn send<P: Platform>(
+        &self,
+        app: &App<P>,
+        from: Option<&str>,
+        message: &Message<'_>,
+    ) -> Result<(), SendError>;
 }

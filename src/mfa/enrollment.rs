@@ -88,15 +88,22 @@ pub fn choose(asked: &Asked<'_>, available: &Available) -> Result<Wanted, Reject
 pub struct Available {
     /// The operator's switches.
     pub factors: Factors,
-    /// Whether messages can be sent at all.
-    pub provider: bool,
+    /// Whether somebody carries SMS, calls and e-mail.
+    pub carried: [bool; 3],
 }
 
 impl Available {
     /// Whether authenticators of this kind can be used: they are switched on, and somebody could deliver their codes.
     #[must_use]
     pub fn kind(&self, kind: Kind) -> bool {
-        self.factors.is_on(kind) && (self.provider || kind == Kind::Totp)
+        let [sms, voice, email] = self.carried;
+        self.factors.is_on(kind)
+            && match kind {
+                Kind::Totp => true,
+                Kind::Sms => sms,
+                Kind::Voice => voice,
+                Kind::Email => email,
+            }
     }
 
     /// Whether authenticators of this kind can be added.
@@ -233,7 +240,8 @@ mod tests {
     }
 
     fn chosen(asked: &Asked<'_>) -> Result<Kind, Rejection> {
-        choose(asked, &Available { factors: Factors::default(), provider: true }).map(|wanted| wanted.kind())
+        choose(asked, &Available { factors: Factors::default(), carried: [true; 3] })
+            .map(|wanted| wanted.kind())
     }
 
     #[test]
@@ -300,10 +308,10 @@ mod tests {
             (&["oob"], &["email"], "email"),
             (&["oob"], &["auth0"], "auth0"),
         ] {
-            let switched_off = Available { factors: off.clone(), provider: true };
+            let switched_off = Available { factors: off.clone(), carried: [true; 3] };
             assert_eq!(choose(&asked(types, channels), &switched_off), Err(Rejection::NotEnabled(name)));
         }
-        let no_provider = Available { factors: Factors::default(), provider: false };
+        let no_provider = Available { factors: Factors::default(), carried: [false; 3] };
         assert_eq!(choose(&asked(&["oob"], &["sms"]), &no_provider), Err(Rejection::NotEnabled("sms")));
         assert_eq!(choose(&asked(&["otp"], &[]), &no_provider), Ok(Wanted::Totp));
     }

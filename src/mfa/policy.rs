@@ -208,7 +208,7 @@ mod tests {
                 .filter(|(_, kind)| kinds(*kind))
                 .map(|(name, _)| name.to_owned())
                 .collect();
-        Available { factors: Factors::default().narrowed_to(&names), provider: true }
+        Available { factors: Factors::default().narrowed_to(&names), carried: [true; 3] }
     }
 
     fn listed(active: &[ActiveFactor], recovery: bool, kinds: impl Fn(Kind) -> bool) -> Requirements {
@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn what_is_closed_is_not_offered_to_who_has_none() {
         let factors = Factors { closed: vec![Kind::Totp], ..Factors::default() };
-        let available = Available { factors, provider: true };
+        let available = Available { factors, carried: [true; 3] };
         assert_eq!(requirements(&[], &[], false, &available).types, ["phone"]);
         assert_eq!(requirements(&[usable(Kind::Totp)], &[], false, &available).types, ["otp"]);
     }

@@ -27,8 +27,11 @@ pub struct Claimed {
 /// What became of a claimed delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The provider took it.
-    Sent,
+    /// A provider took it.
+    Sent {
+        /// Which.
+        provider: &'static str,
+    },
     /// Try again then.
     Retry {
         /// When.
@@ -67,9 +70,10 @@ pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)])
     let batch = outcomes
         .iter()
         .map(|(claimed, outcome)| match outcome {
-            Outcome::Sent => {
-                Statement { sql: statements::DELIVERY_SENT, parameters: vec![claimed.id.as_str().into()] }
-            }
+            Outcome::Sent { provider } => Statement {
+                sql: statements::DELIVERY_SENT,
+                parameters: vec![claimed.id.as_str().into(), (*provider).into()],
+            },
             Outcome::Retry { at, reason } => Statement {
                 sql: statements::DELIVERY_RETRY,
                 parameters: vec![

@@ -583,9 +583,10 @@ RETURNING id, channel, sealed, attempts, expires_at";
 
 /// Records that the provider took it, and forgets what was sent.
 ///
-/// `?1` id.
-pub const DELIVERY_SENT: &str =
-    "UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL WHERE id = ?1 AND state = 'claimed'";
+/// `?1` id, `?2` which provider.
+pub const DELIVERY_SENT: &str = "\
+UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL, provider = ?2
+WHERE id = ?1 AND state = 'claimed'";
 
 /// Records that it must be tried again. A consumer whose lease has ended speaks for its own attempt alone, not for that
 /// of the next.

@@ -162,7 +162,7 @@ describe("a message that the queue has given up on", () => {
     await world.deliver([message]);
     expect(again(await giveUp([message]))).toBe(false);
     const [{ state, failure }] = await world.rows("SELECT state, failure FROM deliveries WHERE id = ?", id);
-    expect({ state, failure }).toEqual({ state: "waiting", failure: "the queue has given up; status 500" });
+    expect({ state, failure }).toEqual({ state: "waiting", failure: "the queue has given up; webhook: status 500" });
     const alert = JSON.parse((await alerts()).find((line) => line.includes(id)));
     expect(alert).toMatchObject({ severity: "alert", channel: "sms", attempts: 1, reason: failure });
 

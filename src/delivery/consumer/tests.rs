@@ -14,7 +14,7 @@ fn delivery(attempts: i64) -> Claimed {
     Claimed { id: "d".into(), channel: Kind::Sms, sealed: String::new(), attempts, expires_at: NOW.plus(300) }
 }
 
-fn busy(after: Option<i64>) -> Result<(), SendError> {
+fn busy(after: Option<i64>) -> Result<Name, SendError> {
     Err(SendError::Retry { reason: "busy".into(), after })
 }
 
@@ -44,7 +44,7 @@ fn nothing_is_tried_again_after_the_code_has_died() {
 fn what_somebody_else_has_claimed_is_acknowledged() {
     let (sent, retried) =
         (Claimed { id: "a".into(), ..delivery(1) }, Claimed { id: "b".into(), ..delivery(1) });
-    let outcomes = [(&sent, Outcome::Sent), (&retried, retry_at(5))];
+    let outcomes = [(&sent, Outcome::Sent { provider: "webhook" }), (&retried, retry_at(5))];
     assert_eq!(verdict(NOW, "a", &outcomes), Verdict::Acknowledge);
     assert_eq!(verdict(NOW, "b", &outcomes), Verdict::Retry(5));
     assert_eq!(verdict(NOW, "c", &outcomes), Verdict::Acknowledge);
@@ -136,7 +136,10 @@ fn a_provider_that_is_busy_is_asked_again_after_growing_pauses_until_it_takes_th
     provider_answers(&service, 503, None);
     for (attempt, pause) in [(1, 2), (2, 5), (3, 15), (4, 30), (5, 30)] {
         assert_eq!(consumed(&service, &[&id]), [Verdict::Retry(pause)]);
-        assert_eq!(record(&service), ("waiting".to_owned(), attempt, Some("status 503".to_owned()), true));
+        assert_eq!(
+            record(&service),
+            ("waiting".to_owned(), attempt, Some("webhook: status 503".to_owned()), true)
+        );
         // Too early, somebody else's message finds nothing to do.
         service.world.advance(pause - 1);
         assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
@@ -156,8 +159,8 @@ fn a_provider_may_ask_for_a_longer_pause_and_one_that_does_not_answer_is_tried_a
     assert_eq!(consumed(&service, &[&id]), [Verdict::Retry(100)]);
     service.world.advance(100);
     for (error, reason) in [
-        (FetchError::Timeout, "no answer in time"),
-        (FetchError::Connection("refused".to_owned()), "no connection"),
+        (FetchError::Timeout, "webhook: no answer in time"),
+        (FetchError::Connection("refused".to_owned()), "webhook: no connection"),
     ] {
         service.world.answer(WEBHOOK, Err(error));
         let [Verdict::Retry(pause)] = consumed(&service, &[&id])[..] else { panic!("no retry") };
@@ -172,7 +175,10 @@ fn what_a_provider_refuses_for_good_is_failed_and_forgotten() {
         let (service, id) = one_message();
         provider_answers(&service, status, None);
         assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
-        assert_eq!(record(&service), ("failed".to_owned(), 1, Some(format!("status {status}")), false));
+        assert_eq!(
+            record(&service),
+            ("failed".to_owned(), 1, Some(format!("webhook: status {status}")), false)
+        );
         assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
         assert_eq!(service.messages().len(), 1);
         assert!(service.world.log_text().contains("\"outcome\":\"failed\""));
@@ -300,7 +306,7 @@ fn the_log_says_what_became_of_a_message_and_not_to_whom_it_went() {
     assert_eq!(line["channel"], "sms");
     assert_eq!(
         (&line["attempt"], &line["outcome"], &line["reason"]),
-        (&json!(1), &json!("retry"), &json!("status 503"))
+        (&json!(1), &json!("retry"), &json!("webhook: status 503"))
     );
     let code = service.messages()[0]["code"].as_str().unwrap().to_owned();
     assert!(!line.to_string().contains(&code) && !line.to_string().contains(NUMBER));

@@ -833,7 +833,7 @@ fn delivering() -> Vec<Spec> {
             "another is due as well", "UPDATE deliveries SET due_at = 900", [] => Acts;
             "unknown", "", [(1, "x")] => Nothing;
         ),
-        spec!(DELIVERY_SENT ["d"] CLAIMED;
+        spec!(DELIVERY_SENT ["d", "webhook"] CLAIMED;
             "claimed", "", [] => Acts;
             "not claimed", "UPDATE deliveries SET state = 'waiting'", [] => Nothing;
         ),

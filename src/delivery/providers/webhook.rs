@@ -8,18 +8,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::provider::{Message, Provider, SendError};
+use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, retry_after};
 use crate::app::App;
+use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json::object;
-use crate::platform::{FetchError, OutboundRequest, Platform};
+use crate::platform::{OutboundRequest, Platform};
 use crate::types::UnixSeconds;
 
 /// The specification asks for at least this much entropy in a secret.
 const MINIMUM_SECRET_BYTES: usize = 24;
-/// A receiver that takes longer is tried again.
-const TIMEOUT_MILLISECONDS: u32 = 10_000;
-/// Nothing of the answer's body is used.
-const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
 
 /// `WEBHOOK_URL` and `WEBHOOK_SECRET`.
 pub struct WebhookSettings {
@@ -68,16 +65,23 @@ fn parse_secret(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 impl Provider for WebhookSettings {
-    async fn send<P: Platform>(&self, app: &App<P>, message: &Message<'_>) -> Result<(), SendError> {
+    async fn send<P: Platform>(
+        &self,
+        app: &App<P>,
+        from: Option<&str>,
+        message: &Message<'_>,
+    ) -> Result<(), SendError> {
         let body = object! {
             "type": "mfa.code",
             "channel": message.channel.as_str(),
             "to": message.to.expose(),
             "code": message.code.expose(),
             "tenant": message.tenant_name,
+            "from": from,
             "expires_in": message.expires_at.since(message.now),
             "expires_at": message.expires_at.0,
         }
+        .without_nulls()
         .write();
         let signatures = self
             .signatures(message.id, message.now, &body)
@@ -95,29 +99,18 @@ impl Provider for WebhookSettings {
             timeout_milliseconds: TIMEOUT_MILLISECONDS,
             maximum_body_bytes: MAXIMUM_BODY_BYTES,
         };
-        match app.platform.fetch(request).await {
-            Ok(response) => judge(response.status, response.retry_after.as_deref()),
-            // The receiver has answered, at length; what it says does not matter.
-            Err(FetchError::BodyTooLarge) => retry("the answer was too long", None),
-            Err(FetchError::Timeout) => retry("no answer in time", None),
-            Err(FetchError::Connection(_)) => retry("no connection", None),
-        }
+        let response = call(app, request).await?;
+        judge(response.status, retry_after(&response))
     }
 }
 
 /// 2xx is success; a client error is final, except those that say "not now".
-fn judge(status: u16, retry_after: Option<&str>) -> Result<(), SendError> {
+fn judge(status: u16, after: Option<i64>) -> Result<(), SendError> {
     match status {
         200..=299 => Ok(()),
-        408 | 425 | 429 | 500..=599 => {
-            retry(&format!("status {status}"), retry_after.and_then(|seconds| seconds.trim().parse().ok()))
-        }
+        408 | 425 | 429 | 500..=599 => Err(SendError::Retry { reason: format!("status {status}"), after }),
         _ => Err(SendError::Permanent { reason: format!("status {status}") }),
     }
-}
-
-fn retry(reason: &str, after: Option<i64>) -> Result<(), SendError> {
-    Err(SendError::Retry { reason: reason.to_owned(), after })
 }
 
 #[cfg(test)]
@@ -167,12 +160,12 @@ mod tests {
             assert_eq!(judge(status, None), Ok(()));
         }
         for status in [408, 425, 429, 500, 503] {
-            assert_eq!(judge(status, Some("7")), retry(&format!("status {status}"), Some(7)));
+            let reason = format!("status {status}");
+            assert_eq!(judge(status, Some(7)), Err(SendError::Retry { reason, after: Some(7) }));
         }
         for status in [301, 400, 401, 404, 410, 422] {
             assert_eq!(judge(status, None), Err(SendError::Permanent { reason: format!("status {status}") }));
         }
-        assert_eq!(judge(503, Some("Wed, 21 Oct 2015 07:28:00 GMT")), retry("status 503", None));
     }
 
     #[test]

@@ -1,0 +1,2 @@
+-- Who carried a message.
+ALTER TABLE deliveries ADD COLUMN provider TEXT;

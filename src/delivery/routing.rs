@@ -1,0 +1,207 @@
+//! Who carries a message: an ordered list for each channel, some of its entries for some regions only. When one cannot,
+//! the next one does, within the same attempt.
+
+use super::breaker::Turn;
+use super::provider::{Message, SendError};
+use super::providers::{Name, Providers};
+use crate::app::App;
+use crate::json::{self, Json, object};
+use crate::mfa::factor::Kind;
+use crate::platform::Platform;
+
+/// `DELIVERY`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Routes {
+    sms: Vec<Route>,
+    voice: Vec<Route>,
+    email: Vec<Route>,
+}
+
+/// One entry of a channel's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Who.
+    pub provider: Name,
+    /// Only for numbers that begin with one of these, after the `+`; empty means all.
+    pub calling_codes: Vec<String>,
+    /// The sender, if it is another than the provider's usual one.
+    pub from: Option<String>,
+}
+
+impl Routes {
+    /// Reads the variable. Without it, and for channels that it leaves out, everything that is configured and can do the
+    /// channel is asked in the usual order.
+    ///
+    /// # Errors
+    /// A sentence of which the variable is the subject.
+    pub fn parse(json: Option<&str>, providers: &Providers) -> Result<Self, String> {
+        let usual = |kind| {
+            let able = Name::ALL.iter().filter(|name| name.carries(kind) && providers.has(**name));
+            able.map(|name| Route { provider: *name, calling_codes: Vec::new(), from: None }).collect()
+        };
+        let mut routes = Self { sms: usual(Kind::Sms), voice: usual(Kind::Voice), email: usual(Kind::Email) };
+        let Some(json) = json else {
+            return Ok(routes);
+        };
+        let Ok(Json::Object(channels)) = json::parse(json.as_bytes()) else {
+            return Err(r#"must be a JSON object, such as {"sms":["twilio","webhook"]}."#.to_owned());
+        };
+        for (channel, list) in &channels {
+            let (kind, own) = match &**channel {
+                "sms" => (Kind::Sms, &mut routes.sms),
+                "voice" => (Kind::Voice, &mut routes.voice),
+                "email" => (Kind::Email, &mut routes.email),
+                unknown => {
+                    return Err(format!(
+                        "has the unknown channel {unknown:?}; known are sms, voice and email."
+                    ));
+                }
+            };
+            let list = list.as_array().ok_or_else(|| format!("must have a list as {channel:?}."))?;
+            *own = list.iter().map(|entry| route(entry, kind, providers)).collect::<Result<_, _>>()?;
+        }
+        Ok(routes)
+    }
+
+    /// Whether anybody carries this channel.
+    #[must_use]
+    pub fn carries(&self, kind: Kind) -> bool {
+        !self.of(kind).is_empty()
+    }
+
+    fn of(&self, kind: Kind) -> &[Route] {
+        match kind {
+            Kind::Sms => &self.sms,
+            Kind::Voice => &self.voice,
+            Kind::Email => &self.email,
+            Kind::Totp => &[],
+        }
+    }
+
+    /// Those that may carry a message to this number or address, in their order.
+    fn to<'a>(&'a self, kind: Kind, to: &'a str) -> impl Iterator<Item = &'a Route> {
+        let digits = to.strip_prefix('+').unwrap_or(to);
+        self.of(kind).iter().filter(move |route| {
+            route.calling_codes.is_empty()
+                || route.calling_codes.iter().any(|code| digits.starts_with(code.as_str()))
+        })
+    }
+}
+
+fn route(entry: &Json, kind: Kind, providers: &Providers) -> Result<Route, String> {
+    let channel = kind.as_str();
+    let name = entry.as_text().or_else(|| entry.text("provider"));
+    let name = name.ok_or_else(|| {
+        format!(
+            "must name a provider in each entry of {channel:?}: its name, or an object with \"provider\"."
+        )
+    })?;
+    let Some(provider) = Name::ALL.iter().find(|own| own.as_str() == name) else {
+        return Err(format!("has the unknown provider {name:?} for {channel}."));
+    };
+    if !provider.carries(kind) {
+        return Err(format!("has {name} for {channel}, which it does not carry."));
+    }
+    if !providers.has(*provider) {
+        return Err(format!("has {name} for {channel}, which is not configured."));
+    }
+    if let Some(unknown) =
+        entry.as_object().and_then(|_| entry.unknown(&["provider", "calling_codes", "from"]))
+    {
+        return Err(format!("has the unknown member {unknown:?} in an entry of {channel:?}."));
+    }
+    let calling_codes = match entry.member("calling_codes") {
+        None => Vec::new(),
+        Some(codes) => codes
+            .as_texts()
+            .filter(|codes| {
+                !codes.is_empty()
+                    && codes
+                        .iter()
+                        .all(|code| !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit()))
+            })
+            .ok_or_else(|| {
+                format!("must have a list of digits as \"calling_codes\" in an entry of {channel:?}.")
+            })?
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+    };
+    Ok(Route { provider: *provider, calling_codes, from: entry.text("from").map(str::to_owned) })
+}
+
+/// Hands the message to the first that takes it. `Ok` says who; an error stands for all of them.
+pub async fn send<P: Platform>(app: &App<P>, message: &Message<'_>) -> Result<Name, SendError> {
+    let routes: Vec<_> = app.config.routes.to(message.channel, message.to.expose()).collect();
+    let breakers = &app.isolate.breakers;
+    let closed: Vec<_> =
+        routes.iter().filter(|route| !breakers.is_open(route.provider, message.now)).copied().collect();
+    // Where all have failed lately, one that may have recovered is better than none.
+    let routes = if closed.is_empty() { routes } else { closed };
+    let mut failures = Failures::default();
+    for route in routes {
+        let name = route.provider;
+        match app.config.providers.send(app, name, route.from.as_deref(), message).await {
+            Ok(()) => {
+                record(app, name, breakers.succeeded(name));
+                return Ok(name);
+            }
+            // The message is at fault, not the provider.
+            Err(SendError::Permanent { reason }) => {
+                record(app, name, breakers.succeeded(name));
+                return Err(SendError::Permanent { reason: format!("{}: {reason}", name.as_str()) });
+            }
+            Err(error) => {
+                if let SendError::Misconfigured { reason } = &error {
+                    app.platform.log(object! {
+                        "event": "provider_misconfigured",
+                        "severity": "alert",
+                        "provider": name.as_str(),
+                        "reason": reason,
+                    });
+                }
+                record(app, name, breakers.failed(name, message.now));
+                failures.add(name, error);
+            }
+        }
+    }
+    Err(failures.together())
+}
+
+fn record<P: Platform>(app: &App<P>, name: Name, turn: Option<Turn>) {
+    let event = match turn {
+        Some(Turn::Down) => "provider_down",
+        Some(Turn::Up) => "provider_up",
+        None => return,
+    };
+    app.platform.log(object! { "event": event, "provider": name.as_str() });
+}
+
+/// Why nobody has taken a message.
+#[derive(Default)]
+struct Failures {
+    reasons: Vec<String>,
+    after: Option<i64>,
+}
+
+impl Failures {
+    fn add(&mut self, name: Name, error: SendError) {
+        let (reason, after) = error.into_retry();
+        self.reasons.push(format!("{}: {reason}", name.as_str()));
+        // Whoever is ready first may carry it.
+        self.after = match (self.after, after) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
+    fn together(self) -> SendError {
+        if self.reasons.is_empty() {
+            return SendError::Retry { reason: "nobody carries messages there".to_owned(), after: None };
+        }
+        SendError::Retry { reason: self.reasons.join("; "), after: self.after }
+    }
+}
+
+#[cfg(test)]
+mod tests;
