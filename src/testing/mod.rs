@@ -17,6 +17,7 @@ pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod person;
 pub(crate) mod platform;
+mod simulation;
 
 pub(crate) use configuration::{Variables, app};
 pub(crate) use executor::{block_on, join_all};
