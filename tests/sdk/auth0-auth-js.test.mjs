@@ -1,14 +1,18 @@
 /** The published SDK against the built Worker. Only its transport is redirected: what it sends and reads is its own. */
-import { AuthClient } from "@auth0/auth0-auth-js";
+import { AuthClient, isMfaRequiredError } from "@auth0/auth0-auth-js";
 import { describe, expect, test } from "vitest";
 import { accepted } from "../support/answers.mjs";
 import { API } from "../support/clients.mjs";
 import { signingPair } from "../support/jwt.mjs";
 import { useStage } from "../support/stage.mjs";
-import { totp, wrongTotp } from "../support/totp.mjs";
+import { subjectTokenOf, TOKEN_TYPE } from "../support/token-exchange.mjs";
+import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 import { MFA_AUDIENCE, PUBLIC_URL } from "../support/worker.mjs";
 
-const stage = useStage();
+const SUBJECT_AUDIENCE = "https://app.example.com";
+const stage = useStage({
+  issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
+});
 
 const SCOPES = ["enroll", "read:authenticators", "remove:authenticators"];
 const ASSERTING = signingPair("RS256", "app-1");
@@ -24,6 +28,9 @@ const REGISTRATIONS = {
   none: [{ authentication: "none" }, () => ({})],
 };
 
+/** What the Worker said last, as an application sees it that wraps `fetch`. */
+let lastAnswer;
+
 /** Somebody new, with the SDK as an application sets it up that is registered for `authentication`. */
 async function application(authentication, options) {
   const [registration, credentials] = REGISTRATIONS[authentication];
@@ -31,7 +38,9 @@ async function application(authentication, options) {
   const customFetch = async (input, init) => {
     const request = new Request(input, init);
     const body = ["GET", "HEAD"].includes(request.method) ? undefined : await request.text();
-    return stage.world.fetch(request.url, { method: request.method, headers: request.headers, body });
+    const response = await stage.world.fetch(request.url, { method: request.method, headers: request.headers, body });
+    lastAnswer = await response.clone().json().catch(() => undefined);
+    return response;
   };
   const domain = new URL(PUBLIC_URL).host;
   const sdk = new AuthClient({ domain, clientId: client.id, customFetch, ...credentials(client) });
@@ -70,6 +79,90 @@ describe.each(["post", "basic", "private_key_jwt"])("an application registered f
     const tokens = await sdk.mfa.verify({ mfaToken, factorType: "oob", oobCode: enrolled.oobCode, bindingCode });
     expect(tokens.accessToken).toBeTruthy();
     expect(tokens.idToken).toBeTruthy();
+  });
+});
+
+test.each(["voice", "email"])("an application enrolls %s, confirms it, and has a code sent that lets in", async (channel) => {
+  const { sdk, person } = await application("post");
+  const to = channel === "email" ? { email: person.email } : { phoneNumber: person.number };
+  const address = channel === "email" ? person.email : person.number;
+  const mfaToken = person.mfaToken({ scope: "openid" });
+  const enrolled = await sdk.mfa.enrollAuthenticator({
+    mfaToken,
+    authenticatorTypes: ["oob"],
+    oobChannels: [channel],
+    ...to,
+  });
+  expect(enrolled).toMatchObject({ authenticatorType: "oob", oobChannel: channel, bindingMethod: "prompt" });
+  const bindingCode = await stage.webhook.codeFor(address);
+  const tokens = await sdk.mfa.verify({ mfaToken, factorType: "oob", oobCode: enrolled.oobCode, bindingCode });
+  expect(tokens.accessToken).toBeTruthy();
+
+  const login = person.mfaToken();
+  const [item] = await sdk.mfa.listAuthenticators({ mfaToken: login });
+  expect(item).toMatchObject({ active: true, authenticatorType: "oob", type: channel === "email" ? "email" : "phone" });
+  const options = { mfaToken: login, challengeType: "oob", authenticatorId: enrolled.id };
+  const { oobCode } = await sdk.mfa.challengeAuthenticator(options);
+  const next = await stage.webhook.codeFor(address, { count: 2 });
+  const second = await sdk.mfa.verify({ mfaToken: login, factorType: "oob", oobCode, bindingCode: next });
+  expect(second.accessToken).toBeTruthy();
+});
+
+describe("a login that wants more", () => {
+  /** The token of the demand. The error of the SDK's `verify` has code and description; the rest stands in the answer. */
+  async function demanded(sdk, options) {
+    const thrown = await sdk.mfa.verify({ ...options, fullResponse: true }).catch((error) => error);
+    expect(thrown.cause).toEqual({
+      error: "mfa_required",
+      error_description: "Multifactor authentication required",
+    });
+    expect(thrown.statusCode).toBe(403);
+    return lastAnswer.mfa_token;
+  }
+
+  test("after e-mail alone goes on with the token of mfa_required, and ends with another factor", async () => {
+    const { sdk, person } = await application("post", { policy: { require: "always" } });
+    await person.enrollOob("email").catch(() => {});
+    const mfaToken = person.mfaToken();
+    const { oobCode } = await sdk.mfa.challengeAuthenticator({ mfaToken, challengeType: "oob" });
+    const bindingCode = await stage.webhook.codeFor(person.email, { count: 2 });
+    const chained = await demanded(sdk, { mfaToken, factorType: "oob", oobCode, bindingCode });
+    const { secret } = await sdk.mfa.enrollAuthenticator({ mfaToken: chained, authenticatorTypes: ["otp"] });
+    const otp = totp(secret, stage.world.now());
+    const tokens = await sdk.mfa.verify({ mfaToken: chained, factorType: "otp", otp });
+    expect(tokens.accessToken).toBeTruthy();
+  });
+
+  test("begins at token exchange, whose error the SDK itself reads, and ends with the factor", async () => {
+    const { sdk, person } = await application("post");
+    const { secret } = await person.enrollOtp();
+    await stage.world.advance(STEP_SECONDS);
+    const exchange = {
+      subjectToken: subjectTokenOf(person, SUBJECT_AUDIENCE),
+      subjectTokenType: `${TOKEN_TYPE}access_token`,
+      audience: API,
+      scope: "openid read:things",
+    };
+    const thrown = await sdk.exchangeToken(exchange).catch((error) => error);
+    expect(isMfaRequiredError(thrown)).toBe(true);
+    expect(thrown.cause.mfa_requirements.challenge).toContainEqual({ type: "otp" });
+    const mfaToken = thrown.cause.mfa_token;
+    expect(await sdk.mfa.challengeAuthenticator({ mfaToken, challengeType: "otp" })).toMatchObject({ challengeType: "otp" });
+    const tokens = await sdk.mfa.verify({ mfaToken, factorType: "otp", otp: totp(secret, stage.world.now()) });
+    expect(tokens.claims.amr).toContain("mfa");
+  });
+
+  test("after one factor of two goes on the same way", async () => {
+    const { sdk, person } = await application("post", { policy: { factors: 2 } });
+    const mfaToken = person.mfaToken({ scope: "openid" });
+    const { secret } = await sdk.mfa.enrollAuthenticator({ mfaToken, authenticatorTypes: ["otp"] });
+    const otp = totp(secret, stage.world.now());
+    const chained = await demanded(sdk, { mfaToken, factorType: "otp", otp });
+    const options = { authenticatorTypes: ["oob"], oobChannels: ["sms"], phoneNumber: person.number };
+    const { oobCode } = await sdk.mfa.enrollAuthenticator({ mfaToken: chained, ...options });
+    const bindingCode = await stage.webhook.codeFor(person.number);
+    const tokens = await sdk.mfa.verify({ mfaToken: chained, factorType: "oob", oobCode, bindingCode });
+    expect(tokens.claims.amr).toEqual(["pwd", "otp", "sms", "mfa"]);
   });
 });
 
