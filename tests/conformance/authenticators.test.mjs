@@ -1,0 +1,149 @@
+/** The list and the removal of authenticators as the contract has them. */
+import { describe, expect, test } from "vitest";
+import { accepted, done, refused, refusedBearer } from "../support/answers.mjs";
+import { useStage } from "../support/stage.mjs";
+
+const stage = useStage();
+const ID = /^(totp|sms|voice|email|recovery-code)\|dev_[A-Za-z0-9]{16}$/;
+const remove = { scope: "remove:authenticators" };
+
+/** Somebody with an app, a phone, an address and a recovery code, and a pending app besides. */
+async function withEverything() {
+  const person = stage.person();
+  const app = await person.enrollOtp();
+  await stage.world.advance(1);
+  const phone = await person.enrollOob("sms", { token: person.provenToken() });
+  await stage.world.advance(1);
+  const mail = await person.enrollOob("email", { token: person.provenToken() });
+  await stage.world.advance(1);
+  const pending = await accepted(await person.associateOtp({ token: person.provenToken() }));
+  return { person, app, phone, mail, pending, items: await accepted(await person.list()) };
+}
+
+describe("the list", () => {
+  test("is an array, empty where there is nothing", async () => {
+    expect(await accepted(await stage.person().list())).toEqual([]);
+  });
+
+  test("takes an mfa_token, and an access token with read:authenticators", async () => {
+    const person = stage.person();
+    await accepted(await person.list());
+    await accepted(await person.list({ token: person.accessToken({ scope: "read:authenticators" }) }));
+    const text = "Insufficient scope, expected any of: read:authenticators";
+    await refused(await person.list({ token: person.accessToken() }), 403, "insufficient_scope", text);
+  });
+
+  test("a content type that comes with GET does not matter", async () => {
+    const person = stage.person();
+    await accepted(await person.list({ headers: { "content-type": "application/json" } }));
+  });
+
+  test("items have id, authenticator_type, active and type, in their vocabulary", async () => {
+    const { items } = await withEverything();
+    for (const item of items) {
+      expect(item.id).toMatch(ID);
+      expect(["otp", "oob", "recovery-code"]).toContain(item.authenticator_type);
+      expect(typeof item.active).toBe("boolean");
+      expect(["otp", "phone", "email", "recovery-code"]).toContain(item.type);
+      expect(Object.values(item)).not.toContain(null);
+    }
+  });
+
+  test("oob_channel stands at oob items alone, and there is no oob_channels", async () => {
+    const { items } = await withEverything();
+    for (const item of items) {
+      expect(Object.hasOwn(item, "oob_channel")).toBe(item.authenticator_type === "oob");
+      expect(item).not.toHaveProperty("oob_channels");
+      for (const never of ["phone_number", "created_at", "last_auth"]) expect(item).not.toHaveProperty(never);
+    }
+  });
+
+  test("names are masked: all but the last four digits, and most of an address; apps and recovery codes have none", async () => {
+    const { person, items } = await withEverything();
+    const name = (kind) => items.find(({ id }) => id.startsWith(kind)).name;
+    expect(name("sms")).toBe(`${"X".repeat(person.number.length - 5)}${person.number.slice(-4)}`);
+    const [local, domain] = person.email.split("@");
+    expect(name("email")).toMatch(/^[^@*]{1,7}\*+@[^@*]{1,4}\*+$/);
+    expect(local.startsWith(name("email").split("*")[0])).toBe(true);
+    expect(domain.startsWith(name("email").split("@")[1].split("*")[0])).toBe(true);
+    expect(name("totp")).toBeUndefined();
+    expect(name("recovery-code")).toBeUndefined();
+  });
+
+  test("the order is that of creation, a recovery code behind what it came with", async () => {
+    const { items } = await withEverything();
+    expect(items.map(({ id }) => id.split("|")[0])).toEqual(["totp", "recovery-code", "sms", "voice", "email", "totp"]);
+  });
+
+  test("pending ones are listed with active false", async () => {
+    const { items, pending } = await withEverything();
+    expect(items.find(({ id }) => id === pending.id).active).toBe(false);
+    expect(items.filter(({ active }) => active)).toHaveLength(5);
+  });
+
+  test("sms and voice of one number are twins with one suffix", async () => {
+    const { items } = await withEverything();
+    const [sms, voice] = ["sms", "voice"].map((kind) => items.find(({ id }) => id.startsWith(kind)).id);
+    expect(voice).toBe(sms.replace("sms", "voice"));
+  });
+
+  test("a bearer that is none is 401 invalid_grant", async () => {
+    await refusedBearer(await stage.person().list({ token: "x" }));
+  });
+});
+
+describe("the removal", () => {
+  test.each(["|", "%7C"])("is 204 without a body, with %s in the path", async (separator) => {
+    const { person, app } = await withEverything();
+    await done(await person.remove(app.id.replace("|", separator), { token: person.provenToken(remove) }));
+    expect((await accepted(await person.list())).some(({ id }) => id === app.id)).toBe(false);
+  });
+
+  test("a content type without a body does not matter", async () => {
+    const { person, app } = await withEverything();
+    const headers = { "content-type": "application/json" };
+    await done(await person.remove(app.id, { token: person.provenToken(remove), headers }));
+  });
+
+  test("of one twin is that of the other", async () => {
+    const { person, phone } = await withEverything();
+    await done(await person.remove(phone.id.replace("sms", "voice"), { token: person.provenToken(remove) }));
+    expect((await accepted(await person.list())).some(({ type }) => type === "phone")).toBe(false);
+  });
+
+  test("an mfa_token is refused in the words of a bearer that is none", async () => {
+    const { person, app } = await withEverything();
+    await refusedBearer(await person.remove(app.id, { token: person.mfaToken() }));
+  });
+
+  test("without remove:authenticators it is 403 insufficient_scope", async () => {
+    const { person, app } = await withEverything();
+    const text = "Insufficient scope, expected any of: remove:authenticators";
+    await refused(await person.remove(app.id, { token: person.provenToken() }), 403, "insufficient_scope", text);
+  });
+
+  test("of an id that is unknown or somebody else's is 404 not_found", async () => {
+    const { app } = await withEverything();
+    const other = stage.person();
+    for (const id of [app.id, "totp|dev_0000000000000000", "nonsense"]) {
+      const response = await other.remove(id, { token: other.provenToken(remove) });
+      await refused(response, 404, "not_found", "The user has no such authenticator.");
+    }
+  });
+
+  test("of a recovery code is 400 invalid_request", async () => {
+    const { person, items } = await withEverything();
+    const { id } = items.find(({ type }) => type === "recovery-code");
+    const text = "A recovery code is not removed: it is replaced when it is used.";
+    await refused(await person.remove(id, { token: person.provenToken(remove) }), 400, "invalid_request", text);
+  });
+
+  test("of the last authenticator leaves the person as if never enrolled", async () => {
+    const person = stage.person();
+    const { id } = await person.enrollOtp();
+    await stage.world.advance(1);
+    await done(await person.remove(id, { token: person.provenToken(remove) }));
+    expect(await accepted(await person.list())).toEqual([]);
+    expect(await accepted(await person.associateOtp())).toHaveProperty("recovery_codes");
+  });
+});

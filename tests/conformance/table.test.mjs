@@ -1,0 +1,42 @@
+/** The table of README.md is held to the tests, and the tests to the table. */
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+
+const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
+const own = readdirSync(new URL(".", import.meta.url)).filter((file) => file.endsWith(".test.mjs") && file !== "table.test.mjs");
+
+/** The names of the tests in a file. */
+function namesIn(file) {
+  const named = /^\s*(?:test|test\.each\([\s\S]*?\))\(\s*(["`])((?:\\.|(?!\1).)*)\1,\s*(?:async )?\(/gm;
+  return [...read(file).matchAll(named)].map(([, , name]) => name);
+}
+
+const rows = [...read("README.md").matchAll(/^\| (.+) \| (.+) \| `([^`]+)`(?: › (.+))? \|$/gm)].map(
+  ([, requirement, source, file, named]) => ({ source, file, name: named ?? requirement.replaceAll("&#124;", "|") }),
+);
+
+test("each row names a test that exists", () => {
+  expect(rows.length).toBeGreaterThan(100);
+  const names = Object.fromEntries([...new Set(rows.map(({ file }) => file))].map((file) => [file, namesIn(file)]));
+  expect(rows.filter(({ file, name }) => !names[file].includes(name))).toEqual([]);
+});
+
+test("each test here has a row, and no row is there twice", () => {
+  const listed = rows.map(({ file, name }) => `${file} ${name}`);
+  expect(own.flatMap((file) => namesIn(file).map((name) => `${file} ${name}`)).filter((each) => !listed.includes(each))).toEqual([]);
+  expect(listed.filter((each, index) => listed.indexOf(each) !== index)).toEqual([]);
+});
+
+test("no test here escapes the reading of names", () => {
+  for (const file of own) {
+    const written = [...read(file).matchAll(/^\s*test(?:\.each\b|\()/gm)].length;
+    expect({ file, names: namesIn(file).length }).toEqual({ file, names: written });
+  }
+});
+
+test("each section exists", () => {
+  const sections = [...read("../../docs/contract.md").matchAll(/^#{2,3} (\d+(?:\.\d+)?) /gm)].map(([, section]) => section);
+  const specification = /^(?:RFC \d{4}|OpenID Connect [A-Z][a-z]+ 1\.0), section \d+(?:\.\d+)*$/;
+  expect(sections.length).toBeGreaterThan(40);
+  expect(rows.filter(({ source }) => !sections.includes(source) && !specification.test(source))).toEqual([]);
+});
