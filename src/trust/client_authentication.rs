@@ -461,6 +461,14 @@ mod tests {
     }
 
     #[test]
+    fn an_assertion_may_say_anything_of_when_somebody_was_authenticated() {
+        let keyed = Keyed::new();
+        for said in [json!("1893456000.1234567"), json!("1893456000,1234567"), json!(1_893_456_000)] {
+            assert!(keyed.check_with("auth_time", said.clone()).is_ok(), "{said}");
+        }
+    }
+
+    #[test]
     fn an_assertion_is_short_lived() {
         let keyed = Keyed::new();
         let out_of_time = |error| Err(ClientAuthenticationError::OutOfTime(error));

@@ -150,7 +150,7 @@ pub struct Claims {
     /// `acr`.
     pub authentication_context: Option<String>,
     /// `auth_time`.
-    pub authenticated_at: Option<UnixSeconds>,
+    pub authenticated_at: AuthenticationTime,
     /// `jti`.
     pub token_id: Option<String>,
     /// `email`.
@@ -195,7 +195,7 @@ impl Claims {
             token_use: read.text("token_use")?,
             authentication_methods: read.methods("amr")?,
             authentication_context: read.text("acr")?,
-            authenticated_at: read.time("auth_time")?,
+            authenticated_at: read.authentication_time("auth_time"),
             token_id: read.text("jti")?,
             email: read.text("email")?,
             email_verified: read.flag("email_verified")?,
@@ -236,6 +236,19 @@ impl Claims {
         }
         Ok(())
     }
+}
+
+/// What `auth_time` says. It is for the reader of the claim to mind that it cannot be read: auth0.net writes it as text,
+/// with a fraction, into client assertions, where it means nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AuthenticationTime {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// When the person was authenticated.
+    At(UnixSeconds),
+    /// No time.
+    Unreadable,
 }
 
 /// What is wrong with a token's form.
@@ -344,6 +357,14 @@ impl<'a> Reader<'a> {
         let Some(value) = self.member(name) else { return Ok(None) };
         let seconds = value.as_integer().filter(|seconds| (0..=LATEST_TIME).contains(seconds));
         seconds.map(|seconds| Some(UnixSeconds(seconds))).ok_or(JwtError::Claim(name))
+    }
+
+    fn authentication_time(&self, name: &'static str) -> AuthenticationTime {
+        match self.time(name) {
+            Ok(Some(time)) => AuthenticationTime::At(time),
+            Ok(None) => AuthenticationTime::Unsaid,
+            Err(_) => AuthenticationTime::Unreadable,
+        }
     }
 }
 
@@ -513,7 +534,7 @@ mod tests {
 
     #[test]
     fn a_time_is_a_whole_number_of_this_era() {
-        for name in ["exp", "nbf", "iat", "auth_time"] {
+        for name in ["exp", "nbf", "iat"] {
             for wrong in [
                 "1.5",
                 "1.0",
@@ -532,6 +553,17 @@ mod tests {
             }
             assert!(claims(json!({ name: LATEST_TIME })).is_ok());
             assert_eq!(claims(json!({ name: LATEST_TIME + 1 })), Err(JwtError::Claim(name)));
+        }
+    }
+
+    #[test]
+    fn an_authentication_time_that_cannot_be_read_leaves_the_other_claims_readable() {
+        let time =
+            |value: Value| claims(json!({ "sub": "u1", "auth_time": value })).unwrap().authenticated_at;
+        assert_eq!(time(json!(1_893_456_000)), AuthenticationTime::At(UnixSeconds(1_893_456_000)));
+        assert_eq!(time(json!(null)), AuthenticationTime::Unsaid);
+        for wrong in [json!("1893456000.25"), json!("1893456000,25"), json!(1.5), json!(-1), json!([1])] {
+            assert_eq!(time(wrong.clone()), AuthenticationTime::Unreadable, "{wrong}");
         }
     }
 

@@ -3,7 +3,9 @@
 use super::bearer::{BearerError, Identity, check_signature, without_mfa};
 use super::issuer::TrustedIssuer;
 use super::jwk::Thumbprint;
-use super::jwt::{CLOCK_SKEW_SECONDS, Claims, MAXIMUM_SUBJECT_BYTES, UntrustedJwt};
+use super::jwt::{
+    AuthenticationTime, CLOCK_SKEW_SECONDS, Claims, JwtError, MAXIMUM_SUBJECT_BYTES, UntrustedJwt,
+};
 use super::key_sets::KeySource;
 use crate::app::App;
 use crate::platform::Platform;
@@ -107,6 +109,11 @@ pub async fn verify_subject_token<P: Platform>(
     }
     claims.expires_at.ok_or(BearerError::MissingClaim("exp"))?;
     let issued_at = claims.issued_at.ok_or(BearerError::MissingClaim("iat"))?;
+    let authenticated_at = match claims.authenticated_at {
+        AuthenticationTime::At(time) => time,
+        AuthenticationTime::Unsaid => issued_at,
+        AuthenticationTime::Unreadable => return Err(BearerError::Malformed(JwtError::Claim("auth_time"))),
+    };
     check_signature(app, now, &KeySource::Issuer(issuer.clone()), &jwt).await?;
     claims.check_times(now, CLOCK_SKEW_SECONDS).map_err(BearerError::OutOfTime)?;
     if public && now.since(issued_at) > MAXIMUM_AGE_SECONDS.saturating_add(CLOCK_SKEW_SECONDS) {
@@ -119,7 +126,7 @@ pub async fn verify_subject_token<P: Platform>(
         scopes: claims.scopes.clone(),
         factors: without_mfa(&claims.authentication_methods),
         proof_of_mfa: claims.authentication_methods.iter().any(|method| method == "mfa"),
-        authenticated_at: claims.authenticated_at.unwrap_or(issued_at),
+        authenticated_at,
         bound_to: claims.confirmation_key.clone(),
     })
 }

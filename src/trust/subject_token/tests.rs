@@ -76,6 +76,8 @@ fn a_token_that_was_given_to_a_named_audience_is_accepted_with_what_it_says() {
 
     let earlier = scene.with("auth_time", json!(START.plus(-100).0));
     assert_eq!(scene.verify(&earlier).unwrap().authenticated_at, START.plus(-100));
+    let unreadable = BearerError::Malformed(JwtError::Claim("auth_time"));
+    assert_eq!(scene.verify(&scene.with("auth_time", json!("yesterday"))), Err(unreadable));
 }
 
 #[test]
