@@ -6,7 +6,7 @@ use std::task::Poll;
 use futures_util::future::maybe_done;
 
 use super::Payload;
-use super::content;
+use super::content::{self, Code};
 use super::provider::{Message, SendError};
 use super::providers::Name;
 use super::routing;
@@ -76,12 +76,25 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
         Ok(payload) => {
             let code = Secret::new(payload.code);
             let tenant_name = &app.config.tenant_name;
-            let minutes = delivery.expires_at.since(now).max(60) / 60;
+            let about = Code {
+                tenant_name,
+                code: &code,
+                // What is left of it, rounded up: a delivery takes some seconds.
+                minutes: delivery
+                    .expires_at
+                    .since(now)
+                    .saturating_add(59)
+                    .checked_div(60)
+                    .unwrap_or(1)
+                    .max(1),
+                domain: if payload.domain.is_empty() { &app.config.host } else { &payload.domain },
+            };
             let message = Message {
                 id: &delivery.id,
                 channel: delivery.channel,
                 to: Secret::new(payload.to),
-                content: content::of_code(delivery.channel, tenant_name, &code, minutes),
+                content: content::of_code(delivery.channel, payload.language, &about),
+                language: payload.language,
                 code,
                 tenant_name,
                 now,

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::json::{Json, object};
 use crate::mfa::enrollment::Available;
 use crate::mfa::factor::Kind;
+use crate::mfa::language::Language;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 
@@ -36,19 +37,34 @@ pub struct Payload {
     pub to: String,
     /// The code.
     pub code: String,
+    /// In which language the person is written to.
+    pub language: Language,
+    /// The host of the page that the code is typed into.
+    pub domain: String,
 }
 
 impl Payload {
     /// What is sealed.
     #[must_use]
     pub fn written(&self) -> Json {
-        object! { "to": &self.to, "code": &self.code }
+        object! {
+            "to": &self.to,
+            "code": &self.code,
+            "language": self.language.tag(),
+            "domain": &self.domain,
+        }
     }
 
     /// Reads what [`Payload::written`] gave.
     #[must_use]
     pub fn read(written: &Json) -> Option<Self> {
-        Some(Self { to: written.text("to")?.to_owned(), code: written.text("code")?.to_owned() })
+        Some(Self {
+            to: written.text("to")?.to_owned(),
+            code: written.text("code")?.to_owned(),
+            // What was sealed by an older version has neither.
+            language: written.text("language").and_then(Language::of_tag).unwrap_or_default(),
+            domain: written.text("domain").unwrap_or_default().to_owned(),
+        })
     }
 }
 

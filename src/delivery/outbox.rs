@@ -2,18 +2,20 @@
 //!
 //! Codes and addresses stand there in clear, which is its purpose, and why no deploy build has it.
 
+use super::content::Content;
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
 use crate::json::{Json, object};
 use crate::platform::{Platform, Statement, StorageError};
+use crate::types::Secret;
 
 const CREATE: &str = "\
-CREATE TABLE IF NOT EXISTS dev_outbox
-  (id TEXT PRIMARY KEY, channel TEXT NOT NULL, recipient TEXT NOT NULL, code TEXT NOT NULL, sent_at INTEGER NOT NULL)";
+CREATE TABLE IF NOT EXISTS dev_messages
+  (id TEXT PRIMARY KEY, channel TEXT NOT NULL, recipient TEXT NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL,
+   sent_at INTEGER NOT NULL)";
 const ADD: &str = "\
-INSERT OR REPLACE INTO dev_outbox (id, channel, recipient, code, sent_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-const LATEST: &str =
-    "SELECT id, channel, recipient, code, sent_at FROM dev_outbox ORDER BY sent_at DESC, rowid DESC LIMIT 50";
+INSERT OR REPLACE INTO dev_messages (id, channel, recipient, code, text, sent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const LATEST: &str = "SELECT id, channel, recipient, code, text, sent_at FROM dev_messages ORDER BY sent_at DESC, rowid DESC LIMIT 50";
 
 /// Keeps messages in a table of its own.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,7 @@ impl Provider for Outbox {
                     message.channel.as_str().into(),
                     message.to.expose().into(),
                     message.code.expose().into(),
+                    read(&message.content).into(),
                     message.now.into(),
                 ],
             },
@@ -45,6 +48,14 @@ impl Provider for Outbox {
                 Err(SendError::Retry { reason: "the outbox could not be written".to_owned(), after: None })
             }
         }
+    }
+}
+
+/// What the person reads, or hears first.
+fn read(content: &Content) -> &str {
+    match content {
+        Content::Text(text) | Content::Mail { text, .. } => text.expose(),
+        Content::Speech { sentences, .. } => sentences.first().map_or("", Secret::expose),
     }
 }
 
@@ -60,16 +71,12 @@ pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json>, StorageError
         .into_iter()
         .flatten()
         .map(|row| {
-            let code = row.text("code")?;
             Ok(object! {
                 "id": row.text("id")?,
                 "channel": row.text("channel")?,
                 "to": row.text("recipient")?,
-                "code": code,
-                "text": format!(
-                    "{code} is your code for {}. It is good for 5 minutes. Never share it.",
-                    app.config.tenant_name
-                ),
+                "code": row.text("code")?,
+                "text": row.text("text")?,
                 "sent_at": row.integer("sent_at")?,
             })
         })

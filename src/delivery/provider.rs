@@ -3,6 +3,7 @@
 use super::content::Content;
 use crate::app::App;
 use crate::mfa::factor::Kind;
+use crate::mfa::language::Language;
 use crate::platform::Platform;
 use crate::types::{Secret, UnixSeconds};
 
@@ -19,6 +20,8 @@ pub struct Message<'a> {
     pub code: Secret,
     /// What the person reads or hears, in the form of the channel.
     pub content: Content,
+    /// The language that it is in.
+    pub language: Language,
     /// Who asks for the code, as the person knows it.
     pub tenant_name: &'a str,
     /// Now.

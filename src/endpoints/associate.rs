@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::bearer::{authenticate, require_scope};
 use super::client::{Claimed, require_issuer};
 use super::idempotency;
-use super::message::{Recipient, compose, decided, origin, pass_shield};
+use super::message::{Asker, Recipient, compose, decided, pass_shield};
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::delivery;
@@ -22,11 +22,9 @@ use crate::mfa::enrollment::{Asked, Refused, Rejection, Standing, Wanted, choose
 use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
-use crate::mfa::sending::Origin;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::storage::enrollments::{self, Enrolled, NewEnrollment};
-use crate::storage::messages::Obstacle;
 use crate::storage::places;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
@@ -103,7 +101,6 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         require_scope(&bearer, "enroll")?;
         let available = delivery::available_to(&app.config, &client);
         let wanted = choose(&order.asked, &available).map_err(WireError::from)?;
-        let kind = wanted.kind();
         match enroll(app, request, &order, wanted, &bearer, &client).await? {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
@@ -112,8 +109,8 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
             Attempted::Refused(Refused::TooManyAuthenticators) => {
                 return Err(WireError::TooManyAuthenticators.into());
             }
-            Attempted::Obstructed(obstacles) => {
-                if let Some(refusal) = decided(app, request, kind, &obstacles) {
+            Attempted::Obstructed(refusal) => {
+                if let Some(refusal) = refusal {
                     return Err(refusal.into());
                 }
             }
@@ -126,6 +123,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
 struct Order<'a> {
     asked: Asked<'a>,
     qr_svg: bool,
+    ui_locales: Option<&'a str>,
     idempotency: Option<idempotency::Asked>,
     claimed: Claimed,
     client_id: ClientId,
@@ -147,6 +145,7 @@ impl<'a> Order<'a> {
         };
         let claimed = Claimed::decode(request, parameters, false)?;
         let qr_svg = parameters.flag("qr_svg")?;
+        let ui_locales = parameters.optional("ui_locales")?;
         let idempotency = idempotency::Asked::decode(request, parameters)?;
         // What nobody may enroll is said before anybody is asked who they are.
         choose(&asked, &delivery::available(&app.config))?;
@@ -156,7 +155,7 @@ impl<'a> Order<'a> {
             (Some(id), _) | (None, Some(id)) => id.clone(),
             (None, None) => return Err(WireError::MissingParameter("client_id")),
         };
-        Ok(Self { asked, qr_svg, idempotency, claimed, client_id })
+        Ok(Self { asked, qr_svg, ui_locales, idempotency, claimed, client_id })
     }
 
     /// Whether the client has proved who it is.
@@ -192,7 +191,8 @@ impl<'a> Order<'a> {
 enum Attempted {
     Answered(Response),
     Refused(Refused),
-    Obstructed(Vec<Obstacle>),
+    /// Something stands in the message's way, or has stood there.
+    Obstructed(Option<WireError>),
 }
 
 async fn enroll<P: Platform>(
@@ -238,17 +238,18 @@ async fn enroll<P: Platform>(
         authenticator_type: id.kind().authenticator_type(),
         ..Answer::default()
     };
-    let origin = origin(request, order.is_authenticated(client));
+    let locale = bearer.identity().locale.as_deref();
+    let asker = Asker::of(app, request, client, order.is_authenticated(client), order.ui_locales, locale);
     if wanted.kind() != Kind::Totp {
-        pass_shield(app, now, origin).await?;
+        pass_shield(app, &asker).await?;
     }
     match &wanted {
         Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
         Wanted::Sms(number) | Wanted::Voice(number) => {
-            prepare_message(app, origin, bearer, number.expose(), &mut new, &mut answer)?;
+            prepare_message(app, &asker, bearer, number.expose(), &mut new, &mut answer)?;
         }
         Wanted::Email(address) => {
-            prepare_message(app, origin, bearer, address.expose(), &mut new, &mut answer)?;
+            prepare_message(app, &asker, bearer, address.expose(), &mut new, &mut answer)?;
         }
     }
     answer.recovery_code = recovery_code.map(|code| code.expose().to_owned());
@@ -260,7 +261,7 @@ async fn enroll<P: Platform>(
     }
     match (enrollments::add(app, &new).await?, once) {
         (Enrolled::Added { recovery_issued, recorded }, _) => {
-            decided(app, request, id.kind(), &recorded);
+            decided(app, &asker, id.kind(), &recorded);
             if let Some(message) = new.message {
                 app.platform.defer(delivery::tell_queue(app, message.delivery_id));
             }
@@ -269,7 +270,9 @@ async fn enroll<P: Platform>(
         }
         (Enrolled::Answered(kept), Some(once)) => Ok(Attempted::Answered(once.repeat(app, &kept)?)),
         (Enrolled::Answered(_), None) => Err(Fault::Bug("an answer was found that nobody asked for").into()),
-        (Enrolled::Obstructed(obstacles), _) => Ok(Attempted::Obstructed(obstacles)),
+        (Enrolled::Obstructed(obstacles), _) => {
+            Ok(Attempted::Obstructed(decided(app, &asker, id.kind(), &obstacles)))
+        }
         (Enrolled::Refused(refused), _) => Ok(Attempted::Refused(refused)),
     }
 }
@@ -311,7 +314,7 @@ fn prepare_totp<P: Platform>(
 
 fn prepare_message<P: Platform>(
     app: &App<P>,
-    origin: Origin,
+    asker: &Asker<'_>,
     bearer: &Bearer,
     address: &str,
     new: &mut NewEnrollment<'_>,
@@ -324,7 +327,7 @@ fn prepare_message<P: Platform>(
     new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
     new.address_index =
         Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
-    new.message = Some(compose(app, new.now, &recipient, new.user, new.id.as_str(), origin)?);
+    new.message = Some(compose(app, &recipient, new.user, new.id.as_str(), asker)?);
     let oob_code = OobCode {
         enrollment: new.id.as_str().to_owned(),
         user: new.user.clone(),

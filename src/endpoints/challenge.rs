@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::client::Claimed;
 use super::idempotency::{self, Once};
-use super::message::{CODE_SECONDS, Recipient, compose, decided, origin, pass_shield};
+use super::message::{Asker, CODE_SECONDS, Recipient, compose, decided, pass_shield};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
 use crate::delivery;
@@ -57,6 +57,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
     let claimed = Claimed::decode(request, &parameters, true)?;
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
     let asked = asked(&parameters)?;
+    let ui_locales = parameters.optional("ui_locales")?;
     let idempotency = idempotency::Asked::decode(request, &parameters)?;
 
     // Twice, because the client's row may have changed since it was cached, the authenticator may have gone, or the
@@ -86,7 +87,9 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         let answer = if chosen.kind() == Kind::Totp {
             ask(app, now, once.as_ref()).await?
         } else {
-            send(app, request, &login, &client, &active, &chosen, once.as_ref()).await?
+            let locale = login.identity.locale.as_deref();
+            let asker = Asker::of(app, request, &client, !client.is_public(), ui_locales, locale);
+            send(app, &asker, &login, &client, &active, &chosen, once.as_ref()).await?
         };
         match answer {
             Some(answer) => return Ok(answer),
@@ -132,14 +135,14 @@ async fn ask<P: Platform>(
 /// Sends a code to `chosen` and returns the answer, or `None` when everything is to be looked at again.
 async fn send<P: Platform>(
     app: &App<P>,
-    request: &Request,
+    asker: &Asker<'_>,
     login: &MfaToken,
     client: &Rc<Client>,
     active: &[ActiveAuthenticator],
     chosen: &AuthenticatorId,
     once: Option<&Once<'_>>,
 ) -> Result<Option<Response>, Failure> {
-    let now = request.received_at;
+    let now = asker.request.received_at;
     let stored = active
         .iter()
         .find(|own| own.id == *chosen || own.id.twin().as_ref() == Some(chosen))
@@ -149,9 +152,8 @@ async fn send<P: Platform>(
         ..Recipient::open(app, &stored.id, &login.user, &stored.sealed)?
     };
     let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
-    let origin = origin(request, !client.is_public());
-    pass_shield(app, now, origin).await?;
-    let message = compose(app, now, &recipient, &login.user, &id, origin)?;
+    pass_shield(app, asker).await?;
+    let message = compose(app, &recipient, &login.user, &id, asker)?;
     let delivery_id = message.delivery_id.clone();
     let expires_at = now.plus(CODE_SECONDS);
     let oob_code = OobCode {
@@ -175,13 +177,13 @@ async fn send<P: Platform>(
     };
     match challenges::add(app, &new).await? {
         Challenged::Added { recorded } => {
-            decided(app, request, chosen.kind(), &recorded);
+            decided(app, asker, chosen.kind(), &recorded);
             app.platform.defer(delivery::tell_queue(app, delivery_id));
             Ok(Some(Response::json(Dialect::Mfa, &answer)))
         }
         Challenged::Answered(kept) => once.map(|once| once.repeat(app, &kept)).transpose(),
         Challenged::Spent => Err(WireError::SpentMfaToken.into()),
-        Challenged::Obstructed(obstacles) => match decided(app, request, chosen.kind(), &obstacles) {
+        Challenged::Obstructed(obstacles) => match decided(app, asker, chosen.kind(), &obstacles) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(None),
         },

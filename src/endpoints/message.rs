@@ -10,11 +10,13 @@ use crate::mfa::binding_code::BindingCode;
 use crate::mfa::budget::Refusal;
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::language::Language;
 use crate::mfa::sending::{Asked, Origin};
 use crate::platform::{Platform, StorageError};
+use crate::storage::clients::Client;
 use crate::storage::messages::{NewMessage, Obstacle, budget_key};
 use crate::storage::places;
-use crate::types::{Secret, UnixSeconds, UserId};
+use crate::types::{Secret, UserId};
 
 /// Seconds that a code is good for, and the enrollment or challenge with it.
 pub use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
@@ -59,10 +61,43 @@ impl Recipient {
     }
 }
 
+/// Who asks for a message.
+#[derive(Debug, Clone)]
+pub struct Asker<'a> {
+    /// By which request.
+    pub request: &'a Request,
+    /// From where, as far as it is counted.
+    pub origin: Origin,
+    /// In which language the person is written to.
+    pub language: Language,
+    /// The host of the page that the code is typed into.
+    pub domain: String,
+}
+
+impl<'a> Asker<'a> {
+    /// What a request says of it; `authenticated` tells whether its client has proved who it is.
+    pub fn of<P: Platform>(
+        app: &App<P>,
+        request: &'a Request,
+        client: &Client,
+        authenticated: bool,
+        ui_locales: Option<&str>,
+        locale: Option<&str>,
+    ) -> Self {
+        let config = &app.config;
+        let own = config.host.rsplit_once(':').map_or(config.host.as_str(), |(host, _)| host);
+        Self {
+            request,
+            origin: origin(request, authenticated),
+            language: Language::choose(ui_locales, request.headers.accept_language.as_deref(), locale),
+            domain: client.domain.as_deref().unwrap_or(own).to_owned(),
+        }
+    }
+}
+
 /// Where a message is asked for. What is counted is the person's address: that of a page or an app that calls by
 /// itself, or what a back end that has `authenticated` says of whom it speaks for.
-#[must_use]
-pub fn origin(request: &Request, authenticated: bool) -> Origin {
+fn origin(request: &Request, authenticated: bool) -> Origin {
     if !authenticated {
         return request.origin;
     }
@@ -71,14 +106,10 @@ pub fn origin(request: &Request, authenticated: bool) -> Origin {
 }
 
 /// The first look at who asks for a message, rough and free: a flood from one address never reaches the database.
-pub async fn pass_shield<P: Platform>(
-    app: &App<P>,
-    now: UnixSeconds,
-    origin: Origin,
-) -> Result<(), WireError> {
-    match origin.shield_key() {
+pub async fn pass_shield<P: Platform>(app: &App<P>, asker: &Asker<'_>) -> Result<(), WireError> {
+    match asker.origin.shield_key() {
         Some(key) if !app.platform.is_within_rate(&key).await => {
-            let room_at = now.plus(SHIELD_SECONDS);
+            let room_at = asker.request.received_at.plus(SHIELD_SECONDS);
             Err(WireError::TooManyRequests(Refusal {
                 limit: SHIELD_LIMIT,
                 retry_after: SHIELD_SECONDS,
@@ -92,11 +123,10 @@ pub async fn pass_shield<P: Platform>(
 /// A fresh code for `owner` (enrollment or challenge), sealed for its delivery and hashed for its owner.
 pub fn compose<P: Platform>(
     app: &App<P>,
-    now: UnixSeconds,
     recipient: &Recipient,
     user: &UserId,
     owner: &str,
-    origin: Origin,
+    asker: &Asker<'_>,
 ) -> Result<NewMessage, Failure> {
     let keyring = &app.config.keyring;
     let kind = recipient.channel;
@@ -104,8 +134,19 @@ pub fn compose<P: Platform>(
     let code = BindingCode::generate(app.platform.random()?);
     let delivery_id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let limits = &app.config.sending_limits;
-    let asked = Asked { user: user.as_str(), recipient: recipient.comparable.expose(), origin, limit, now };
-    let payload = Payload { to: recipient.address.expose().to_owned(), code: code.expose().to_owned() };
+    let asked = Asked {
+        user: user.as_str(),
+        recipient: recipient.comparable.expose(),
+        origin: asker.origin,
+        limit,
+        now: asker.request.received_at,
+    };
+    let payload = Payload {
+        to: recipient.address.expose().to_owned(),
+        code: code.expose().to_owned(),
+        language: asker.language,
+        domain: asker.domain.clone(),
+    };
     let payload = payload.written().write();
     Ok(NewMessage {
         channel: kind,
@@ -113,7 +154,7 @@ pub fn compose<P: Platform>(
         code_hash: keyring.hash(places::BINDING_CODE, &[owner, code.expose()]),
         charges: limits.charges(&asked, |rule, whose| budget_key(keyring, kind, rule, whose)),
         region: None,
-        network: origin.network.filter(|_| kind != Kind::Email),
+        network: asker.origin.network.filter(|_| kind != Kind::Email),
         limits: *limits,
         delivery_id,
     })
@@ -122,7 +163,7 @@ pub fn compose<P: Platform>(
 /// Tells the log which rules spoke about a message, and the client the first that refuses. `None` where none did.
 pub fn decided<P: Platform>(
     app: &App<P>,
-    request: &Request,
+    asker: &Asker<'_>,
     kind: Kind,
     obstacles: &[Obstacle],
 ) -> Option<WireError> {
@@ -130,12 +171,12 @@ pub fn decided<P: Platform>(
     for obstacle in obstacles {
         app.platform.log(object! {
             "event": "message_limit",
-            "request": &request.id,
+            "request": &asker.request.id,
             "channel": kind.as_str(),
             "rule": obstacle.rule.as_str(),
             "outcome": if limits.enforces(obstacle.rule) { "refused" } else { "recorded" },
             "retry_after": obstacle.refusal.retry_after,
-            "network": request.origin.network,
+            "network": asker.origin.network,
         });
     }
     let first = obstacles.iter().find(|obstacle| limits.enforces(obstacle.rule))?;

@@ -69,6 +69,8 @@ pub struct Headers {
     pub idempotency_key: Option<String>,
     /// `auth0-forwarded-for`: the person's address, from a back end that is authenticated.
     pub forwarded_for: Option<String>,
+    /// `Accept-Language`.
+    pub accept_language: Option<String>,
     /// `Content-Type`.
     pub content_type: Option<String>,
     /// `Origin`.

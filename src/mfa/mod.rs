@@ -10,6 +10,7 @@ pub mod challenge;
 pub mod email_address;
 pub mod enrollment;
 pub mod factor;
+pub mod language;
 pub mod one_time_password;
 pub mod phone_number;
 pub mod policy;

@@ -31,6 +31,8 @@ pub struct Client {
     pub audiences: Vec<RegisteredAudience>,
     /// Whether it must authenticate where SDKs usually leave that out (associate without `client_id`).
     pub require_authentication: bool,
+    /// The host of its first page, if it has pages: where codes are typed in.
+    pub domain: Option<String>,
     /// Short names of the grants that it may use; empty means all.
     pub grants: Vec<String>,
     /// Names of the factors that its people may enroll and use, as `FACTORS` has them; empty means all that are on.
@@ -158,6 +160,10 @@ impl Client {
             issuers: list(row, "issuers", |issuer| issuer.as_text().map(str::to_owned))?,
             audiences: list(row, "audiences", RegisteredAudience::read)?,
             require_authentication: row.flag("require_authentication")?,
+            domain: list(row, "origins", |origin| origin.as_text().map(str::to_owned))?
+                .iter()
+                .find_map(|origin| origin.strip_prefix("https://"))
+                .map(host),
             grants: list(row, "grants", |grant| grant.as_text().map(str::to_owned))?,
             factors: list(row, "factors", |factor| factor.as_text().map(str::to_owned))?,
             policy: match row.optional_text("policy")? {
@@ -237,6 +243,11 @@ impl RegisteredAudience {
     }
 }
 
+/// The host of an origin without its scheme: codes are bound to no port.
+fn host(authority: &str) -> String {
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_owned()
+}
+
 /// The elements of a column that holds a JSON array.
 fn list<T>(
     row: &Row,
@@ -291,6 +302,22 @@ mod tests {
         assert_eq!(client.id, ClientId("spa".into()));
         assert!(client.is_public());
         assert_eq!(client.audiences[0].scopes.to_string(), "read write");
+    }
+
+    #[test]
+    fn codes_are_typed_in_at_the_clients_first_page_that_is_served_securely() {
+        for (origins, domain) in [
+            ("[]", None),
+            (r#"["http://localhost:3000"]"#, None),
+            (
+                r#"["http://localhost:3000","https://app.example.com","https://b.example.com"]"#,
+                Some("app.example.com"),
+            ),
+            (r#"["https://app.example.com:8443"]"#, Some("app.example.com")),
+        ] {
+            let client = Client::from_row(&row(&[("origins", origins.into())])).unwrap();
+            assert_eq!(client.domain.as_deref(), domain);
+        }
     }
 
     #[test]

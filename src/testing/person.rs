@@ -137,6 +137,7 @@ impl Service {
                 dpop: None,
                 idempotency_key: None,
                 forwarded_for: None,
+                accept_language: None,
                 content_type: Some("application/json".to_owned()),
                 origin: None,
             },

@@ -8,9 +8,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::person::Service;
 use super::{Variables, block_on};
-use crate::endpoints::message::{Recipient, compose};
+use crate::endpoints::message::{Asker, Recipient, compose};
+use crate::http::request::Request;
 use crate::mfa::enrollment::Standing;
 use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::language::Language;
 use crate::mfa::sending::Origin;
 use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
@@ -223,6 +225,11 @@ impl Simulation {
         Self { client: client.unwrap().unwrap(), service, started }
     }
 
+    /// Any request of this moment.
+    fn request(&self) -> Request {
+        self.service.post("/mfa/associate", None, &serde_json::Value::Null)
+    }
+
     /// Asks for a message; the enrollment's id if it is sent.
     fn ask(&self, event: &Event) -> Option<String> {
         let app = &self.service.app;
@@ -230,7 +237,13 @@ impl Simulation {
         let user = UserId::new("idp", &event.user.to_string());
         let id = AuthenticatorId::generate(Kind::Sms, app.platform.random().unwrap());
         let recipient = Recipient::of(Kind::Sms, &event.number).unwrap();
-        let mut message = compose(app, now, &recipient, &user, id.as_str(), event.origin).unwrap();
+        let asker = Asker {
+            request: &self.request(),
+            origin: event.origin,
+            language: Language::English,
+            domain: String::new(),
+        };
+        let mut message = compose(app, &recipient, &user, id.as_str(), &asker).unwrap();
         message.region = Some(event.region.to_owned());
         let new = NewEnrollment {
             id: &id,

@@ -108,6 +108,8 @@ pub struct Identity {
     pub email_verified: bool,
     /// `name`.
     pub name: Option<String>,
+    /// `locale`: a BCP 47 tag.
+    pub locale: Option<String>,
 }
 
 impl Identity {
@@ -118,7 +120,12 @@ impl Identity {
     }
 
     pub(super) fn of(claims: &Claims) -> Self {
-        Self { email: claims.email.clone(), email_verified: claims.email_verified, name: claims.name.clone() }
+        Self {
+            email: claims.email.clone(),
+            email_verified: claims.email_verified,
+            name: claims.name.clone(),
+            locale: claims.locale.clone(),
+        }
     }
 }
 

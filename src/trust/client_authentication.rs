@@ -259,6 +259,7 @@ mod tests {
                 scopes: Scopes::default(),
             }],
             require_authentication: false,
+            domain: None,
             grants: Vec::new(),
             factors: Vec::new(),
             policy: None,

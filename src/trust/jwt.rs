@@ -155,6 +155,8 @@ pub struct Claims {
     pub token_id: Option<String>,
     /// `email`.
     pub email: Option<String>,
+    /// `locale`.
+    pub locale: Option<String>,
     /// `email_verified`; the strings of some issuers count as well.
     pub email_verified: bool,
     /// `name`.
@@ -200,6 +202,8 @@ impl Claims {
             email: read.text("email")?,
             email_verified: read.flag("email_verified")?,
             name: read.text("name")?,
+            // A courtesy: some issuers write an object here.
+            locale: read.text("locale").unwrap_or_default(),
             phone_number: read.text("phone_number")?,
             final_audience: read.text("audience")?,
             confirmation_key: read.confirmation_key("cnf")?,

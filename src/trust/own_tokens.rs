@@ -10,6 +10,7 @@ use super::jwk::Thumbprint;
 use crate::app::App;
 use crate::config::Config;
 use crate::json::{self, Json, object};
+use crate::mfa::language::Language;
 use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::{KeyError, Platform, RandomError};
 use crate::storage::keyring::{Keyring, OpenError, SealError};
@@ -227,6 +228,8 @@ pub fn seal_mfa_token(
         "v": Some(true).filter(|_| token.identity.email_verified),
         // Labels end at 64 characters.
         "n": token.identity.name.as_ref().map(|name| name.chars().take(64).collect::<String>()),
+        // All that is read of it is the language.
+        "l": token.identity.locale.as_deref().and_then(Language::of_tag).map(Language::tag),
         "t": token.issued_at.0,
         "x": token.expires_at.0,
     }
@@ -245,7 +248,7 @@ pub fn open_mfa_token(keyring: &Keyring, text: &str) -> Result<OwnMfaToken, Unre
         return Err(Unreadable::Malformed);
     }
     let written = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
-    let members = ["i", "u", "c", "a", "s", "m", "f", "k", "e", "v", "n", "t", "x"];
+    let members = ["i", "u", "c", "a", "s", "m", "f", "k", "e", "v", "n", "l", "t", "x"];
     read_mfa_token(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
 }
 
@@ -271,6 +274,7 @@ fn read_mfa_token(written: &Json) -> Option<OwnMfaToken> {
             email: text("e"),
             email_verified: written.member("v") == Some(&Json::Bool(true)),
             name: text("n"),
+            locale: text("l"),
         },
         issued_at: UnixSeconds(written.integer("t")?),
         expires_at: UnixSeconds(written.integer("x")?),

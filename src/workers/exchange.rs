@@ -58,6 +58,7 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
             dpop: header("dpop"),
             idempotency_key: header("idempotency-key"),
             forwarded_for: header("auth0-forwarded-for"),
+            accept_language: header("accept-language"),
             content_type: header("content-type"),
             origin: header("origin"),
         },

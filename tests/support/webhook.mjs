@@ -6,7 +6,8 @@ import { until } from "./poll.mjs";
 import { webhookSecret } from "./keys.mjs";
 
 const TOLERANCE_SECONDS = 5 * 60;
-const BODY_KEYS = ["channel", "code", "expires_at", "expires_in", "tenant", "to", "type"];
+const BODY_KEYS = ["channel", "code", "expires_at", "expires_in", "language", "tenant", "text", "to", "type"];
+const MAIL_KEYS = [...BODY_KEYS, "html", "subject"].sort();
 
 export class Webhook {
   static async start({ secret = webhookSecret() } = {}) {
@@ -85,8 +86,9 @@ export class Webhook {
       return each.startsWith("v1,") && given.length === expected.length && timingSafeEqual(given, expected);
     });
     if (!matches) return "webhook-signature does not match";
-    const keys = Object.keys(JSON.parse(body)).sort();
-    if (keys.join() !== BODY_KEYS.join()) return `members ${keys}`;
+    const message = JSON.parse(body);
+    const keys = Object.keys(message).sort();
+    if (keys.join() !== (message.channel === "email" ? MAIL_KEYS : BODY_KEYS).join()) return `members ${keys}`;
     return null;
   }
 

@@ -48,7 +48,9 @@ impl Provider for TwilioSettings {
     ) -> Result<(), SendError> {
         let (resource, body) = match &message.content {
             Content::Text(text) => ("Messages", self.text_form(from, message, text)),
-            Content::Speech(sentences) => ("Calls", self.call_form(from, message, sentences)),
+            Content::Speech { language, sentences } => {
+                ("Calls", self.call_form(from, message, language, sentences))
+            }
             Content::Mail { .. } => {
                 return Err(SendError::Elsewhere { reason: "Twilio carries no mail here".to_owned() });
             }
@@ -76,17 +78,30 @@ impl TwilioSettings {
         form(&[("To", message.to.expose()), (sender, from), ("Body", text.expose())])
     }
 
-    fn call_form(&self, from: Option<&str>, message: &Message<'_>, sentences: &[Secret]) -> String {
+    fn call_form(
+        &self,
+        from: Option<&str>,
+        message: &Message<'_>,
+        language: &str,
+        sentences: &[Secret],
+    ) -> String {
         let from = from.unwrap_or(&self.voice_from);
-        form(&[("To", message.to.expose()), ("From", from), ("Twiml", twiml(sentences).expose())])
+        form(&[("To", message.to.expose()), ("From", from), ("Twiml", twiml(language, sentences).expose())])
     }
 }
 
 /// The sentences with a second of silence before each: whoever picks up needs one to listen.
-fn twiml(sentences: &[Secret]) -> Secret {
+fn twiml(language: &str, sentences: &[Secret]) -> Secret {
+    // Twilio's basic voices do not speak Arabic.
+    let voice = if language.starts_with("ar") { " voice=\"Google.ar-XA-Standard-A\"" } else { "" };
     let spoken: String = sentences
         .iter()
-        .map(|sentence| format!("<Pause length=\"1\"/><Say>{}</Say>", escaped(sentence.expose())))
+        .map(|sentence| {
+            format!(
+                "<Pause length=\"1\"/><Say language=\"{language}\"{voice}>{}</Say>",
+                escaped(sentence.expose())
+            )
+        })
         .collect();
     Secret::new(format!("<Response>{spoken}</Response>"))
 }
@@ -182,12 +197,14 @@ mod tests {
 
     #[test]
     fn what_is_spoken_is_text_and_no_markup() {
-        let spoken =
-            twiml(&[Secret::new("A & B <Hangup/>: 1, 2.".to_owned()), Secret::new("Again.".to_owned())]);
+        let spoken = twiml(
+            "en-US",
+            &[Secret::new("A & B <Hangup/>: 1, 2.".to_owned()), Secret::new("Again.".to_owned())],
+        );
         assert_eq!(
             spoken.expose(),
-            "<Response><Pause length=\"1\"/><Say>A &amp; B &lt;Hangup/&gt;: 1, 2.</Say>\
-             <Pause length=\"1\"/><Say>Again.</Say></Response>"
+            "<Response><Pause length=\"1\"/><Say language=\"en-US\">A &amp; B &lt;Hangup/&gt;: 1, 2.</Say>\
+             <Pause length=\"1\"/><Say language=\"en-US\">Again.</Say></Response>"
         );
     }
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, retry_after};
 use crate::app::App;
+use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json::object;
 use crate::platform::{OutboundRequest, Platform};
@@ -71,6 +72,15 @@ impl Provider for WebhookSettings {
         from: Option<&str>,
         message: &Message<'_>,
     ) -> Result<(), SendError> {
+        let (subject, text, html) = match &message.content {
+            Content::Text(text) => (None, Some(text.expose().to_owned()), None),
+            Content::Speech { sentences, .. } => {
+                (None, sentences.first().map(|text| text.expose().to_owned()), None)
+            }
+            Content::Mail { subject, text, html } => {
+                (Some(subject.as_str()), Some(text.expose().to_owned()), Some(html.expose()))
+            }
+        };
         let body = object! {
             "type": "mfa.code",
             "channel": message.channel.as_str(),
@@ -78,6 +88,10 @@ impl Provider for WebhookSettings {
             "code": message.code.expose(),
             "tenant": message.tenant_name,
             "from": from,
+            "language": message.language.tag(),
+            "subject": subject,
+            "text": text,
+            "html": html,
             "expires_in": message.expires_at.since(message.now),
             "expires_at": message.expires_at.0,
         }

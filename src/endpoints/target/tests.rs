@@ -21,6 +21,7 @@ fn client(audiences: &[(&str, &str)]) -> Client {
             })
             .collect(),
         require_authentication: false,
+        domain: None,
         grants: Vec::new(),
         factors: Vec::new(),
         policy: None,

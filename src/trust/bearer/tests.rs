@@ -111,6 +111,7 @@ fn a_trusted_issuers_mfa_token_is_read_in_full() {
             email: Some("alice@example.com".to_owned()),
             email_verified: true,
             name: Some("Name of alice".to_owned()),
+            locale: None,
         },
         transaction: UntrustedJwt::parse(&text).unwrap().transaction(),
         issued_at: now,
