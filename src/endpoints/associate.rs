@@ -39,6 +39,7 @@ impl From<Rejection> for WireError {
             Rejection::NotEnabled(what) => Self::NotEnabled(what),
             Rejection::PhoneNumberMissing => Self::MissingParameter("phone_number"),
             Rejection::PhoneNumberInvalid => Self::InvalidPhoneNumber,
+            Rejection::RegionNotEnabled => Self::RegionNotEnabled,
             Rejection::EmailMissing => Self::MissingParameter("email"),
             Rejection::EmailInvalid => Self::InvalidEmailAddress,
         }

@@ -11,6 +11,8 @@ use crate::mfa::budget::Refusal;
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::language::Language;
+use crate::mfa::phone_number::PhoneNumber;
+use crate::mfa::region::region;
 use crate::mfa::sending::{Asked, Origin};
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
@@ -133,6 +135,10 @@ pub fn compose<P: Platform>(
     let limit = app.config.factors.message_limit(kind).ok_or(WireError::NotEnabled(kind.as_str()))?;
     let code = BindingCode::generate(app.platform.random()?);
     let delivery_id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
+    let number = PhoneNumber::parse(recipient.address.expose()).ok();
+    if let (Some(allowed), Some(number)) = (app.config.factors.regions(kind), &number) {
+        allowed.check(number).map_err(|_| WireError::RegionNotEnabled)?;
+    }
     let limits = &app.config.sending_limits;
     let asked = Asked {
         user: user.as_str(),
@@ -153,7 +159,7 @@ pub fn compose<P: Platform>(
         sealed: keyring.seal(&places::delivery(&delivery_id), payload.as_bytes(), app.platform.random()?)?,
         code_hash: keyring.hash(places::BINDING_CODE, &[owner, code.expose()]),
         charges: limits.charges(&asked, |rule, whose| budget_key(keyring, kind, rule, whose)),
-        region: None,
+        region: number.as_ref().and_then(region).map(str::to_owned),
         network: asker.origin.network.filter(|_| kind != Kind::Email),
         limits: *limits,
         delivery_id,

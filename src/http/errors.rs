@@ -56,6 +56,8 @@ pub enum WireError {
     IdempotencyKeyReused,
     /// `phone_number` is not a phone number.
     InvalidPhoneNumber,
+    /// Nothing is sent to the number's country.
+    RegionNotEnabled,
     /// `email` is not an e-mail address.
     InvalidEmailAddress,
 
@@ -207,6 +209,7 @@ impl WireError {
             | Self::InvalidIdempotencyKey
             | Self::InvalidPhoneNumber
             | Self::InvalidEmailAddress
+            | Self::RegionNotEnabled
             | Self::OobCodeOfAnotherTransaction
             | Self::OtherClient
             | Self::UnsupportedTokenType
@@ -275,6 +278,7 @@ impl WireError {
             Self::InvalidIdempotencyKey => "Idempotency-Key must be 1 to 255 visible ASCII characters.".into(),
             Self::IdempotencyKeyReused => "This Idempotency-Key was used with other parameters.".into(),
             Self::InvalidPhoneNumber => "The phone number is invalid.".into(),
+            Self::RegionNotEnabled => "Messages to this country are not enabled.".into(),
             Self::InvalidEmailAddress => "The email address is invalid.".into(),
             Self::InvalidBearer => "The mfa_token provided is invalid. Try getting a new token.".into(),
             Self::ExpiredMfaToken => "mfa_token is expired".into(),

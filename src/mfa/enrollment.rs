@@ -13,6 +13,7 @@
 use super::email_address::EmailAddress;
 use super::factor::{Factors, Kind};
 use super::phone_number::PhoneNumber;
+use super::region::{Allowed, Closed};
 use crate::types::UnixSeconds;
 
 /// Seconds that an authenticator app may stay unconfirmed.
@@ -63,6 +64,8 @@ pub enum Rejection {
     PhoneNumberMissing,
     /// It is none.
     PhoneNumberInvalid,
+    /// Nothing is sent to the number's country.
+    RegionNotEnabled,
     /// The channel needs an `email`, and the token has no verified one.
     EmailMissing,
     /// It is none.
@@ -118,8 +121,12 @@ fn choose_channel(asked: &Asked<'_>, available: &Available) -> Result<Wanted, Re
         return Err(Rejection::UnknownChannel);
     }
     first_usable(asked.oob_channels.iter().map(|channel| match *channel {
-        "sms" if available.to_enroll(Kind::Sms) => phone_number(asked).map(Wanted::Sms),
-        "voice" if available.to_enroll(Kind::Voice) => phone_number(asked).map(Wanted::Voice),
+        "sms" if available.to_enroll(Kind::Sms) => {
+            phone_number(asked, &available.factors.sms_regions).map(Wanted::Sms)
+        }
+        "voice" if available.to_enroll(Kind::Voice) => {
+            phone_number(asked, &available.factors.voice_regions).map(Wanted::Voice)
+        }
         "email" if available.to_enroll(Kind::Email) => email(asked).map(Wanted::Email),
         "sms" => Err(Rejection::NotEnabled("sms")),
         "voice" => Err(Rejection::NotEnabled("voice")),
@@ -137,9 +144,14 @@ fn first_usable(
     Some(first.or_else(|rejection| choices.find_map(Result::ok).ok_or(rejection)))
 }
 
-fn phone_number(asked: &Asked<'_>) -> Result<PhoneNumber, Rejection> {
+fn phone_number(asked: &Asked<'_>, allowed: &Allowed) -> Result<PhoneNumber, Rejection> {
     let number = asked.phone_number.ok_or(Rejection::PhoneNumberMissing)?;
-    PhoneNumber::parse(number).map_err(|_| Rejection::PhoneNumberInvalid)
+    let number = PhoneNumber::parse(number).map_err(|_| Rejection::PhoneNumberInvalid)?;
+    match allowed.check(&number) {
+        Ok(()) => Ok(number),
+        Err(Closed::NoRegion) => Err(Rejection::PhoneNumberInvalid),
+        Err(Closed::NotAllowed) => Err(Rejection::RegionNotEnabled),
+    }
 }
 
 fn email(asked: &Asked<'_>) -> Result<EmailAddress, Rejection> {
@@ -299,7 +311,7 @@ mod tests {
             voice: None,
             email: None,
             recovery_code: false,
-            closed: Vec::new(),
+            ..Factors::default()
         };
         for (types, channels, name) in [
             (&["otp"], &[][..], "otp"),

@@ -1,5 +1,6 @@
 //! The factors that exist, the ids of authenticators, and which factors an operator has switched on.
 
+use super::region::Allowed;
 use crate::json::{self, Json, Member};
 
 /// What an authenticator is.
@@ -225,6 +226,10 @@ pub struct Factors {
     pub email: Option<MessageLimit>,
     /// Whether enrolling gives a recovery code.
     pub recovery_code: bool,
+    /// Where text messages are sent to.
+    pub sms_regions: Allowed,
+    /// Where calls go to.
+    pub voice_regions: Allowed,
     /// Kinds that are used by those who have one, and that nobody adds any more.
     pub closed: Vec<Kind>,
 }
@@ -234,6 +239,9 @@ const PHONE_LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
 
 /// The default for e-mail.
 const EMAIL_LIMIT: MessageLimit = MessageLimit { burst: 20, per_hour: 60 };
+
+/// The setting that says where messages go.
+const REGIONS: &str = "calling_codes";
 
 /// The setting that closes a factor for those who have none: `"enroll": false`.
 const ENROLL: &str = "enroll";
@@ -253,6 +261,8 @@ impl Default for Factors {
             voice: Some(PHONE_LIMIT),
             email: Some(EMAIL_LIMIT),
             recovery_code: true,
+            sms_regions: Allowed::Usual,
+            voice_regions: Allowed::Usual,
             closed: Vec::new(),
         }
     }
@@ -270,14 +280,8 @@ impl Factors {
         let written = written.as_ref().and_then(Json::as_object).ok_or_else(|| {
             r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#.to_owned()
         })?;
-        let mut factors = Self {
-            otp: false,
-            sms: None,
-            voice: None,
-            email: None,
-            recovery_code: false,
-            closed: Vec::new(),
-        };
+        let mut factors =
+            Self { otp: false, sms: None, voice: None, email: None, recovery_code: false, ..Self::default() };
         for (name, settings) in written {
             let kind = match &**name {
                 "otp" => {
@@ -286,10 +290,12 @@ impl Factors {
                 }
                 "sms" => {
                     factors.sms = Some(message_limit(name, settings, PHONE_LIMIT)?);
+                    factors.sms_regions = regions(name, settings)?;
                     Kind::Sms
                 }
                 "voice" => {
                     factors.voice = Some(message_limit(name, settings, PHONE_LIMIT)?);
+                    factors.voice_regions = regions(name, settings)?;
                     Kind::Voice
                 }
                 "email" => {
@@ -328,7 +334,19 @@ impl Factors {
             voice: self.voice.filter(|_| named("voice")),
             email: self.email.filter(|_| named("email")),
             recovery_code: self.recovery_code && named("recovery-code"),
+            sms_regions: self.sms_regions.clone(),
+            voice_regions: self.voice_regions.clone(),
             closed: self.closed.clone(),
+        }
+    }
+
+    /// Where messages of this kind are sent to, if they go to numbers.
+    #[must_use]
+    pub const fn regions(&self, kind: Kind) -> Option<&Allowed> {
+        match kind {
+            Kind::Sms => Some(&self.sms_regions),
+            Kind::Voice => Some(&self.voice_regions),
+            Kind::Totp | Kind::Email => None,
         }
     }
 
@@ -373,6 +391,21 @@ fn switched_on(name: &str, settings: &Json) -> Result<bool, String> {
     }
 }
 
+/// Where a factor's messages go: `"calling_codes"`.
+fn regions(name: &str, settings: &Json) -> Result<Allowed, String> {
+    match settings.member(REGIONS) {
+        None => Ok(Allowed::Usual),
+        Some(Json::Text(all)) if all == "all" => Ok(Allowed::All),
+        Some(listed) => {
+            let listed = listed.as_texts().filter(|listed| !listed.is_empty()).ok_or_else(|| {
+                format!(r#"gives {name} {REGIONS} that are neither a list, such as ["1","44"], nor "all"."#)
+            })?;
+            Allowed::only(&listed)
+                .map_err(|wrong| format!("gives {name} the calling code {wrong:?}, which is no region's."))
+        }
+    }
+}
+
 /// Whether nobody may add the factor any more.
 fn is_closed(name: &str, settings: &Json) -> Result<bool, String> {
     match settings.member(ENROLL) {
@@ -389,9 +422,10 @@ fn message_limit(name: &str, settings: &Json, default: MessageLimit) -> Result<M
             "burst" => limit.burst = whole_number(name, setting, value, MAXIMUM_BURST)?,
             "per_hour" => limit.per_hour = whole_number(name, setting, value, MAXIMUM_PER_HOUR)?,
             ENROLL => {}
+            REGIONS if name != "email" => {}
             _ => {
                 return Err(format!(
-                    "gives {name} the unknown setting {setting:?}; known are burst, per_hour and {ENROLL}."
+                    "gives {name} the unknown setting {setting:?}; known are burst, per_hour, {REGIONS} and {ENROLL}."
                 ));
             }
         }
@@ -576,12 +610,43 @@ mod tests {
                 voice: None,
                 email: Some(MessageLimit { burst: 3, per_hour: 60 }),
                 recovery_code: false,
-                closed: Vec::new(),
+                ..Factors::default()
             }
         );
         assert_eq!(Kind::ALL.map(|kind| factors.is_on(kind)), [false, true, false, true]);
         assert_eq!(factors.message_limit(Kind::Totp), None);
         assert_eq!(factors.message_limit(Kind::Sms), Some(MessageLimit { burst: 10, per_hour: 1 }));
+    }
+
+    #[test]
+    fn where_messages_go_is_said_for_each_channel() {
+        let parse = |json: &str| Factors::parse(Some(json));
+        let factors = parse(r#"{"sms":{"calling_codes":["1","1876"]},"voice":{"calling_codes":"all"}}"#)
+            .expect("valid");
+        assert_eq!(factors.regions(Kind::Sms), Allowed::only(&["1", "1876"]).as_ref().ok());
+        assert_eq!(factors.regions(Kind::Voice), Some(&Allowed::All));
+        assert_eq!(factors.regions(Kind::Email), None);
+        assert_eq!(Factors::default().regions(Kind::Sms), Some(&Allowed::Usual));
+        for (json, problem) in [
+            (
+                r#"{"sms":{"calling_codes":"some"}}"#,
+                r#"gives sms calling_codes that are neither a list, such as ["1","44"], nor "all"."#,
+            ),
+            (
+                r#"{"sms":{"calling_codes":[]}}"#,
+                r#"gives sms calling_codes that are neither a list, such as ["1","44"], nor "all"."#,
+            ),
+            (
+                r#"{"voice":{"calling_codes":["881"]}}"#,
+                r#"gives voice the calling code "881", which is no region's."#,
+            ),
+            (
+                r#"{"email":{"calling_codes":["1"]}}"#,
+                r#"gives email the unknown setting "calling_codes"; known are burst, per_hour, calling_codes and enroll."#,
+            ),
+        ] {
+            assert_eq!(parse(json), Err(problem.to_owned()), "{json}");
+        }
     }
 
     #[test]
@@ -660,7 +725,7 @@ mod tests {
             ),
             (
                 r#"{"sms":{"per_minute":1}}"#,
-                r#"gives sms the unknown setting "per_minute"; known are burst, per_hour and enroll."#,
+                r#"gives sms the unknown setting "per_minute"; known are burst, per_hour, calling_codes and enroll."#,
             ),
             (r#"{"sms":{"burst":0}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),
             (r#"{"sms":{"burst":-1}}"#, "gives sms a burst that is not a whole number from 1 to 1000000."),

@@ -15,4 +15,5 @@ pub mod one_time_password;
 pub mod phone_number;
 pub mod policy;
 pub mod recovery_code;
+pub mod region;
 pub mod sending;

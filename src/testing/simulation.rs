@@ -214,7 +214,9 @@ struct Simulation {
 
 impl Simulation {
     fn new(limits: &str) -> Self {
-        let variables = Service::variables().with("SENDING_LIMITS", limits);
+        let variables = Service::variables()
+            .with("FACTORS", r#"{"otp":{},"sms":{"calling_codes":"all"}}"#)
+            .with("SENDING_LIMITS", limits);
         Self::configured(&variables)
     }
 
@@ -243,8 +245,8 @@ impl Simulation {
             language: Language::English,
             domain: String::new(),
         };
-        let mut message = compose(app, &recipient, &user, id.as_str(), &asker).unwrap();
-        message.region = Some(event.region.to_owned());
+        let message = compose(app, &recipient, &user, id.as_str(), &asker).unwrap();
+        assert_eq!(message.region.as_deref(), Some(event.region));
         let new = NewEnrollment {
             id: &id,
             user: &user,

@@ -50,6 +50,7 @@ fn table() -> Vec<Row> {
         (InvalidIdempotencyKey, 400, "invalid_request", "Idempotency-Key must be 1 to 255 visible ASCII characters.", &[]),
         (IdempotencyKeyReused, 422, "idempotency_key_reused", "This Idempotency-Key was used with other parameters.", &[]),
         (InvalidPhoneNumber, 400, "invalid_request", "The phone number is invalid.", &[]),
+        (RegionNotEnabled, 400, "invalid_request", "Messages to this country are not enabled.", &[]),
         (InvalidEmailAddress, 400, "invalid_request", "The email address is invalid.", &[]),
         (InvalidBearer, 401, "invalid_grant", "The mfa_token provided is invalid. Try getting a new token.", &[]),
         (ExpiredMfaToken, 401, "expired_token", "mfa_token is expired", &[]),
