@@ -7,9 +7,9 @@
 //!                                                     consumer: claim, send, record
 //! ```
 //!
-//! The queue delivers at least once; the claim makes that one message, in all cases but one: a consumer that dies
-//! after the provider has taken the message and before that is recorded. Its lease ends and the message is sent a
-//! second time, since a code too many is better than none.
+//! The queue delivers at least once; the claim makes that one message, in all cases but two, in which a code too many is
+//! better than none: a consumer that dies after the provider has taken the message and before that is recorded, whose
+//! lease ends; and a provider that takes the message and does not say so in time, for which the next one steps in.
 
 pub mod breaker;
 pub mod consumer;

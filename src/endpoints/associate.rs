@@ -256,7 +256,7 @@ async fn enroll<P: Platform>(
     answer.recovery_code = recovery_code.map(|code| code.expose().to_owned());
     let answer = answer.written();
     let once =
-        order.idempotency.as_ref().map(|asked| asked.by("associate", user, &client.id, bearer.transaction()));
+        order.idempotency.as_ref().map(|asked| asked.by("associate", user, &client.id, bearer.presented()));
     if let Some(once) = &once {
         new.answer = Some(once.keep(app, &answer, now)?);
     }

@@ -67,7 +67,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         let login = bearer::mfa_token(app, request, token, &client).await?;
         let once = idempotency
             .as_ref()
-            .map(|asked| asked.by("challenge", &login.user, &client.id, Some(&login.transaction)));
+            .map(|asked| asked.by("challenge", &login.user, &client.id, &login.transaction));
         let key = once.as_ref().map(|once| once.key.as_str());
         let now = request.received_at;
         let open = challenges::open(app, &login.user, &client, &login.transaction, key, now).await?;

@@ -49,20 +49,19 @@ impl Asked {
         Ok(Some(Self { key: key.to_owned(), parameters: parameters.fingerprint(&CREDENTIALS) }))
     }
 
-    /// The same for this user, client, login and endpoint: none of them meets another's key.
+    /// The same for this user, client, token and endpoint: none of them meets another's key. The token counts since an
+    /// answer may hold a secret: who guesses a key must not get it with a token of their own.
     #[must_use]
     pub fn by(
         &self,
         endpoint: &'static str,
         user: &UserId,
         client: &ClientId,
-        login: Option<&TransactionId>,
+        token: &TransactionId,
     ) -> Once<'_> {
         let mut hash = Sha256::new();
         // No key of the keyring: what one has hashed another would not find again after a rotation.
-        for part in
-            [endpoint, user.as_str(), client.as_str(), login.map_or("", TransactionId::as_str), &self.key]
-        {
+        for part in [endpoint, user.as_str(), client.as_str(), token.as_str(), &self.key] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

@@ -69,6 +69,15 @@ impl Bearer {
         }
     }
 
+    /// The token itself, whichever kind it is: whoever presents it again presents the same.
+    #[must_use]
+    pub const fn presented(&self) -> &TransactionId {
+        match self {
+            Self::Mfa(token) => &token.transaction,
+            Self::Access(token) => &token.presented,
+        }
+    }
+
     /// From when on it is refused for its age alone, which is later than its end by the skew allowed: a note that it
     /// was spent must be kept until then.
     #[must_use]
@@ -161,6 +170,8 @@ pub struct MfaToken {
 /// A verified access token for the MFA audience.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
+    /// Which token it is, as for an mfa_token its transaction.
+    pub presented: TransactionId,
     /// Whose it is.
     pub user: UserId,
     /// The client that it names.
@@ -301,7 +312,7 @@ pub async fn verify_bearer<P: Platform>(
         Kind::Mfa => Bearer::Mfa(mfa_token(issuer, &jwt, &facts)),
         Kind::Access => {
             let user = UserId::new(&issuer.name, facts.subject);
-            Bearer::Access(access_token(user, jwt.claims(), &facts, facts.refused_from()))
+            Bearer::Access(access_token(user, &jwt, &facts, facts.refused_from()))
         }
     })
 }
@@ -384,9 +395,16 @@ fn mfa_token(issuer: &TrustedIssuer, jwt: &UntrustedJwt<'_>, facts: &Facts<'_>) 
     }
 }
 
-fn access_token(user: UserId, claims: &Claims, facts: &Facts<'_>, refused_from: UnixSeconds) -> AccessToken {
+fn access_token(
+    user: UserId,
+    jwt: &UntrustedJwt<'_>,
+    facts: &Facts<'_>,
+    refused_from: UnixSeconds,
+) -> AccessToken {
+    let claims = jwt.claims();
     AccessToken {
         user,
+        presented: jwt.transaction(),
         client: claims.client().map(|id| ClientId(id.to_owned())),
         identity: Identity::of(claims),
         audience: facts.audience.to_owned(),
@@ -424,7 +442,7 @@ async fn verify_own_access_token<P: Platform>(
     if now >= facts.expires_at {
         return Err(BearerError::OutOfTime(TimeError::Expired));
     }
-    Ok(access_token(user, jwt.claims(), &facts, facts.expires_at))
+    Ok(access_token(user, jwt, &facts, facts.expires_at))
 }
 
 fn open_own_mfa_token<P: Platform>(
