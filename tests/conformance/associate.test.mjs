@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { accepted, refused, refusedBearer } from "../support/answers.mjs";
 import { useStage } from "../support/stage.mjs";
 import { MFA_AUDIENCE, TENANT_NAME } from "../support/worker.mjs";
+import { members, SIX_DIGITS } from "./cast.mjs";
 
 const stage = useStage();
 const otp = { authenticator_types: ["otp"] };
@@ -119,6 +120,7 @@ describe("errors, word for word", () => {
     ["The phone number is invalid.", { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: "12" }],
     ["The email address is invalid.", { authenticator_types: ["oob"], oob_channels: ["email"], email: "x" }],
     ["authenticator_types must be an array of strings", { authenticator_types: 1 }],
+    ["client_id must be a string", { ...otp, client_id: null }],
     ["phone_number must be a string", { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: 49 }],
   ];
   test.each(cases)("400 invalid_request: %s", async (text, body) => {
@@ -176,4 +178,57 @@ test("an active e-mail does not count as enrolled", async () => {
   const person = stage.person();
   await person.enrollOob("email");
   await accepted(await person.associate(otp));
+});
+test("associate of an app answers these members and no other", async () => {
+  const body = await accepted(await stage.person().associate(otp));
+  const known = ["authenticator_type", "barcode_uri", "id", "manual_input_code", "recovery_codes", "secret"];
+  expect(members(body)).toEqual(known);
+  expect(body.authenticator_type).toBe("otp");
+  expect(body.secret).toMatch(/^[A-Z2-7]{32}$/);
+  expect(body.manual_input_code).toBe(body.secret);
+});
+
+test.each(["sms", "voice", "email"])("associate by %s sends a code of six digits", async (channel) => {
+  const person = stage.person();
+  await accepted(await person.associate(oob(channel, person)));
+  expect(await stage.webhook.codeFor(channel === "email" ? person.email : person.number)).toMatch(SIX_DIGITS);
+});
+
+test("a further enrollment has no recovery_codes, not even null", async () => {
+  const person = stage.person();
+  await person.enrollOtp();
+  await stage.world.advance(2);
+  for (const body of [otp, oob("sms", person)]) {
+    const answer = await accepted(await person.associate(body, { token: person.provenToken() }));
+    expect(answer).not.toHaveProperty("recovery_codes");
+  }
+});
+
+test("each associate adds one and replaces none", async () => {
+  const person = stage.person();
+  const ids = [];
+  for (let count = 0; count < 2; count += 1) ids.push((await accepted(await person.associate(otp))).id);
+  const listed = (await accepted(await person.list())).filter(({ authenticator_type }) => authenticator_type === "otp");
+  expect(listed.map(({ id }) => id)).toEqual(ids);
+});
+
+test.each([
+  ["none", () => ""],
+  ["malformed", () => "Bearer x"],
+  ["for another audience", (person) => `Bearer ${person.mfaToken({ aud: "https://api.example.com" })}`],
+  ["without its scheme", (person) => person.mfaToken()],
+])("a bearer that is %s is 401 invalid_grant in the recorded words", async (_, authorization) => {
+  const person = stage.person();
+  await refusedBearer(await person.associate(otp, { headers: { authorization: authorization(person) } }));
+});
+
+test("associate takes JSON only", async () => {
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const response = await stage.person().associate("authenticator_types=otp", { headers });
+  await refused(response, 415, "unsupported_media_type", "The Content-Type must be application/json.");
+});
+
+test("an access token with scope enroll adds the first one", async () => {
+  const person = stage.person();
+  await accepted(await person.associate(otp, { token: person.accessToken() }));
 });

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { accepted, done, refused, refusedBearer } from "../support/answers.mjs";
 import { useStage } from "../support/stage.mjs";
+import { beginApp } from "./cast.mjs";
 
 const stage = useStage();
 const ID = /^(totp|sms|voice|email|recovery-code)\|dev_[A-Za-z0-9]{16}$/;
@@ -146,4 +147,72 @@ describe("the removal", () => {
     expect(await accepted(await person.list())).toEqual([]);
     expect(await accepted(await person.associateOtp())).toHaveProperty("recovery_codes");
   });
+});
+
+test("each item has these members and no other", async () => {
+  const { items } = await withEverything();
+  const known = {
+    sms: ["active", "authenticator_type", "id", "name", "oob_channel", "type"],
+    voice: ["active", "authenticator_type", "id", "name", "oob_channel", "type"],
+    "recovery-code": ["active", "authenticator_type", "id", "type"],
+    totp: ["active", "authenticator_type", "id", "type"],
+    email: ["active", "authenticator_type", "id", "name", "oob_channel", "type"],
+  };
+  const found = Object.fromEntries(items.map((item) => [item.id.split("|")[0], Object.keys(item).sort()]));
+  expect(found).toEqual(known);
+});
+
+test("a number is masked as one X a digit, the last four shown, no plus", async () => {
+  const person = stage.person();
+  person.number = "+4915123459167";
+  await person.enrollSms();
+  const [phone] = await accepted(await person.list());
+  expect(phone.name).toBe("XXXXXXXXX9167");
+});
+
+test("an address is masked: at most four characters on each side are shown", async () => {
+  const person = stage.person();
+  person.email = "personal@example.org";
+  const { id } = await person.enrollOob("email");
+  const items = await accepted(await person.list());
+  expect(items.find((item) => item.id === id).name).toBe("pers****@exam*******");
+});
+
+test("a phone is two items with one suffix, the channel it was added by first", async () => {
+  const person = stage.person();
+  await person.enrollOob("voice");
+  const [first, second] = await accepted(await person.list());
+  expect([first, second].map(({ id }) => id.split("|")[0])).toEqual(["voice", "sms"]);
+  expect(second.id.split("|")[1]).toBe(first.id.split("|")[1]);
+});
+
+test("the recovery code becomes active with the first confirmation", async () => {
+  const { person, parameters } = await beginApp(stage);
+  const recovery = async () => (await accepted(await person.list())).find(({ type }) => type === "recovery-code");
+  expect((await recovery()).active).toBe(false);
+  await accepted(await person.exchange("otp", parameters));
+  expect((await recovery()).active).toBe(true);
+});
+
+test("the list for an mfa_token past its time is 401 expired_token", async () => {
+  const person = stage.person();
+  const now = stage.world.now();
+  const token = person.mfaToken({ iat: now - 600, exp: now - 120 });
+  await refused(await person.list({ token }), 401, "expired_token", "mfa_token is expired");
+});
+
+test("DELETE while a factor is active wants proof of MFA, scope alone is not enough", async () => {
+  const person = stage.person();
+  const { id } = await person.enrollOtp();
+  await stage.world.advance(2);
+  const response = await person.remove(id, { token: person.accessToken({ scope: "remove:authenticators" }) });
+  await refused(response, 403, "access_denied", "Use a second factor first: this needs a token that proves one.");
+});
+
+test("a verified e-mail is no authenticator by itself", async () => {
+  const person = stage.person({ claims: { email: "ann@example.com", email_verified: true } });
+  expect(await accepted(await person.list())).toEqual([]);
+  await person.enrollOtp();
+  const items = await accepted(await person.list());
+  expect(items.map(({ type }) => type)).toEqual(["otp", "recovery-code"]);
 });

@@ -23,15 +23,27 @@ const withoutNulls = (schema) => ({ ...schema, additionalProperties: { not: { ty
 const without = (...names) => Object.fromEntries(names.map((name) => [name, false]));
 
 const json = { type: "string", pattern: "^application/json" };
-const success = { type: "object", required: ["status", "type"], properties: { status: { type: "integer", maximum: 299 }, type: json } };
+const success = {
+  type: "object",
+  required: ["status", "type"],
+  properties: { status: { type: "integer", maximum: 299 }, type: json },
+};
 const exactly200 = { ...success, properties: { status: is(200), type: json } };
-const readable = { ...success, required: ["status", "type", "readable"], properties: { ...success.properties, readable: is(true) } };
+const readable = {
+  ...success,
+  required: ["status", "type", "readable"],
+  properties: { ...success.properties, readable: is(true) },
+};
 
 const error = object(["error", "error_description"]);
 const types = list(object(["type"]));
 const requirements = { type: "object", properties: { enroll: types, challenge: types } };
 const required = (properties) =>
-  object(["error", "error_description", "mfa_token"], { error: is("mfa_required"), mfa_requirements: requirements, ...properties });
+  object(["error", "error_description", "mfa_token"], {
+    error: is("mfa_required"),
+    mfa_requirements: requirements,
+    ...properties,
+  });
 
 const app = ["authenticator_type", "secret", "barcode_uri"];
 const message = ["authenticator_type", "oob_channel", "oob_code", "binding_method"];
@@ -58,7 +70,9 @@ export const DECODERS = {
   // passkeys, else "oob_code" decides. What tokens are made of may not be null.
   android: {
     answer: success,
-    otp: withoutNulls(object(["id", "barcode_uri", "manual_input_code"], without("recovery_code", "authn_params_public_key"))),
+    otp: withoutNulls(
+      object(["id", "barcode_uri", "manual_input_code"], without("recovery_code", "authn_params_public_key")),
+    ),
     oob: withoutNulls(
       object(["id", "oob_code", "binding_method"], without("barcode_uri", "recovery_code", "authn_params_public_key")),
     ),
@@ -74,7 +88,9 @@ export const DECODERS = {
     ),
     challenge: withoutNulls(object(["challenge_type", "oob_code"], { binding_method: text })),
     challengeOfApp: withoutNulls(challengeOfApp),
-    tokens: withoutNulls(object(["access_token", "token_type", "id_token", "expires_in"], { ...grant, expires_in: whole })),
+    tokens: withoutNulls(
+      object(["access_token", "token_type", "id_token", "expires_in"], { ...grant, expires_in: whole }),
+    ),
     required: required(),
     error,
   },
@@ -82,7 +98,10 @@ export const DECODERS = {
   java: {
     answer: success,
     otp: object(app, { authenticator_type: is("otp"), recovery_codes: texts }),
-    oob: object(["authenticator_type", "oob_channel", "oob_code"], { authenticator_type: is("oob"), recovery_codes: texts }),
+    oob: object(["authenticator_type", "oob_channel", "oob_code"], {
+      authenticator_type: is("oob"),
+      recovery_codes: texts,
+    }),
     list: list(object(item, { active: flag, oob_channel: text, name: text })),
     challenge,
     challengeOfApp,
@@ -95,7 +114,13 @@ export const DECODERS = {
   go: {
     answer: success,
     otp: object(app, { authenticator_type: is("otp"), oob_channel: text, oob_channels: text, recovery_codes: texts }),
-    oob: object(message, { authenticator_type: is("oob"), oob_channels: text, barcode_uri: text, secret: text, recovery_codes: texts }),
+    oob: object(message, {
+      authenticator_type: is("oob"),
+      oob_channels: text,
+      barcode_uri: text,
+      secret: text,
+      recovery_codes: texts,
+    }),
     list: list(object(item, { active: flag, oob_channel: text, oob_channels: text, name: text })),
     challenge,
     challengeOfApp,
@@ -134,7 +159,9 @@ export const DECODERS = {
     }),
     required: required(),
     requiredOfPhone: required({
-      mfa_requirements: object(["challenge"], { challenge: { ...types, contains: { properties: { type: is("oob") } } } }),
+      mfa_requirements: object(["challenge"], {
+        challenge: { ...types, contains: { properties: { type: is("oob") } } },
+      }),
     }),
     error,
   },
@@ -142,7 +169,13 @@ export const DECODERS = {
   "server-python": {
     answer: exactly200,
     otp: object(app, { authenticator_type: is("otp"), recovery_codes: texts, id: text }),
-    oob: object(message, { authenticator_type: is("oob"), oob_channel: channel, recovery_codes: texts, id: text, barcode_uri: text }),
+    oob: object(message, {
+      authenticator_type: is("oob"),
+      oob_channel: channel,
+      recovery_codes: texts,
+      id: text,
+      barcode_uri: text,
+    }),
     list: list(
       object(item, {
         active: flag,
@@ -156,7 +189,12 @@ export const DECODERS = {
     ),
     challenge: { ...challenge, properties: { ...challenge.properties, expires_in: whole } },
     challengeOfApp,
-    tokens: object(["access_token", "expires_in"], { ...grant, expires_in: whole, token_type: text, refresh_token: text }),
+    tokens: object(["access_token", "expires_in"], {
+      ...grant,
+      expires_in: whole,
+      token_type: text,
+      refresh_token: text,
+    }),
     required: required(),
     error,
   },

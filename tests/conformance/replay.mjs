@@ -76,7 +76,14 @@ export class Replay {
 
   #constants() {
     const now = this.world.now();
-    return { client_id: this.client.id, issuer: ISSUER, origin: ORIGIN, now, "now text": String(now), uuid: randomUUID() };
+    return {
+      client_id: this.client.id,
+      issuer: ISSUER,
+      origin: ORIGIN,
+      now,
+      "now text": String(now),
+      uuid: randomUUID(),
+    };
   }
 
   #telemetry() {

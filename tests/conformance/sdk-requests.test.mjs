@@ -80,7 +80,11 @@ class Application {
   }
 
   /** Adds this person's number or address and confirms it. */
-  async addAddress(channel, form = this.sdk.forms(`enroll ${channel}`)[0], verification = this.sdk.forms("verify oob")[0]) {
+  async addAddress(
+    channel,
+    form = this.sdk.forms(`enroll ${channel}`)[0],
+    verification = this.sdk.forms("verify oob")[0],
+  ) {
     const { person } = this;
     const mfa_token = await this.signIn();
     const to = channel === "email" ? person.email : person.number;
@@ -111,7 +115,11 @@ test("a breach of each kind is seen", () => {
   const schema = {
     type: "object",
     required: ["name"],
-    properties: { name: { type: "string", minLength: 1 }, gone: false, kinds: { type: "array", items: { const: "a" } } },
+    properties: {
+      name: { type: "string", minLength: 1 },
+      gone: false,
+      kinds: { type: "array", items: { const: "a" } },
+    },
   };
   const value = { name: "x", kinds: ["a"] };
   expect(faults(schema, value)).toEqual([]);
@@ -225,7 +233,9 @@ describe.each(Object.keys(recordings))("%s", (name) => {
 
   test("gets in by a recovery code, and gets the next", async () => {
     const application = await Application.of(name, authentication);
-    let { recovery_codes: [recovery_code] } = await application.addApp();
+    let {
+      recovery_codes: [recovery_code],
+    } = await application.addApp();
     for (const form of application.sdk.forms("verify recovery")) {
       const mfa_token = await application.signIn();
       const tokens = await application.call(form, { mfa_token, recovery_code }, "tokens");
@@ -238,7 +248,11 @@ describe.each(Object.keys(recordings))("%s", (name) => {
   test("reads why it is refused, in the words that it compares", async () => {
     const application = await Application.of(name, authentication);
     const { sdk } = application;
-    const nobody = { mfa_token: await application.signIn(), authenticator_id: "sms|dev_0000000000000000", challenge_type: "oob" };
+    const nobody = {
+      mfa_token: await application.signIn(),
+      authenticator_id: "sms|dev_0000000000000000",
+      challenge_type: "oob",
+    };
     const said = async (call, values) => Object.values(await application.call(sdk.forms(call)[0], values, "error"));
     expect((await said("challenge", nobody))[0]).toBe("association_required");
 
@@ -249,7 +263,10 @@ describe.each(Object.keys(recordings))("%s", (name) => {
     expect(await said("verify otp", { mfa_token, otp })).toEqual(["invalid_grant", "Invalid otp_code."]);
     expect(await said("verify otp", { mfa_token: "x", otp })).toEqual(["invalid_grant", "Malformed mfa_token"]);
     const recovery_code = "A".repeat(24);
-    expect(await said("verify recovery", { mfa_token, recovery_code })).toEqual(["invalid_grant", "MFA Authorization rejected."]);
+    expect(await said("verify recovery", { mfa_token, recovery_code })).toEqual([
+      "invalid_grant",
+      "MFA Authorization rejected.",
+    ]);
     expect((await said("list", { mfa_token: "x" }))[0]).toBe("invalid_grant");
     await stage.world.advance(601);
     expect(await said("verify otp", { mfa_token, otp })).toEqual(["expired_token", "mfa_token is expired"]);

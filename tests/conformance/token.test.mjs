@@ -5,8 +5,11 @@ import { API } from "../support/clients.mjs";
 import { GRANT } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
+import { beginApp, beginMessage } from "./cast.mjs";
 
 const stage = useStage();
+const EXAMPLE = { otp: "000000", oob_code: "x", binding_code: "000000", recovery_code: "X" };
+const NEEDED = { otp: ["otp"], oob: ["oob_code", "binding_code"], recovery: ["recovery_code"] };
 
 async function withApp() {
   const person = stage.person();
@@ -15,7 +18,10 @@ async function withApp() {
   return { person, ...app, code: (shift = 0) => totp(app.secret, stage.world.now(), shift) };
 }
 
-test.each([["a form", true], ["JSON", false]])("is asked by %s", async (_, form) => {
+test.each([
+  ["a form", true],
+  ["JSON", false],
+])("is asked by %s", async (_, form) => {
   const { person, code } = await withApp();
   await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: code() }, { form }));
 });
@@ -192,12 +198,15 @@ describe("errors, word for word", () => {
     await refused(await person.exchange("otp", parameters), 400, "invalid_request", text);
   });
 
-  test.each(["grant_type", "client_id", "mfa_token", "otp"])("400 invalid_request: Missing required parameter: %s", async (name) => {
-    const person = stage.person();
-    const parameters = { mfa_token: person.mfaToken(), otp: "123456", [name]: undefined };
-    const text = `Missing required parameter: ${name}`;
-    await refused(await person.exchange("otp", parameters), 400, "invalid_request", text);
-  });
+  test.each(["grant_type", "client_id", "mfa_token", "otp"])(
+    "400 invalid_request: Missing required parameter: %s",
+    async (name) => {
+      const person = stage.person();
+      const parameters = { mfa_token: person.mfaToken(), otp: "123456", [name]: undefined };
+      const text = `Missing required parameter: ${name}`;
+      await refused(await person.exchange("otp", parameters), 400, "invalid_request", text);
+    },
+  );
 
   test("403 unauthorized_client: Grant type not allowed for the client.", async () => {
     const person = stage.person({ client: await stage.addClient({ grants: ["mfa-oob"] }) });
@@ -211,4 +220,185 @@ describe("errors, word for word", () => {
     const parameters = { mfa_token: person.mfaToken(), otp: "123456" };
     await refused(await person.exchange("password", parameters), 400, "unsupported_grant_type");
   });
+});
+
+test.each([
+  ["a form", true],
+  ["JSON", false],
+])("each MFA grant is taken as %s", async (_, form) => {
+  const { person, enrollment, parameters } = await beginApp(stage);
+  await accepted(await person.exchange("otp", parameters, { form }));
+  const message = await beginMessage(stage);
+  await accepted(await message.person.exchange("oob", message.parameters, { form }));
+  const recovery = { mfa_token: person.mfaToken(), recovery_code: enrollment.recovery_codes[0] };
+  await accepted(await person.exchange("recovery", recovery, { form }));
+});
+
+test("the first good code of a pending app confirms it", async () => {
+  const { person, parameters } = await beginApp(stage);
+  expect((await accepted(await person.list()))[0].active).toBe(false);
+  await accepted(await person.exchange("otp", parameters));
+  expect((await accepted(await person.list()))[0].active).toBe(true);
+});
+
+test.each(["sms", "voice", "email"])(
+  "the oob_code of associate and the code that was sent confirm a pending one: %s",
+  async (channel) => {
+    const { person, parameters } = await beginMessage(stage, channel);
+    await accepted(await person.exchange("oob", parameters));
+    expect((await accepted(await person.list()))[0].active).toBe(true);
+  },
+);
+
+test("a one-time password of the step before is good, of the one after or two before is not", async () => {
+  const { world } = stage;
+  await world.freeze();
+  const { person, enrollment, parameters } = await beginApp(stage);
+  const { mfa_token } = parameters;
+  for (const steps of [1, -2]) {
+    const otp = totp(enrollment.secret, world.now(), steps);
+    await refused(await person.exchange("otp", { mfa_token, otp }), 403, "invalid_grant", "Invalid otp_code.");
+  }
+  await accepted(await person.exchange("otp", { mfa_token, otp: totp(enrollment.secret, world.now(), -1) }));
+  await world.thaw();
+});
+
+test("otp and binding_code may be JSON numbers, leading zeros lost", async () => {
+  const { world } = stage;
+  await world.freeze();
+  const { person, enrollment } = await beginApp(stage);
+  // A code is not of our choosing: the clock is moved to where it begins with a zero.
+  while (totp(enrollment.secret, world.now())[0] !== "0") await world.advance(STEP_SECONDS);
+  const otp = Number(totp(enrollment.secret, world.now()));
+  await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp }, { form: false }));
+  await world.thaw();
+  const message = await beginMessage(stage);
+  const binding_code = Number(message.parameters.binding_code);
+  await accepted(await message.person.exchange("oob", { ...message.parameters, binding_code }, { form: false }));
+});
+
+test("a code that was sent is good once, and for its own oob_code only", async () => {
+  const person = stage.person();
+  await person.enrollSms();
+  const code = await person.receiveCode();
+  await accepted(await person.exchange("oob", code));
+  const again = { ...code, mfa_token: person.mfaToken() };
+  await refused(
+    await person.exchange("oob", again),
+    400,
+    "invalid_request",
+    "The oob_code doesn't match the mfa_token",
+  );
+});
+
+test("a code that was sent is good for five minutes", async () => {
+  const { world } = stage;
+  await world.freeze();
+  const early = await beginMessage(stage);
+  const late = await beginMessage(stage);
+  await world.advance(299);
+  await accepted(await early.person.exchange("oob", early.parameters));
+  await world.advance(2);
+  const response = await late.person.exchange("oob", { ...late.parameters, mfa_token: late.person.mfaToken() });
+  await refused(response, 401, "expired_token", "oob_code is expired");
+  await world.thaw();
+});
+
+test("a recovery code leaves the authenticators as they are", async () => {
+  const person = stage.person();
+  const { recoveryCode } = await person.enrollOtp();
+  const before = await accepted(await person.list());
+  await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
+  expect(await accepted(await person.list())).toEqual(before);
+});
+
+test.each(Object.keys(GRANT))(
+  "an mfa_token that is none is 403 invalid_grant Malformed mfa_token: %s",
+  async (grant) => {
+    const response = await stage.person().exchange(grant, { ...EXAMPLE, mfa_token: "x" });
+    await refused(response, 403, "invalid_grant", "Malformed mfa_token");
+  },
+);
+
+test.each(Object.keys(GRANT))("an mfa_token past its time is 401 expired_token: %s", async (grant) => {
+  const person = stage.person();
+  const now = stage.world.now();
+  const mfa_token = person.mfaToken({ iat: now - 600, exp: now - 120 });
+  const response = await person.exchange(grant, { ...EXAMPLE, mfa_token });
+  await refused(response, 401, "expired_token", "mfa_token is expired");
+});
+
+test("an oob_code of another login is 400 The oob_code doesn't match the mfa_token", async () => {
+  const person = stage.person();
+  await person.enrollSms();
+  const code = await person.receiveCode();
+  const mixed = { ...code, mfa_token: person.mfaToken() };
+  await refused(
+    await person.exchange("oob", mixed),
+    400,
+    "invalid_request",
+    "The oob_code doesn't match the mfa_token",
+  );
+});
+
+test.each(Object.entries(NEEDED).flatMap(([grant, names]) => ["mfa_token", ...names].map((name) => [grant, name])))(
+  "what a grant needs and misses is named: %s without %s",
+  async (grant, name) => {
+    const person = stage.person();
+    const parameters = { ...EXAMPLE, mfa_token: person.mfaToken(), [name]: undefined };
+    const response = await person.exchange(grant, parameters);
+    await refused(response, 400, "invalid_request", `Missing required parameter: ${name}`);
+  },
+);
+
+test.each(["password", "refresh_token", "authorization_code", "client_credentials", "x"])(
+  "an unknown grant_type is 400 unsupported_grant_type: %s",
+  async (grant) => {
+    const response = await stage.person().exchange(grant, {});
+    await refused(response, 400, "unsupported_grant_type", "This grant_type is not supported.");
+  },
+);
+
+test("a parameter that comes twice is 400 invalid_request", async () => {
+  const { person, parameters } = await beginApp(stage);
+  const all = { grant_type: GRANT.otp, client_id: person.client.id, ...parameters };
+  const body = `${new URLSearchParams(all)}&otp=${parameters.otp}`;
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  await refused(
+    await stage.world.post("/oauth/token", body, { headers }),
+    400,
+    "invalid_request",
+    "Duplicate parameter: otp",
+  );
+});
+
+test("unknown parameters are ignored: challenge_type, which applications send along", async () => {
+  const { person, parameters } = await beginApp(stage);
+  await accepted(await person.exchange("otp", { ...parameters, challenge_type: "otp", unknown: "x" }));
+});
+
+test("audience and scope may repeat those of the login", async () => {
+  const login = { audience: API, scope: "openid read:things" };
+  const { person, parameters } = await beginApp(stage, undefined, login);
+  expect(await accepted(await person.exchange("otp", { ...parameters, ...login }))).toMatchObject({
+    scope: login.scope,
+  });
+});
+
+test("an access token confirms nothing without scope enroll, and no recovery code", async () => {
+  const person = stage.person();
+  const { recoveryCode } = await person.enrollOtp();
+  const without = { mfa_token: person.accessToken({ scope: "read:authenticators" }), otp: "000000" };
+  const text = "Insufficient scope, expected any of: enroll";
+  await refused(await person.exchange("otp", without), 403, "insufficient_scope", text);
+  const recovery = { mfa_token: person.accessToken(), recovery_code: recoveryCode };
+  await refused(await person.exchange("recovery", recovery), 403, "invalid_grant", "Malformed mfa_token");
+});
+
+test("an authenticator confirmed second needs proof of MFA from the start", async () => {
+  const person = stage.person();
+  const { parameters } = await beginMessage(stage, "sms", person);
+  await person.enrollOtp();
+  const response = await person.exchange("oob", { ...parameters, mfa_token: person.mfaToken() });
+  await refused(response, 401, "expired_token", "oob_code is expired");
 });
