@@ -73,9 +73,10 @@ class Application {
     const mfa_token = await this.signIn();
     const values = { mfa_token, phone_number: this.person.number };
     const enrollment = await this.call(form, values, "otp");
-    // The step before, so that the present one is left for the next login.
-    const otp = totp(enrollment.secret, stage.world.now(), -1);
+    const otp = totp(enrollment.secret, stage.world.now());
     const tokens = await this.call(verification, { mfa_token, otp }, "tokens");
+    // To where the code that was used is no longer the present one.
+    await stage.world.advance(STEP_SECONDS);
     return { ...enrollment, tokens };
   }
 
@@ -277,7 +278,6 @@ describe.each(Object.keys(recordings))("%s", (name) => {
       const application = await Application.of(name, authentication);
       const { person, sdk } = application;
       const { id } = await application.addApp();
-      await stage.world.advance(STEP_SECONDS);
       const authenticator_id_escaped = encodeURIComponent(id);
       const [form] = sdk.forms("remove");
       const access_token = person.provenToken(REMOVAL);

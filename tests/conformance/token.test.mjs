@@ -78,9 +78,11 @@ test("a recovery code is read in lower case, with spaces and dashes", async () =
 
 test("the step before the present one is good, the one before that is not", async () => {
   const { person, code } = await withApp();
+  await stage.world.freeze();
   const ask = (shift) => person.exchange("otp", { mfa_token: person.mfaToken(), otp: code(shift) });
   await refused(await ask(-2), 403, "invalid_grant", "Invalid otp_code.");
   await accepted(await ask(-1));
+  await stage.world.thaw();
 });
 
 test("a code is good once", async () => {
@@ -93,12 +95,14 @@ test("a code is good once", async () => {
 
 test("a wrong code leaves the mfa_token as good as it was, a right one spends it", async () => {
   const { person, secret, code } = await withApp();
+  await stage.world.freeze();
   const mfa_token = person.mfaToken();
   const wrong = { mfa_token, otp: wrongTotp(secret, stage.world.now()) };
   await refused(await person.exchange("otp", wrong), 403, "invalid_grant", "Invalid otp_code.");
   await accepted(await person.exchange("otp", { mfa_token, otp: code(-1) }));
   const text = "mfa_token has already been used";
   await refused(await person.exchange("otp", { mfa_token, otp: code() }), 403, "invalid_grant", text);
+  await stage.world.thaw();
 });
 
 test("an access token confirms a pending authenticator of its user and client, and lives no longer for it", async () => {
