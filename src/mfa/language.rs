@@ -57,7 +57,8 @@ impl Language {
         if tag.len() > MAXIMUM_TAG_BYTES {
             return None;
         }
-        let primary = tag.split('-').next().unwrap_or_default();
+        // Java writes its locales with an underscore, and Android's SDK sends them so.
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
     }
 
@@ -115,6 +116,7 @@ mod tests {
             ("de", Some(Language::German)),
             ("de-AT", Some(Language::German)),
             ("PT-br", Some(Language::Portuguese)),
+            ("en_US", Some(Language::English)),
             ("ja-Latn-JP", Some(Language::Japanese)),
             ("ar-001", Some(Language::Arabic)),
             ("nl", None),
