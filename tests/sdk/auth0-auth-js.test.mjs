@@ -57,6 +57,7 @@ describe.each(["post", "basic", "private_key_jwt"])("an application registered f
     expect(enrolled.recoveryCodes).toHaveLength(1);
 
     // The step before is still good, and leaves the present one for the next login.
+    await stage.world.freeze();
     const now = stage.world.now();
     const tokens = await sdk.mfa.verify({ mfaToken, factorType: "otp", otp: totp(enrolled.secret, now, -1) });
     expect(tokens.accessToken).toBeTruthy();
@@ -65,6 +66,7 @@ describe.each(["post", "basic", "private_key_jwt"])("an application registered f
 
     const next = { mfaToken: person.mfaToken(), factorType: "otp", otp: totp(enrolled.secret, now) };
     expect(await sdk.mfa.verify(next)).toHaveProperty("accessToken");
+    await stage.world.thaw();
   });
 
   test("enrolls a phone by sms and confirms it with the code that was sent", async () => {

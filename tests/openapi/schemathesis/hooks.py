@@ -1,7 +1,7 @@
 """What Schemathesis generates, given what a real client has: tokens, codes and ids that are good.
 
-Of eight requests to an operation four are made good throughout, two get a good token and client only, and two go out as
-they were generated. What was answered is counted, so that the test can tell that the inside was reached.
+Of eight requests to an operation four are made good throughout, two get a good token and client only, one of those to
+challenge a good client alone, and the others go out as they were generated. What was answered is counted, so that the test can tell that the inside was reached.
 """
 
 import atexit
@@ -36,6 +36,8 @@ def before_call(context, case, kwargs):
     turn = next(TURNS[name]) % 8
     if turn < 6 and name in FILLED:
         FILLED[name](case, whole=turn < 4)
+    elif turn == 6 and name == "POST /mfa/challenge":
+        as_client(case)
 
 
 @schemathesis.hook
@@ -75,14 +77,22 @@ def removed(case, whole):
         case.path_parameters["id"] = pending["id"]
 
 
-def challenge(case, whole):
+def as_client(case):
+    """The client is good, whatever the token is."""
     body = fields(case)
     if body is None:
-        return
-    person = next(GOOD["enrolled"])
+        return None
     for name in CREDENTIALS:
         body.pop(name, None)
-    body.update(client_id=PEOPLE["client_id"], mfa_token=person["mfa_token"])
+    body["client_id"] = PEOPLE["client_id"]
+    return body
+
+
+def challenge(case, whole):
+    body = as_client(case)
+    if body is None:
+        return
+    body["mfa_token"] = next(GOOD["enrolled"])["mfa_token"]
     if whole:
         body.pop("authenticator_id", None)
         body.pop("challenge_type", None)
