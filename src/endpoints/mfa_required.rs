@@ -32,6 +32,9 @@ pub struct Login<'a> {
     pub identity: &'a Identity,
     /// The key that the request has proved: the login goes on with it alone.
     pub key: Option<&'a Thumbprint>,
+    /// When the token that it goes on from was issued and ends, where nothing has been proved since that counts: such a
+    /// step makes no login younger.
+    pub stale: Option<(UnixSeconds, UnixSeconds)>,
 }
 
 /// The demand: a fresh mfa_token, and what the person has or can enroll.
@@ -41,6 +44,7 @@ pub fn demand<P: Platform>(
     login: Login<'_>,
     active: &ActiveFactors,
 ) -> Result<WireError, Failure> {
+    let (issued_at, expires_at) = login.stale.unwrap_or((now, now.plus(MFA_TOKEN_SECONDS)));
     let transaction = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let mut token = OwnMfaToken {
         transaction: TransactionId::own(&transaction),
@@ -52,8 +56,8 @@ pub fn demand<P: Platform>(
         used_factors: login.used,
         bound_to: login.key.cloned(),
         identity: login.identity.clone(),
-        issued_at: now,
-        expires_at: now.plus(MFA_TOKEN_SECONDS),
+        issued_at,
+        expires_at,
     };
     let mut sealed = seal_mfa_token(&app.config.keyring, &token, app.platform.random()?);
     if sealed == Err(MfaTokenError::TooLong) {

@@ -80,6 +80,7 @@ pub(super) async fn exchange<P: Platform>(
                 used: Vec::new(),
                 identity: &subject.identity,
                 key: proved.as_ref(),
+                stale: None,
             };
             return Err(demand(app, request.received_at, login, &active)?.into());
         }

@@ -95,6 +95,15 @@ describe("a factor that the client may not use", () => {
     const demand = await (await exchange(person)).json();
     expect(demand).toMatchObject({ error: "mfa_required", mfa_requirements: { challenge: [] } });
 
+    // Nor is a code that was on its way when the factor was taken away.
+    await changeClient(stage.world, person.client.id, "factors", "[]");
+    await stage.world.advance(61);
+    const other = stage.person({ client: person.client });
+    await other.enrollSms();
+    const sent = await other.receiveCode();
+    await changeClient(stage.world, person.client.id, "factors", '["otp"]');
+    await refused(await other.exchange("oob", sent), 400, "invalid_request", "The sms factor is not enabled.");
+
     // What is taken away acts at once; what is given back, as soon as no isolate remembers the row.
     await changeClient(stage.world, person.client.id, "factors", "[]");
     await stage.world.advance(61);

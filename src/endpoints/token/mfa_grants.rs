@@ -14,7 +14,7 @@ use crate::http::errors::WireError;
 use crate::http::parameters::Parameters;
 use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
-use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::factor::{AuthenticatorId, Factors, Kind};
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
 use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS, RECOVERY_CODE};
 use crate::mfa::recovery_code::RecoveryCode;
@@ -71,7 +71,7 @@ impl<P: Platform> Exchange<'_, P> {
                 Err(WireError::NotEnabled("recovery-code").into())
             }
             Grant::Otp(otp) => self.otp(otp).await,
-            Grant::Oob { oob_code, binding_code } => self.oob(oob_code, binding_code).await,
+            Grant::Oob { oob_code, binding_code } => self.oob(oob_code, binding_code, &factors).await,
             Grant::RecoveryCode(code) => self.recovery_code(code).await,
         }
     }
@@ -112,7 +112,12 @@ impl<P: Platform> Exchange<'_, P> {
         Err(WireError::InvalidOtp.into())
     }
 
-    async fn oob(&self, oob_code: &str, binding_code: &Secret) -> Result<Option<Answer>, Failure> {
+    async fn oob(
+        &self,
+        oob_code: &str,
+        binding_code: &Secret,
+        factors: &Factors,
+    ) -> Result<Option<Answer>, Failure> {
         let oob_code = self.accept(oob_code)?;
         let owner = &oob_code.enrollment;
         let is_enrollment = AuthenticatorId::parse(owner).is_some();
@@ -130,6 +135,11 @@ impl<P: Platform> Exchange<'_, P> {
             Tried::Paid(OobTry::Gone) => return Err(WireError::ExpiredOobCode.into()),
             not_paid => return not_paid.told(),
         };
+        // Its channel may have been switched off since the code was sent.
+        if !factors.is_on(candidate.kind) {
+            redemptions::refund(self.app, &self.attempt, charge).await;
+            return Err(WireError::NotEnabled(candidate.kind.as_str()).into());
+        }
         let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
         if !self.or_refund(charge, matches).await? {
             return Err(WireError::InvalidBindingCode.into());
@@ -272,6 +282,7 @@ impl<P: Platform> Exchange<'_, P> {
                     used,
                     identity: &login.identity,
                     key: self.key,
+                    stale: (!counts).then_some((login.issued_at, login.expires_at)),
                 };
                 let demand = demand(self.app, self.attempt.now, login, &active)?;
                 return Ok(Prepared::Demand { demand, counts });
