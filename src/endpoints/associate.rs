@@ -283,9 +283,12 @@ fn standing(bearer: &Bearer) -> Standing {
         // An mfa_token is what a first factor gives; it proves no second one, whatever it says. Only an own one that
         // asks for a further factor does.
         Bearer::Mfa(token) => {
-            Standing { proof_of_mfa: !token.used_factors.is_empty(), issued_at: token.issued_at }
+            let used = Some(token.used_factors.as_slice()).filter(|used| !used.is_empty());
+            Standing { proof_of_mfa: used.is_some(), issued_at: token.issued_at, used_factors: used }
         }
-        Bearer::Access(token) => Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at },
+        Bearer::Access(token) => {
+            Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at, used_factors: None }
+        }
     }
 }
 

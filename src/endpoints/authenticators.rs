@@ -116,7 +116,8 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
         };
         bearer::require_scope(&bearer, "remove:authenticators")?;
         let id = authenticator_id(encoded)?;
-        let standing = Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at };
+        let standing =
+            Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at, used_factors: None };
         match authenticators::remove(app, &token.user, client.as_deref(), &id, standing).await? {
             Removed::Gone => return Ok(()),
             Removed::NotFound => return Err(WireError::NoSuchAuthenticator.into()),

@@ -183,11 +183,24 @@ impl Wanted {
 
 /// What the bearer of an associate request can say for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// Whether it proves that a second factor was used. An mfa_token never does.
+pub struct Standing<'a> {
+    /// Whether it proves that a second factor was used. An mfa_token never does, but for one that asks for a further.
     pub proof_of_mfa: bool,
     /// When it was issued: proof from before the first activation proves nothing about it.
     pub issued_at: UnixSeconds,
+    /// The factor types that a login has used which goes on because the policy wants another. It may add one only where
+    /// none is left to be used: the further factor is proved, not chosen. `None` of any other bearer.
+    pub used_factors: Option<&'a [String]>,
+}
+
+impl Standing<'_> {
+    /// The kinds that need no further proof. A recovery code stands for none of them.
+    #[must_use]
+    pub fn used_kinds(&self) -> Option<Vec<&'static str>> {
+        let used = self.used_factors?;
+        let is_used = |kind: &Kind| used.iter().any(|own| own == kind.factor_type());
+        Some(Kind::ALL.into_iter().filter(is_used).map(Kind::as_str).collect())
+    }
 }
 
 /// What the database said about an enrollment that it did not take.
@@ -197,6 +210,8 @@ pub struct State {
     pub active: i64,
     /// When the oldest independent one was confirmed, if there is one.
     pub since: Option<UnixSeconds>,
+    /// Whether a login that must go on has an independent one left to be used.
+    pub has_unused: bool,
     /// Whether the client's row is still the one that was cached.
     pub client_current: bool,
     /// Whether the mfa_token has been exchanged.
@@ -210,7 +225,7 @@ pub enum Refused {
     ClientChanged,
     /// The mfa_token has been exchanged.
     Spent,
-    /// An independent factor is active and the bearer does not prove it.
+    /// An independent factor is active and the bearer does not prove it, or not all that it must.
     AlreadyEnrolled,
     /// There is no room for another.
     TooManyAuthenticators,
@@ -218,7 +233,7 @@ pub enum Refused {
 
 /// Reads the reason out of the state, in the order in which a request is checked. `None` where it is none of these.
 #[must_use]
-pub fn refused(state: State, standing: Standing) -> Option<Refused> {
+pub fn refused(state: State, standing: Standing<'_>) -> Option<Refused> {
     if !state.client_current {
         return Some(Refused::ClientChanged);
     }
@@ -226,7 +241,7 @@ pub fn refused(state: State, standing: Standing) -> Option<Refused> {
         return Some(Refused::Spent);
     }
     if let Some(since) = state.since
-        && !(standing.proof_of_mfa && standing.issued_at >= since)
+        && (state.has_unused || !(standing.proof_of_mfa && standing.issued_at >= since))
     {
         return Some(Refused::AlreadyEnrolled);
     }
@@ -338,9 +353,10 @@ mod tests {
     }
 
     const NOW: UnixSeconds = UnixSeconds(10_000);
-    const FREE: State = State { active: 0, since: None, client_current: true, spent: false };
-    const NO_PROOF: Standing = Standing { proof_of_mfa: false, issued_at: NOW };
-    const PROOF: Standing = Standing { proof_of_mfa: true, issued_at: NOW };
+    const FREE: State =
+        State { active: 0, since: None, has_unused: false, client_current: true, spent: false };
+    const NO_PROOF: Standing<'_> = Standing { proof_of_mfa: false, issued_at: NOW, used_factors: None };
+    const PROOF: Standing<'_> = Standing { proof_of_mfa: true, ..NO_PROOF };
 
     #[test]
     fn nothing_in_the_way_is_no_reason() {
@@ -357,6 +373,26 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_must_go_on_may_not_choose_its_further_factor_while_one_is_left() {
+        let enrolled = State { active: 2, since: Some(NOW), ..FREE };
+        assert_eq!(refused(enrolled, PROOF), None);
+        assert_eq!(refused(State { has_unused: true, ..enrolled }, PROOF), Some(Refused::AlreadyEnrolled));
+    }
+
+    #[test]
+    fn what_is_used_covers_its_kinds_and_a_recovery_code_none() {
+        let kinds = |used: &[&str]| {
+            let used: Vec<_> = used.iter().map(|own| (*own).to_owned()).collect();
+            Standing { used_factors: Some(&used), ..PROOF }.used_kinds().unwrap()
+        };
+        assert_eq!(kinds(&["otp"]), ["totp"]);
+        assert_eq!(kinds(&["phone"]), ["sms", "voice"]);
+        assert_eq!(kinds(&["otp", "phone"]), ["totp", "sms", "voice"]);
+        assert_eq!(kinds(&["recovery-code"]), [""; 0]);
+        assert_eq!(PROOF.used_kinds(), None);
+    }
+
+    #[test]
     fn email_alone_is_no_enrollment() {
         let email_only = State { active: 3, since: None, ..FREE };
         assert_eq!(refused(email_only, NO_PROOF), None);
@@ -364,8 +400,13 @@ mod tests {
 
     #[test]
     fn the_first_obstacle_in_the_order_of_checks_is_named() {
-        let all =
-            State { active: MAXIMUM_AUTHENTICATORS, since: Some(NOW), client_current: false, spent: true };
+        let all = State {
+            active: MAXIMUM_AUTHENTICATORS,
+            since: Some(NOW),
+            client_current: false,
+            spent: true,
+            ..FREE
+        };
         assert_eq!(refused(all, NO_PROOF), Some(Refused::ClientChanged));
         let all = State { client_current: true, ..all };
         assert_eq!(refused(all, NO_PROOF), Some(Refused::Spent));

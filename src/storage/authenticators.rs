@@ -92,7 +92,7 @@ pub async fn remove<P: Platform>(
     user: &UserId,
     client: Option<&Client>,
     id: &AuthenticatorId,
-    standing: Standing,
+    standing: Standing<'_>,
 ) -> Result<Removed, StorageError> {
     let user = Value::from(user.as_str());
     let named = [user.clone(), id.as_str().into(), id.twin().map(|twin| twin.as_str().to_owned()).into()];

@@ -4,6 +4,7 @@ use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
 use super::messages::{self, NewMessage, Obstacle};
 use super::statements;
 use crate::app::App;
+use crate::json::Json;
 use crate::mfa::enrollment::{Refused, Standing, State, refused};
 use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
@@ -22,7 +23,7 @@ pub struct NewEnrollment<'a> {
     /// The mfa_token that it is made with, if it is one.
     pub transaction: Option<&'a TransactionId>,
     /// What the bearer proves.
-    pub standing: Standing,
+    pub standing: Standing<'a>,
     /// Sealed TOTP secret or address.
     pub sealed: String,
     /// Keyed hash of the address.
@@ -121,6 +122,7 @@ impl NewEnrollment<'_> {
                 region,
                 network,
                 self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
+                self.used_kinds(),
             ],
         }];
         if let Some(message) = message {
@@ -132,6 +134,12 @@ impl NewEnrollment<'_> {
         statements
     }
 
+    /// A JSON array, or NULL.
+    fn used_kinds(&self) -> Value {
+        let kinds = self.standing.used_kinds();
+        kinds.map(|kinds| Json::Array(kinds.into_iter().map(Json::from).collect()).write()).into()
+    }
+
     fn state_statement(&self) -> Statement {
         Statement {
             sql: statements::ENROLLMENT_STATE,
@@ -140,6 +148,7 @@ impl NewEnrollment<'_> {
                 self.client.id.as_str().into(),
                 self.client.version.into(),
                 self.transaction.map(TransactionId::as_str).into(),
+                self.used_kinds(),
             ],
         }
     }
@@ -149,6 +158,7 @@ fn state(row: &Row) -> Result<State, StorageError> {
     Ok(State {
         active: row.integer("active")?,
         since: row.optional_integer("since")?.map(UnixSeconds),
+        has_unused: row.flag("has_unused")?,
         client_current: row.flag("client_current")?,
         spent: row.flag("spent")?,
     })

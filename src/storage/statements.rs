@@ -21,7 +21,8 @@ ON CONFLICT (client_id, jti_hash) DO NOTHING
 RETURNING jti_hash";
 
 /// Adds a pending enrollment. One statement, so that nothing can change between the decision and the row:
-/// - a factor that became active meanwhile closes the door to whoever does not prove it;
+/// - a factor that became active meanwhile closes the door to whoever does not prove it, and to a login that must
+///   go on as long as it has not been used;
 /// - a spent mfa_token, a changed client and an empty message budget close it too;
 /// - an answer that is kept under the request's `Idempotency-Key` is to be repeated, not made again;
 /// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
@@ -30,7 +31,8 @@ RETURNING jti_hash";
 /// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
 /// `?13` expiry, `?14` client version, `?15` transaction, `?16` message budgets that refuse, `?17` region and `?18`
-/// network of the message, `?19` key of the answer.
+/// network of the message, `?19` key of the answer, `?20` kinds that a login which must go on has used (JSON array), or
+/// NULL.
 pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
   (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
@@ -44,6 +46,9 @@ FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user
              MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since
       FROM authenticators WHERE user_id = ?2) AS factors
 WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
+  AND NOT EXISTS (SELECT 1 FROM authenticators
+                  WHERE user_id = ?2 AND kind <> 'email' AND ?20 IS NOT NULL
+                    AND kind NOT IN (SELECT value FROM json_each(?20)))
   AND factors.active < 20
   AND EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?14)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?15)
@@ -55,10 +60,14 @@ RETURNING recovery_hash IS NOT NULL AS recovery_issued";
 
 /// Why [`ENROLL`] added nothing. Read only then, in a round trip of its own.
 ///
-/// `?1` user, `?2` client, `?3` client version, `?4` transaction.
+/// `?1` user, `?2` client, `?3` client version, `?4` transaction, `?5` kinds that a login which must go on has used
+/// (JSON array), or NULL.
 pub const ENROLLMENT_STATE: &str = "\
 SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = ?1) AS active,
        (SELECT MIN(confirmed_at) FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS since,
+       EXISTS (SELECT 1 FROM authenticators
+               WHERE user_id = ?1 AND kind <> 'email' AND ?5 IS NOT NULL
+                 AND kind NOT IN (SELECT value FROM json_each(?5))) AS has_unused,
        EXISTS (SELECT 1 FROM clients WHERE id = ?2 AND version = ?3) AS client_current,
        EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent";
 

@@ -252,7 +252,7 @@ impl Simulation {
             user: &user,
             client: &self.client,
             transaction: None,
-            standing: Standing { proof_of_mfa: false, issued_at: now },
+            standing: Standing { proof_of_mfa: false, issued_at: now, used_factors: None },
             sealed: "s1.x".to_owned(),
             address_index: None,
             recovery: None,

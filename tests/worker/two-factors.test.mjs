@@ -132,6 +132,30 @@ describe("a recovery code", () => {
   });
 });
 
+describe("who has proved one of two", () => {
+  test("may add no third in place of the other: that would make two out of one", async () => {
+    const { person, app } = await withAppAndPhone();
+    const { mfa_token } = await demanded(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: code(app) }));
+    const own = { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: stage.person().number };
+    for (const body of [own, { ...own, oob_channels: ["voice"] }, { authenticator_types: ["otp"] }])
+      await refused(await person.associate(body, { token: mfa_token }), 403, "access_denied", "User is already enrolled.");
+    const parameters = await person.receiveCode({ mfa_token });
+    await accepted(await person.exchange("oob", parameters));
+  });
+
+  test("nor may who has used the recovery code, which stands for a factor and names none", async () => {
+    const { person, app } = await withAppAndPhone();
+    const parameters = { mfa_token: person.mfaToken(), recovery_code: app.recoveryCode };
+    const { mfa_token } = await demanded(await person.exchange("recovery", parameters));
+    await refused(await person.associateOtp({ token: mfa_token }), 403, "access_denied", "User is already enrolled.");
+  });
+
+  test("adds one with a token behind which both stand", async () => {
+    const { person } = await withAppAndPhone();
+    await accepted(await person.associateOtp({ token: person.provenToken() }));
+  });
+});
+
 test("the token of the demand proves a factor where one is to be added, a login's own does not", async () => {
   const person = stage.person();
   const { chained } = await enrollApp(person);

@@ -255,6 +255,12 @@ fn enrolling() -> Vec<Spec> {
             "a factor is active and proven", SMS_ACTIVE, [(10, 1)] => Acts;
             "proven in the second of its confirmation", SMS_ACTIVE, [(10, 1), (11, 500)] => Acts;
             "proven before its confirmation", SMS_ACTIVE, [(10, 1), (11, 499)] => Nothing;
+            "what is active has been used, and is proven", SMS_ACTIVE, [(10, 1), (20, r#"["sms","voice"]"#)] => Acts;
+            "what is active has not been used", SMS_ACTIVE, [(10, 1), (20, r#"["totp"]"#)] => Nothing;
+            "one of what is active has not been used", APPS_ACTIVE, [(10, 1), (20, r#"["totp"]"#)] => Nothing;
+            "nothing has been used", SMS_ACTIVE, [(10, 1), (20, "[]")] => Nothing;
+            "nothing but mail has not been used", MAIL_ACTIVE, [(10, 1), (20, r#"["totp"]"#)] => Acts;
+            "somebody else's has not been used", "", [(20, r#"["totp"]"#)] => Acts;
             "mail is active", MAIL_ACTIVE, [] => Acts;
             "mail was active before the factor, and the proof between them",
                 "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
@@ -282,13 +288,19 @@ fn enrolling() -> Vec<Spec> {
             "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
         ),
-        spec!(ENROLLMENT_STATE ["alice", "app", 7, "t"] "";
-            "nothing", "", [] => Answers("active=0 since=NULL client_current=1 spent=0");
-            "a factor", SMS_ACTIVE, [] => Answers("active=1 since=500 client_current=1 spent=0");
-            "mail", MAIL_ACTIVE, [] => Answers("active=1 since=NULL client_current=1 spent=0");
-            "another version", "", [(3, 8)] => Answers("active=0 since=NULL client_current=0 spent=0");
-            "client gone", CLIENT_GONE, [] => Answers("active=0 since=NULL client_current=0 spent=0");
-            "spent", SPENT, [] => Answers("active=0 since=NULL client_current=1 spent=1");
+        spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", NULL] "";
+            "nothing", "", [] => Answers("active=0 since=NULL has_unused=0 client_current=1 spent=0");
+            "a factor", SMS_ACTIVE, [] => Answers("active=1 since=500 has_unused=0 client_current=1 spent=0");
+            "mail", MAIL_ACTIVE, [] => Answers("active=1 since=NULL has_unused=0 client_current=1 spent=0");
+            "used", SMS_ACTIVE, [(5, r#"["sms"]"#)]
+                => Answers("active=1 since=500 has_unused=0 client_current=1 spent=0");
+            "unused", SMS_ACTIVE, [(5, r#"["totp"]"#)]
+                => Answers("active=1 since=500 has_unused=1 client_current=1 spent=0");
+            "mail is not to be used", MAIL_ACTIVE, [(5, r#"["totp"]"#)]
+                => Answers("active=1 since=NULL has_unused=0 client_current=1 spent=0");
+            "another version", "", [(3, 8)] => Answers("active=0 since=NULL has_unused=0 client_current=0 spent=0");
+            "client gone", CLIENT_GONE, [] => Answers("active=0 since=NULL has_unused=0 client_current=0 spent=0");
+            "spent", SPENT, [] => Answers("active=0 since=NULL has_unused=0 client_current=1 spent=1");
         ),
         spec!(MESSAGE_OBSTACLES [CHARGES, "region:49", "network:64500", 1000] "";
             "none", "", [] => Nothing;
