@@ -22,6 +22,7 @@ use crate::mfa::enrollment::{Asked, Refused, Rejection, Standing, Wanted, choose
 use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
+use crate::mfa::sending::Purpose;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::storage::enrollments::{self, Enrolled, NewEnrollment};
@@ -278,7 +279,7 @@ async fn enroll<P: Platform>(
     }
 }
 
-fn standing(bearer: &Bearer) -> Standing {
+fn standing(bearer: &Bearer) -> Standing<'_> {
     match bearer {
         // An mfa_token is what a first factor gives; it proves no second one, whatever it says. Only an own one that
         // asks for a further factor does.
@@ -331,7 +332,7 @@ fn prepare_message<P: Platform>(
     new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
     new.address_index =
         Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
-    new.message = Some(compose(app, &recipient, new.user, new.id.as_str(), asker)?);
+    new.message = Some(compose(app, &recipient, Purpose::Enrollment, new.user, new.id.as_str(), asker)?);
     let oob_code = OobCode {
         enrollment: new.id.as_str().to_owned(),
         user: new.user.clone(),

@@ -15,6 +15,7 @@ use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::mfa::challenge::{Asked, Refused, select};
 use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::sending::Purpose;
 use crate::platform::Platform;
 use crate::storage::challenges::{self, ActiveAuthenticator, Challenged, Login, NewChallenge};
 use crate::storage::clients::Client;
@@ -84,11 +85,14 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
             }
         };
         let chosen = choose(app, &client, &login, &active, &asked)?;
+        let locale = login.identity.locale.as_deref();
+        let asker = Asker::of(app, request, &client, !client.is_public(), ui_locales, locale);
+        if chosen.kind() != Kind::Totp || once.is_some() {
+            pass_shield(app, &asker).await?;
+        }
         let answer = if chosen.kind() == Kind::Totp {
             ask(app, now, once.as_ref()).await?
         } else {
-            let locale = login.identity.locale.as_deref();
-            let asker = Asker::of(app, request, &client, !client.is_public(), ui_locales, locale);
             send(app, &asker, &login, &client, &active, &chosen, once.as_ref()).await?
         };
         match answer {
@@ -152,8 +156,7 @@ async fn send<P: Platform>(
         ..Recipient::open(app, &stored.id, &login.user, &stored.sealed)?
     };
     let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
-    pass_shield(app, asker).await?;
-    let message = compose(app, &recipient, &login.user, &id, asker)?;
+    let message = compose(app, &recipient, Purpose::Challenge, &login.user, &id, asker)?;
     let delivery_id = message.delivery_id.clone();
     let expires_at = now.plus(CODE_SECONDS);
     let oob_code = OobCode {

@@ -13,7 +13,7 @@ use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::language::Language;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::region::region;
-use crate::mfa::sending::{Asked, Origin};
+use crate::mfa::sending::{Asked, Origin, Purpose};
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
 use crate::storage::messages::{NewMessage, Obstacle, budget_key};
@@ -126,6 +126,7 @@ pub async fn pass_shield<P: Platform>(app: &App<P>, asker: &Asker<'_>) -> Result
 pub fn compose<P: Platform>(
     app: &App<P>,
     recipient: &Recipient,
+    purpose: Purpose,
     user: &UserId,
     owner: &str,
     asker: &Asker<'_>,
@@ -143,6 +144,7 @@ pub fn compose<P: Platform>(
     let asked = Asked {
         user: user.as_str(),
         recipient: recipient.comparable.expose(),
+        purpose,
         origin: asker.origin,
         limit,
         now: asker.request.received_at,
@@ -225,6 +227,27 @@ mod tests {
         ask("c", Some("192.0.2.2")).granted();
         ask("d", Some("127.0.0.1")).granted();
         ask("e", None).granted();
+    }
+
+    #[test]
+    fn nor_does_a_flood_of_challenges_by_app_whose_answers_are_to_be_kept() {
+        let service = Service::new();
+        let person = service.person("a");
+        person.has_app();
+        service.world.set_rate(2);
+        let ask = |key: Option<&str>| {
+            let mut request =
+                person.challenge_request(&person.logs_in(), &json!({ "challenge_type": "otp" }));
+            request.headers.idempotency_key = key.map(str::to_owned);
+            request.origin.address = Some("192.0.2.1".parse().unwrap());
+            service.send(&request)
+        };
+        for key in ["k1", "k2"] {
+            ask(Some(key)).granted();
+        }
+        assert_eq!(ask(Some("k3")).refused().0, 429);
+        // Without a key nothing is stored.
+        ask(None).granted();
     }
 
     #[test]

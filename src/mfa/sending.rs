@@ -2,8 +2,11 @@
 //!
 //! Codes by SMS and voice cost the operator money, and there are people who earn on numbers that codes are sent to. So
 //! a message is charged not only to its user and its number but also to the range that the number is of, the address
-//! that asked for it, that address' prefix, and the service as a whole, hourly and daily. A message whose code comes back gets most of its charge back:
-//! what is never typed in weighs more.
+//! that asked for it, that address' prefix, and the service as a whole, hourly and daily. A message whose code comes
+//! back gets most of its charge back: what is never typed in weighs more.
+//!
+//! A number and its range have room for enrollments and for challenges apart. Whoever has a password of their own may
+//! name anybody's number when they enroll; that must not keep the number's owner from their codes.
 //!
 //! Whole regions and networks are not counted here, message by message, but looked at by the sweep, which closes them
 //! for a while.
@@ -130,16 +133,18 @@ impl SendingLimits {
             messages: message.limit.burst,
             interval: interval(HOUR_MILLISECONDS, message.limit.per_hour),
         };
-        for (rule, whose) in [(Rule::User, message.user), (Rule::Recipient, message.recipient)] {
-            charges.push(own.charge(rule, key(rule, whose), 1, message.now));
-        }
+        let purpose = message.purpose;
+        charges.push(own.charge(Rule::User, key(Rule::User, message.user), 1, message.now));
+        let recipient = purpose.own(message.recipient);
+        charges.push(own.charge(Rule::Recipient, key(Rule::Recipient, &recipient), 1, message.now));
+        let range = range(message.recipient).map(|range| purpose.own(range));
         let address = message.origin.address.filter(|address| is_public(*address));
         let address = address.map(|address| (group(address, 32, 64), group(address, 24, 48)));
         let (address, prefix) = address.unzip();
         for (rule, whose, window) in [
             (Rule::ClientAddress, address.as_deref(), self.client_address),
             (Rule::AddressPrefix, prefix.as_deref(), self.address_prefix),
-            (Rule::NumberRange, range(message.recipient), self.number_range),
+            (Rule::NumberRange, range.as_deref(), self.number_range),
             (Rule::Overall, Some(""), self.overall),
         ] {
             let Some(whose) = whose else { continue };
@@ -200,12 +205,33 @@ pub struct Asked<'a> {
     pub user: &'a str,
     /// The number or address that it goes to, in the form in which two spellings are equal.
     pub recipient: &'a str,
+    /// What for.
+    pub purpose: Purpose,
     /// From where.
     pub origin: Origin,
     /// The limit of user and recipient.
     pub limit: MessageLimit,
     /// Now.
     pub now: UnixSeconds,
+}
+
+/// What a code is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To add the number or address: the user has named it and may not be its owner.
+    Enrollment,
+    /// To use it: its owner has confirmed it before.
+    Challenge,
+}
+
+impl Purpose {
+    /// What is counted by under this purpose.
+    fn own(self, whose: &str) -> String {
+        match self {
+            Self::Enrollment => format!("enrollment {whose}"),
+            Self::Challenge => format!("challenge {whose}"),
+        }
+    }
 }
 
 /// Where a request came from, as far as it is worth counting.
@@ -387,6 +413,7 @@ mod tests {
         Asked {
             user: "idp|alice",
             recipient: "+4915123456789",
+            purpose: Purpose::Enrollment,
             origin: Origin { address: address.map(|address| address.parse().unwrap()), network: None },
             limit: LIMIT,
             now: NOW,
@@ -398,6 +425,21 @@ mod tests {
     }
 
     #[test]
+    fn a_number_has_room_for_enrollments_and_for_challenges_apart() {
+        let keys = |purpose| {
+            let asked = Asked { purpose, ..asked(Some("192.0.2.77")) };
+            let all =
+                SendingLimits::default().charges(&asked, |rule, whose| format!("{}={whose}", rule.as_str()));
+            all.into_iter().map(|charge| charge.key).collect::<Vec<_>>()
+        };
+        let (enrollment, challenge) = (keys(Purpose::Enrollment), keys(Purpose::Challenge));
+        for (one, other) in enrollment.iter().zip(&challenge) {
+            let is_apart = one.starts_with("recipient=") || one.starts_with("number_range=");
+            assert_eq!(one != other, is_apart, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn a_message_is_charged_to_user_recipient_address_prefix_and_all() {
         let all = charges(&SendingLimits::default(), Some("192.0.2.77"));
         let keys: Vec<_> = all.iter().map(|charge| charge.key.as_str()).collect();
@@ -405,13 +447,13 @@ mod tests {
             keys,
             [
                 "user=idp|alice",
-                "recipient=+4915123456789",
+                "recipient=enrollment +4915123456789",
                 "client_address=4:c000024d:h",
                 "client_address=4:c000024d:d",
                 "address_prefix=4:c0000200:h",
                 "address_prefix=4:c0000200:d",
-                "number_range=491512345:h",
-                "number_range=491512345:d",
+                "number_range=enrollment 491512345:h",
+                "number_range=enrollment 491512345:d",
                 "overall=:h",
                 "overall=:d",
             ]

@@ -94,12 +94,16 @@ WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?6) OR EXISTS (SELECT 1 FROM 
 /// Charges the message budgets of an enrollment or challenge that was added; [`ENROLL`] or [`CHALLENGE`] has seen in
 /// the same transaction that there is room.
 ///
+/// A bucket never owes more than its size: what is only recorded would otherwise be owed for days once it is enforced.
+///
 /// `?1` message budgets, `?2` now in milliseconds, `?3` the enrollment or challenge.
 pub const CHARGE_MESSAGE: &str = "\
 INSERT INTO message_budgets (key, full_at)
-SELECT charge.value ->> 0, ?2 + (charge.value ->> 1) FROM json_each(?1) AS charge
+SELECT charge.value ->> 0,
+       MIN(MAX(COALESCE(bucket.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1)
+FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?3) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?3)
-ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?2) + excluded.full_at - ?2";
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at";
 
 /// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
 /// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired

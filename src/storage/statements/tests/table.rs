@@ -323,6 +323,8 @@ fn enrolling() -> Vec<Spec> {
             "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
             "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 10);
                                UPDATE challenges SET id = 'o'", [] => Acts;
+            "charged as far as may be", "INSERT INTO message_budgets VALUES ('p1', 61500), ('p2', 92500);
+                               UPDATE challenges SET id = 'o'", [] => Nothing;
         ),
     ]
 }
