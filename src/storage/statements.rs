@@ -664,7 +664,7 @@ pub const SWEEP_DELIVERIES: &str =
     "DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ?1 LIMIT 1000)";
 
 /// Closes the regions and networks to or from which too much is sent, or whose codes do not come back. Looks at the
-/// messages of a window; at their codes only where they had five minutes to come back.
+/// messages of a window; at their codes only where somebody has taken them and they had five minutes to come back.
 ///
 /// `?1` since, `?2` most messages to a region and `?3` from a network in the window, `?4` until when a code should have
 /// come back, `?5` messages from which on that is judged, `?6` the least percentage that comes back, `?7` end of the
@@ -673,12 +673,13 @@ pub const CLOSE: &str = "\
 INSERT INTO closures (key, reason, expires_at)
 SELECT key, CASE WHEN sent > most THEN 'volume' ELSE 'unverified' END, ?7
 FROM (SELECT 'region:' || region AS key, COUNT(*) AS sent, ?2 AS most,
-             COUNT(*) FILTER (WHERE created_at <= ?4) AS judged,
-             COUNT(verified_at) FILTER (WHERE created_at <= ?4) AS verified
+             COUNT(*) FILTER (WHERE created_at <= ?4 AND state = 'sent') AS judged,
+             COUNT(verified_at) FILTER (WHERE created_at <= ?4 AND state = 'sent') AS verified
       FROM deliveries WHERE created_at > ?1 AND region IS NOT NULL GROUP BY region
       UNION ALL
       SELECT 'network:' || network, COUNT(*), ?3,
-             COUNT(*) FILTER (WHERE created_at <= ?4), COUNT(verified_at) FILTER (WHERE created_at <= ?4)
+             COUNT(*) FILTER (WHERE created_at <= ?4 AND state = 'sent'),
+             COUNT(verified_at) FILTER (WHERE created_at <= ?4 AND state = 'sent')
       FROM deliveries WHERE created_at > ?1 AND network IS NOT NULL GROUP BY network)
 WHERE sent > most OR (judged >= ?5 AND verified * 100 < ?6 * judged)
 ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at

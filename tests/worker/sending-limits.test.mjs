@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { accepted, refusedFor429 } from "../support/answers.mjs";
 import { freshNumber } from "../support/person.mjs";
+import { until } from "../support/poll.mjs";
 import { ENROLLMENT, atOnce } from "../support/race.mjs";
 import { useStage } from "../support/stage.mjs";
 
@@ -88,6 +89,18 @@ describe("an address", () => {
     await refused(await sms(address));
   });
 
+  test("and strangers who enroll a number do not keep its owner from their codes", async () => {
+    const owner = stage.person();
+    await owner.enrollSms();
+    const stranger = () => sms(freshAddress(), Object.assign(stage.person(), { number: owner.number }));
+    const asked = await statuses(12, stranger);
+    expect(asked.at(-1)).toBe(429);
+    const neighbour = Object.assign(stage.person(), { number: `${owner.number.slice(0, -1)}${(+owner.number.at(-1) + 1) % 10}` });
+    expect((await sms(freshAddress(), neighbour)).status).toBe(429);
+    const challenge = () => owner.challenge({ mfa_token: owner.mfaToken() }, from(freshAddress()));
+    expect(await statuses(3, challenge)).toEqual([200, 200, 200]);
+  });
+
   test("of mail is counted apart from that of phones", async () => {
     const address = freshAddress();
     await statuses(4, () => sms(address));
@@ -144,10 +157,30 @@ describe("a network", () => {
   };
   const ask = (asn, person = traveller()) => person.associateSms({ ...from(freshAddress()), cf: { asn } });
 
+  /** What nobody has taken is not judged. */
+  const taken = (asn, count) =>
+    until(`${count} messages from ${asn} are sent`, async () => {
+      const sql = "SELECT id FROM deliveries WHERE network = ? AND state = 'sent'";
+      return (await abroad.world.rows(sql, String(asn))).length === count;
+    });
+
+  test("whose messages nobody has taken is not judged by them", async () => {
+    const { world, webhook } = abroad;
+    const asn = 64_520;
+    webhook.next(...Array(6).fill(422));
+    expect(await statuses(6, () => ask(asn))).toEqual(Array(6).fill(200));
+    const failed = "SELECT id FROM deliveries WHERE network = ? AND state = 'failed'";
+    await until("all have failed", async () => (await world.rows(failed, String(asn))).length === 6);
+    await world.advance(301);
+    await world.sweep();
+    expect((await ask(asn)).status).toBe(200);
+  });
+
   test("whose codes never come back is closed by the sweep, for a while, and others are not", async () => {
     const { world } = abroad;
     const asn = 64_500;
     expect(await statuses(5, () => ask(asn))).toEqual(Array(5).fill(200));
+    await taken(asn, 5);
     await world.advance(301);
     await world.sweep();
     const { retryAfter } = await refusedFor429(await ask(asn), TOO_MANY, { now: world.now() });
@@ -171,6 +204,7 @@ describe("a network", () => {
       const binding_code = await abroad.webhook.codeFor(person.number);
       await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }));
     }
+    await taken(asn, 5);
     await world.advance(301);
     await world.sweep();
     expect((await ask(asn)).status).toBe(200);

@@ -248,7 +248,7 @@ fn enrolling() -> Vec<Spec> {
     vec![
         spec!(ENROLL [
                 "totp|n", "alice", "app", "totp", "s1.n", NULL, NULL, "recovery-code|n", "h1.n", 0, 950, 1000, 2000, 7,
-                "t", CHARGES, "region:49", "network:64500", "k",
+                "t", CHARGES, "region:49", "network:64500", "k", NULL,
             ] "";
             "the first", "", [] => Acts;
             "a factor is active", SMS_ACTIVE, [] => Nothing;
@@ -930,6 +930,13 @@ fn sweeping() -> Vec<Spec> {
                 [(2, 1), (3, 1)] => Nothing;
             "a network whose codes do not come back", "UPDATE deliveries SET region = NULL", [(5, 4), (6, 51)] => Acts;
             "closed before", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [(5, 4), (6, 51)] => Acts;
+            "what nobody received is not judged", "UPDATE deliveries SET state = 'failed'", [(5, 1), (6, 51)] => Nothing;
+            "nor is it for a network", "UPDATE deliveries SET state = 'failed', region = NULL", [(5, 1), (6, 51)] => Nothing;
+            "though its code came back", "UPDATE deliveries SET state = 'failed' WHERE verified_at > 0", [(5, 2), (6, 51)]
+                => Acts;
+            "though it came back from a network", "UPDATE deliveries SET state = 'failed' WHERE verified_at > 0;
+                UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
+            "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
         ),
         spec!(SWEEP_MESSAGE_BUDGETS [1000] "";
             "charged", "INSERT INTO message_budgets VALUES ('p1', 1001)", [] => Nothing;
