@@ -7,7 +7,9 @@ use crate::delivery::providers::resend::{self, ResendSettings};
 use crate::delivery::providers::twilio::{self, TwilioSettings};
 use crate::delivery::providers::webhook::WebhookSettings;
 use crate::delivery::routing::Routes;
+use crate::delivery::words;
 use crate::mfa::factor::Factors;
+use crate::mfa::language;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::policy::Policy;
 use crate::mfa::sending::SendingLimits;
@@ -40,6 +42,8 @@ pub struct Config {
     pub factors: Factors,
     /// `POLICY`: when a second factor is demanded.
     pub policy: Policy,
+    /// `DEFAULT_LANGUAGE`: the tag of the language of whoever has named none that there are words in.
+    pub default_language: String,
     /// `SENDING_LIMITS`: how many messages may be sent.
     pub sending_limits: SendingLimits,
     /// `ENCRYPTION_KEYS`.
@@ -72,6 +76,7 @@ impl Config {
             read.required("TRUSTED_ISSUERS", |text| issuer::parse_all(text, own.as_deref()));
         let factors = read.optional("FACTORS", Factors::parse);
         let policy = read.optional("POLICY", Policy::parse);
+        let default_language = read.optional("DEFAULT_LANGUAGE", default_language);
         let sending_limits = read.optional("SENDING_LIMITS", SendingLimits::parse);
         let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
         let signing_keys = read.signing_keys(names);
@@ -84,6 +89,7 @@ impl Config {
             trusted_issuers,
             factors,
             policy,
+            default_language,
             sending_limits,
             keyring,
             signing_keys,
@@ -97,6 +103,7 @@ impl Config {
                 Some(trusted_issuers),
                 Some(factors),
                 Some(policy),
+                Some(default_language),
                 Some(sending_limits),
                 Some(keyring),
                 Some(signing_keys),
@@ -110,6 +117,7 @@ impl Config {
                 trusted_issuers,
                 factors,
                 policy,
+                default_language,
                 sending_limits,
                 keyring,
                 signing_keys,
@@ -359,6 +367,11 @@ fn tenant_name(text: &str) -> Result<String, String> {
         return Err(format!("must have at most {MAXIMUM_TENANT_NAME} characters."));
     }
     Ok(name.to_owned())
+}
+
+fn default_language(text: Option<&str>) -> Result<String, String> {
+    let text = text.unwrap_or(words::LAST_RESORT);
+    language::tag(text).ok_or_else(|| "must be a language's tag, such as de or pt-BR.".to_owned())
 }
 
 fn access_token_seconds(text: Option<&str>) -> Result<i64, String> {

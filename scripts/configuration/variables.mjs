@@ -9,6 +9,7 @@ export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
 
 /** What has a default, or is needed for some features only. */
 export const OPTIONAL = [
+  "DEFAULT_LANGUAGE",
   "DELIVERY",
   "EMAIL_FROM",
   "RESEND_URL",

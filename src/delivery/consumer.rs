@@ -6,10 +6,10 @@ use std::task::Poll;
 use futures_util::future::maybe_done;
 
 use super::Payload;
-use super::content::{self, Code};
+use super::content::{self, About, Code};
 use super::provider::{Message, SendError};
 use super::providers::Name;
-use super::routing;
+use super::{routing, words};
 use crate::app::App;
 use crate::json::{self, object};
 use crate::platform::{Platform, StorageError};
@@ -76,26 +76,22 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
         Ok(payload) => {
             let code = Secret::new(payload.code);
             let tenant_name = &app.config.tenant_name;
-            let about = Code {
+            // What is left of it, rounded up: a delivery takes some seconds.
+            let minutes = delivery.expires_at.since(now).saturating_add(59).wrapping_div(60).max(1);
+            let about = About {
                 tenant_name,
-                code: &code,
-                // What is left of it, rounded up: a delivery takes some seconds.
-                minutes: delivery
-                    .expires_at
-                    .since(now)
-                    .saturating_add(59)
-                    .checked_div(60)
-                    .unwrap_or(1)
-                    .max(1),
+                code: Some(Code { digits: &code, minutes }),
                 domain: if payload.domain.is_empty() { &app.config.host } else { &payload.domain },
             };
+            let default = &app.config.default_language;
+            let words = words::choose(words::CODE, None, delivery.channel, &payload.languages, default, &[]);
             let message = Message {
                 id: &delivery.id,
                 channel: delivery.channel,
                 to: Secret::new(payload.to),
-                content: content::of_code(delivery.channel, payload.language, &about),
-                language: payload.language,
-                code,
+                content: content::compose(delivery.channel, &words, &about),
+                language: words.language,
+                code: Some(code),
                 tenant_name,
                 now,
                 expires_at: delivery.expires_at,

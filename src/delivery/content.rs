@@ -1,18 +1,20 @@
-//! What a person reads or hears.
+//! What a person reads or hears, in the form of its channel.
 
+use super::template::Values;
+use super::text_message;
+use super::words::{Chosen, is_right_to_left};
 use crate::mfa::factor::Kind;
-use crate::mfa::language::Language;
 use crate::types::Secret;
 
-/// The content of a message, in the form of its channel.
+/// The content of a message.
 #[derive(Debug)]
 pub enum Content {
     /// A text message.
     Text(Secret),
     /// What is read out on the phone; the code's digits stand apart.
     Speech {
-        /// The language that it is to be read in (BCP 47, with a region).
-        language: &'static str,
+        /// The language that it is to be read in (BCP 47, with a region where a voice needs one).
+        language: String,
         /// Sentence by sentence.
         sentences: Vec<Secret>,
     },
@@ -29,176 +31,76 @@ pub enum Content {
 
 /// What the words are about.
 #[derive(Debug)]
-pub struct Code<'a> {
-    /// Who asks for the code, as the person knows it.
+pub struct About<'a> {
+    /// Who writes, as the person knows it.
     pub tenant_name: &'a str,
-    /// Six digits.
-    pub code: &'a Secret,
-    /// Whole minutes for which it is good.
-    pub minutes: i64,
-    /// The host of the page that it is typed into, for phones that fill it in.
+    /// The code, if one is brought.
+    pub code: Option<Code<'a>>,
+    /// The host of the page that a code is typed into, for phones that fill it in.
     pub domain: &'a str,
 }
 
-/// The words around a code.
+/// A code, for as long as it is good.
+#[derive(Debug)]
+pub struct Code<'a> {
+    /// Six digits.
+    pub digits: &'a Secret,
+    /// Whole minutes for which it is good.
+    pub minutes: i64,
+}
+
+/// The words, filled in.
 #[must_use]
-pub fn of_code(channel: Kind, language: Language, about: &Code<'_>) -> Content {
+pub fn compose(channel: Kind, words: &Chosen<'_>, about: &About<'_>) -> Content {
+    let code = about.code.as_ref().map_or("", |code| code.digits.expose());
+    let minutes = about.code.as_ref().map_or_else(String::new, |code| code.minutes.to_string());
+    let values = Values { tenant: about.tenant_name, code, minutes: &minutes, method: words.method };
     match channel {
-        Kind::Sms | Kind::Totp => Content::Text(Secret::new(text_message(language, about))),
-        Kind::Voice => speech(language, about),
-        Kind::Email => mail(language, about),
+        Kind::Sms | Kind::Totp => Content::Text(Secret::new(text_message::written(
+            words.text,
+            &values,
+            about.domain,
+            about.code.is_some(),
+        ))),
+        Kind::Voice => speech(words, &values),
+        Kind::Email => mail(words, &values),
     }
-}
-
-/// One sentence of each language. Those in Latin script keep to the alphabet of text messages (GSM 03.38), which has no
-/// "ó" and no "ã": one letter outside it would halve what fits.
-fn sentence(language: Language, tenant: &str, code: &str, minutes: i64) -> String {
-    match language {
-        Language::English => {
-            format!("{code} is your code for {tenant}. It is good for {minutes} minutes. Never share it.")
-        }
-        Language::German => {
-            format!(
-                "{code} ist Ihr Code für {tenant}. Er gilt {minutes} Minuten. Geben Sie ihn niemals weiter."
-            )
-        }
-        Language::French => {
-            format!(
-                "{code} est votre code pour {tenant}. Valable {minutes} minutes. Ne le communiquez jamais."
-            )
-        }
-        Language::Spanish => {
-            format!("{code} es tu clave para {tenant}. Vale {minutes} minutos. Nunca la compartas.")
-        }
-        Language::Portuguese => {
-            format!("{code} é a sua chave para {tenant}. Vale {minutes} minutos. Nunca a partilhe.")
-        }
-        Language::Japanese => {
-            format!("{tenant}の確認コードは{code}です。有効期限は{minutes}分です。誰にも教えないでください。")
-        }
-        Language::Arabic => {
-            format!("{code} هو رمزك لدى {tenant}. صالح لمدة {minutes} دقائق. لا تشاركه مع أحد.")
-        }
-    }
-}
-
-/// A text message: the sentence, and the line by which phones know which page the code is for and fill it in
-/// ("origin-bound one-time codes"). In one part where the script allows: the tenant's name gives way.
-fn text_message(language: Language, about: &Code<'_>) -> String {
-    let code = about.code.expose();
-    let line = format!("\n\n@{} #{code}", about.domain);
-    let whole = |tenant: &str| format!("{}{line}", sentence(language, tenant, code, about.minutes));
-    if matches!(language, Language::Japanese | Language::Arabic) {
-        return whole(about.tenant_name);
-    }
-    let mut tenant = gsm_text(about.tenant_name);
-    if tenant.is_empty() {
-        about.domain.clone_into(&mut tenant);
-    }
-    while septets(&whole(&tenant)).is_none_or(|septets| septets > GSM_SEPTETS) && tenant.pop().is_some() {}
-    whole(tenant.trim_end())
-}
-
-/// What one part of a text message holds in the alphabet of GSM 03.38.
-const GSM_SEPTETS: usize = 160;
-/// The alphabet's letters beyond ASCII's, as far as names have them.
-const GSM_LETTERS: &str = "£¥èéùìòÇØøÅåÆæßÉÄÖÑÜ§äöñüà¡¿¤";
-/// What takes two septets.
-const GSM_EXTENSION: &str = "^{}\\[~]|€";
-/// ASCII that the alphabet lacks.
-const NOT_GSM: &str = "`";
-
-/// How many septets a text takes, if it can be written with them.
-fn septets(text: &str) -> Option<usize> {
-    let mut septets: usize = 0;
-    for character in text.chars() {
-        let width = match character {
-            _ if GSM_EXTENSION.contains(character) => 2,
-            _ if NOT_GSM.contains(character) => return None,
-            '\n' | ' '..='~' => 1,
-            _ if GSM_LETTERS.contains(character) => 1,
-            _ => return None,
-        };
-        septets = septets.saturating_add(width);
-    }
-    Some(septets)
-}
-
-/// The name in letters of the alphabet: accents that it lacks are dropped, other scripts left out.
-fn gsm_text(name: &str) -> String {
-    let plain = |character: char| match character {
-        'á' | 'â' | 'ã' | 'ā' | 'ą' | 'ă' => 'a',
-        'Á' | 'À' | 'Â' | 'Ã' => 'A',
-        'ç' | 'ć' | 'č' => 'c',
-        'Ć' | 'Č' => 'C',
-        'ê' | 'ë' | 'ę' | 'ě' | 'ē' => 'e',
-        'Ê' | 'È' | 'Ë' => 'E',
-        'í' | 'î' | 'ï' | 'ı' => 'i',
-        'Í' | 'Î' | 'İ' => 'I',
-        'ł' => 'l',
-        'Ł' => 'L',
-        'ń' | 'ň' => 'n',
-        'ó' | 'ô' | 'õ' | 'ő' => 'o',
-        'Ó' | 'Ô' | 'Õ' => 'O',
-        'ř' => 'r',
-        'ś' | 'š' | 'ş' => 's',
-        'Ś' | 'Š' | 'Ş' => 'S',
-        'ú' | 'û' | 'ů' | 'ű' => 'u',
-        'Ú' | 'Û' => 'U',
-        'ý' => 'y',
-        'ź' | 'ż' | 'ž' => 'z',
-        'Ź' | 'Ż' | 'Ž' => 'Z',
-        '’' | '‘' | '`' => '\'',
-        '–' | '—' => '-',
-        other => other,
-    };
-    let kept: String = name
-        .chars()
-        .map(plain)
-        .filter(|character| septets(character.encode_utf8(&mut [0; 4])).is_some())
-        .collect();
-    kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Twice, digit by digit: whoever writes it down needs the second time.
-fn speech(language: Language, about: &Code<'_>) -> Content {
-    let tenant = about.tenant_name;
-    let digits: Vec<_> = about.code.expose().chars().map(|digit| digit.to_string()).collect();
-    let digits = digits.join(", ");
-    let (tag, sentence) = match language {
-        Language::English => ("en-US", format!("Your code for {tenant} is: {digits}.")),
-        Language::German => ("de-DE", format!("Ihr Code für {tenant} lautet: {digits}.")),
-        Language::French => ("fr-FR", format!("Votre code pour {tenant} est : {digits}.")),
-        Language::Spanish => ("es-ES", format!("Su código para {tenant} es: {digits}.")),
-        Language::Portuguese => ("pt-BR", format!("O seu código para {tenant} é: {digits}.")),
-        Language::Japanese => ("ja-JP", format!("{tenant}の確認コードは、{digits}、です。")),
-        Language::Arabic => ("ar-XA", format!("رمزك لدى {tenant} هو: {digits}.")),
-    };
-    Content::Speech { language: tag, sentences: vec![Secret::new(sentence.clone()), Secret::new(sentence)] }
+fn speech(words: &Chosen<'_>, values: &Values<'_>) -> Content {
+    let digits: Vec<_> = values.code.chars().map(|digit| digit.to_string()).collect();
+    let sentence = Values { code: &digits.join(", "), ..*values }.put_into(words.text);
+    let sentences = vec![Secret::new(sentence.clone()), Secret::new(sentence)];
+    Content::Speech { language: words.voice.to_owned(), sentences }
 }
 
-fn mail(language: Language, about: &Code<'_>) -> Content {
-    let (tenant, code) = (about.tenant_name, about.code.expose());
-    let subject = match language {
-        Language::English => format!("Your code for {tenant}"),
-        Language::German => format!("Ihr Code für {tenant}"),
-        Language::French => format!("Votre code pour {tenant}"),
-        Language::Spanish => format!("Su código para {tenant}"),
-        Language::Portuguese => format!("O seu código para {tenant}"),
-        Language::Japanese => format!("{tenant}の確認コード"),
-        Language::Arabic => format!("رمزك لدى {tenant}"),
+fn mail(words: &Chosen<'_>, values: &Values<'_>) -> Content {
+    let subject = values.put_into(words.subject);
+    let text = values.put_into(words.text);
+    let html = match words.html {
+        Some(own) => values.put_into_html(own),
+        None => page(words.language, &subject, values.code, &text),
     };
-    let text = sentence(language, tenant, code, about.minutes);
-    let direction = if language == Language::Arabic { "rtl" } else { "ltr" };
-    let html = format!(
-        "<!DOCTYPE html><html lang=\"{tag}\" dir=\"{direction}\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\
-         <body style=\"font:16px/1.5 sans-serif;max-width:32em;margin:2em auto;padding:0 1em\">\
-         <p style=\"font-size:2em;letter-spacing:.2em\" dir=\"ltr\"><strong>{code}</strong></p><p>{text}</p></body></html>",
-        tag = language.tag(),
-        title = escaped(&subject),
-        text = escaped(&text),
-    );
     Content::Mail { subject, text: Secret::new(text), html: Secret::new(html) }
+}
+
+/// A page without anything that is fetched: the code, large, and the words.
+fn page(language: &str, subject: &str, code: &str, text: &str) -> String {
+    let direction = if is_right_to_left(language) { "rtl" } else { "ltr" };
+    let code = if code.is_empty() {
+        String::new()
+    } else {
+        format!("<p style=\"font-size:2em;letter-spacing:.2em\" dir=\"ltr\"><strong>{code}</strong></p>")
+    };
+    format!(
+        "<!DOCTYPE html><html lang=\"{language}\" dir=\"{direction}\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         </head><body style=\"font:16px/1.5 sans-serif;max-width:32em;margin:2em auto;padding:0 1em\">{code}<p>{text}</p>\
+         </body></html>",
+        language = escaped(language),
+        title = escaped(subject),
+        text = escaped(text).replace('\n', "<br>"),
+    )
 }
 
 /// The text as it may stand in HTML and XML.
@@ -210,6 +112,10 @@ pub fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::template::Own;
+    use crate::delivery::words::{BUILT_IN, CODE, choose};
+    use crate::mfa::language::Languages;
+    use crate::mfa::notice::Notice;
 
     const TENANTS: [&str; 9] = [
         "Example",
@@ -217,27 +123,41 @@ mod tests {
         "São Tomé Telecomunicações",
         "株式会社例",
         "مثال",
-        "A `quoted` {name} [with] ~all~ |of| it^",
+        "A `quoted` {{code}} [with] ~all~ |of| it^",
         "x",
         "An unreasonably long name of a company that nobody would ever want to read on a phone",
         "ŁÓDŹ–Wrocław’s",
     ];
     const CODES: [&str; 3] = ["000000", "123456", "999999"];
 
-    fn all() -> impl Iterator<Item = (Language, &'static str, &'static str)> {
-        Language::ALL
-            .into_iter()
-            .flat_map(|language| TENANTS.into_iter().map(move |tenant| (language, tenant)))
+    fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        BUILT_IN
+            .iter()
+            .flat_map(|words| TENANTS.into_iter().map(move |tenant| (words.tag, tenant)))
             .flat_map(|(language, tenant)| CODES.into_iter().map(move |code| (language, tenant, code)))
     }
 
-    fn content(channel: Kind, language: Language, tenant_name: &str, code: &str) -> Content {
+    fn content(channel: Kind, language: &str, tenant_name: &str, code: &str) -> Content {
         let code = Secret::new(code.to_owned());
-        of_code(
-            channel,
-            language,
-            &Code { tenant_name, code: &code, minutes: 5, domain: "login.example.com" },
-        )
+        let languages = Languages::read(language);
+        let about = About {
+            tenant_name,
+            code: Some(Code { digits: &code, minutes: 5 }),
+            domain: "login.example.com",
+        };
+        compose(channel, &choose(CODE, None, channel, &languages, "en", &[]), &about)
+    }
+
+    fn is_other_script(language: &str) -> bool {
+        matches!(language, "ja" | "ar")
+    }
+
+    /// In one part's septets, none of whose letters is outside the alphabet.
+    fn is_one_part(text: &str) -> bool {
+        let outside =
+            |character: char| !character.is_ascii() && !"£¥èéùìòÇØøÅåÆæßÉÄÖÑÜ§äöñüà¡¿¤€".contains(character);
+        let width = |character| if "^{}\\[~]|€".contains(character) { 2 } else { 1 };
+        !text.contains('`') && !text.chars().any(outside) && text.chars().map(width).sum::<usize>() <= 160
     }
 
     #[test]
@@ -248,46 +168,22 @@ mod tests {
             assert!(text.ends_with(&format!("\n\n@login.example.com #{code}")), "{text}");
             assert_eq!(text.matches(code).count(), 2, "{text}");
             assert!(text.contains('5'), "{text}");
-            if matches!(language, Language::Japanese | Language::Arabic) {
+            if is_other_script(language) {
                 assert!(text.encode_utf16().count() <= 3 * 67, "{text}");
             } else {
-                assert!(septets(text).is_some_and(|septets| septets <= 160), "{:?}: {text}", septets(text));
+                assert!(is_one_part(text), "{text}");
             }
-        }
-    }
-
-    #[test]
-    fn a_short_name_is_kept_and_a_long_one_shortened() {
-        let text = |tenant: &str| match content(Kind::Sms, Language::German, tenant, "123456") {
-            Content::Text(text) => text.expose().to_owned(),
-            _ => panic!("no text"),
-        };
-        assert!(text("Bäckerei & Söhne").contains("für Bäckerei & Söhne. Er gilt 5 Minuten."));
-        assert!(text("São Tomé").contains("für Sao Tomé. "));
-        assert!(text("株式会社例").contains("für login.example.com. "));
-        assert!(text("ŁÓDŹ–Wrocław’s").contains("für LODZ-Wroclaw's. "));
-        let long = text(TENANTS[7]);
-        assert!(long.contains("für An unreasonably long"), "{long}");
-    }
-
-    #[test]
-    fn what_counts_twice_counts_twice() {
-        assert_eq!(septets("abc"), Some(3));
-        assert_eq!(septets("[€]"), Some(6));
-        assert_eq!(septets("äöüßéÇ"), Some(6));
-        for outside in ["ç", "ó", "`", "例", "’"] {
-            assert_eq!(septets(outside), None, "{outside}");
         }
     }
 
     #[test]
     fn calls_say_each_digit_apart_twice_in_their_language() {
         for (language, tenant, code) in all() {
-            let Content::Speech { language: tag, sentences } = content(Kind::Voice, language, tenant, code)
+            let Content::Speech { language: voice, sentences } = content(Kind::Voice, language, tenant, code)
             else {
                 panic!("no speech")
             };
-            assert_eq!(Language::of_tag(tag), Some(language));
+            assert!(voice.starts_with(&format!("{language}-")));
             let digits = code.chars().map(|digit| digit.to_string()).collect::<Vec<_>>().join(", ");
             assert_eq!(sentences.len(), 2);
             for sentence in sentences {
@@ -307,11 +203,67 @@ mod tests {
             let html = html.expose();
             assert!(html.contains(&format!("<strong>{code}</strong>")));
             assert!(html.contains(&escaped(tenant)) && !html.contains("<GmbH>"));
-            let direction = if language == Language::Arabic { "rtl" } else { "ltr" };
-            assert!(html.contains(&format!("lang=\"{}\" dir=\"{direction}\"", language.tag())));
+            let direction = if language == "ar" { "rtl" } else { "ltr" };
+            assert!(html.contains(&format!("lang=\"{language}\" dir=\"{direction}\"")));
             for outside in ["http", "src=", "href=", "url(", "<script"] {
                 assert!(!html.contains(outside), "{outside}");
             }
         }
+    }
+
+    #[test]
+    fn notices_say_what_happened_in_one_part_and_bring_no_code() {
+        for words in &BUILT_IN {
+            for tenant in TENANTS {
+                for (name, kind) in
+                    Notice::NAMES.into_iter().flat_map(|name| Kind::ALL.map(|kind| (name, kind)))
+                {
+                    let notice = Notice::parse(name, Some(kind)).unwrap();
+                    let languages = Languages::read(words.tag);
+                    let about = About { tenant_name: tenant, code: None, domain: "login.example.com" };
+                    let composed = |channel| {
+                        compose(channel, &choose(name, notice.kind(), channel, &languages, "en", &[]), &about)
+                    };
+                    let Content::Text(text) = composed(Kind::Sms) else { panic!("no text") };
+                    let text = text.expose();
+                    assert!(!text.contains("{{") || tenant.contains("{{"), "{text}");
+                    assert!(!text.contains('#'), "{text}");
+                    assert!(is_other_script(words.tag) || is_one_part(text), "{}: {text}", text.len());
+                    let Content::Mail { subject, text, html } = composed(Kind::Email) else {
+                        panic!("no mail")
+                    };
+                    assert!(subject.contains(tenant) && text.expose().contains(tenant));
+                    assert!(
+                        html.expose().contains("</title></head><body") && !html.expose().contains("<strong>")
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn own_html_is_taken_as_it_is_and_its_values_are_text() {
+        let own = [Own {
+            message: CODE.to_owned(),
+            channel: "email".to_owned(),
+            language: "it".to_owned(),
+            subject: Some("Codice di {{tenant}}".to_owned()),
+            text: "Il codice: {{code}}".to_owned(),
+            html: Some("<p class=\"{{tenant}}\">{{code}}</p>".to_owned()),
+        }];
+        let languages = Languages::read("it");
+        let code = Secret::new("123456".to_owned());
+        let about = About {
+            tenant_name: "<\"&>",
+            code: Some(Code { digits: &code, minutes: 5 }),
+            domain: "example.com",
+        };
+        let words = choose(CODE, None, Kind::Email, &languages, "en", &own);
+        let Content::Mail { subject, text, html } = compose(Kind::Email, &words, &about) else {
+            panic!("no mail")
+        };
+        assert_eq!(subject, "Codice di <\"&>");
+        assert_eq!(text.expose(), "Il codice: 123456");
+        assert_eq!(html.expose(), "<p class=\"&lt;&quot;&amp;&gt;\">123456</p>");
     }
 }

@@ -19,6 +19,9 @@ pub mod outbox;
 pub mod provider;
 pub mod providers;
 pub mod routing;
+pub mod template;
+pub mod text_message;
+pub mod words;
 
 use std::future::Future;
 
@@ -27,7 +30,7 @@ use crate::config::Config;
 use crate::json::{Json, object};
 use crate::mfa::enrollment::Available;
 use crate::mfa::factor::Kind;
-use crate::mfa::language::Language;
+use crate::mfa::language::Languages;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 
@@ -37,8 +40,8 @@ pub struct Payload {
     pub to: String,
     /// The code.
     pub code: String,
-    /// In which language the person is written to.
-    pub language: Language,
+    /// In which languages the person may be written to.
+    pub languages: Languages,
     /// The host of the page that the code is typed into.
     pub domain: String,
 }
@@ -50,7 +53,7 @@ impl Payload {
         object! {
             "to": &self.to,
             "code": &self.code,
-            "language": self.language.tag(),
+            "languages": self.languages.written(),
             "domain": &self.domain,
         }
     }
@@ -62,7 +65,7 @@ impl Payload {
             to: written.text("to")?.to_owned(),
             code: written.text("code")?.to_owned(),
             // What was sealed by an older version has neither.
-            language: written.text("language").and_then(Language::of_tag).unwrap_or_default(),
+            languages: written.text("languages").map(Languages::read).unwrap_or_default(),
             domain: written.text("domain").unwrap_or_default().to_owned(),
         })
     }

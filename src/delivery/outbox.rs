@@ -11,7 +11,7 @@ use crate::types::Secret;
 
 const CREATE: &str = "\
 CREATE TABLE IF NOT EXISTS dev_messages
-  (id TEXT PRIMARY KEY, channel TEXT NOT NULL, recipient TEXT NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL,
+  (id TEXT PRIMARY KEY, channel TEXT NOT NULL, recipient TEXT NOT NULL, code TEXT, text TEXT NOT NULL,
    sent_at INTEGER NOT NULL)";
 const ADD: &str = "\
 INSERT OR REPLACE INTO dev_messages (id, channel, recipient, code, text, sent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -36,7 +36,7 @@ impl Provider for Outbox {
                     message.id.into(),
                     message.channel.as_str().into(),
                     message.to.expose().into(),
-                    message.code.expose().into(),
+                    message.code.as_ref().map(Secret::expose).into(),
                     read(&message.content).into(),
                     message.now.into(),
                 ],
@@ -75,7 +75,7 @@ pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json>, StorageError
                 "id": row.text("id")?,
                 "channel": row.text("channel")?,
                 "to": row.text("recipient")?,
-                "code": row.text("code")?,
+                "code": row.optional_text("code")?,
                 "text": row.text("text")?,
                 "sent_at": row.integer("sent_at")?,
             })

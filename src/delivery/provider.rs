@@ -3,11 +3,10 @@
 use super::content::Content;
 use crate::app::App;
 use crate::mfa::factor::Kind;
-use crate::mfa::language::Language;
 use crate::platform::Platform;
 use crate::types::{Secret, UnixSeconds};
 
-/// A code to be brought to a person.
+/// A code or a notice to be brought to a person.
 #[derive(Debug)]
 pub struct Message<'a> {
     /// The delivery's id: the same at every attempt, so that a provider may recognise a repetition.
@@ -16,17 +15,17 @@ pub struct Message<'a> {
     pub channel: Kind,
     /// Phone number (E.164) or e-mail address.
     pub to: Secret,
-    /// Six digits, for providers that find the words themselves.
-    pub code: Secret,
+    /// Six digits, for providers that find the words themselves. `None` of a notice, which they cannot carry.
+    pub code: Option<Secret>,
     /// What the person reads or hears, in the form of the channel.
     pub content: Content,
-    /// The language that it is in.
-    pub language: Language,
+    /// The language that it is in (BCP 47).
+    pub language: &'a str,
     /// Who asks for the code, as the person knows it.
     pub tenant_name: &'a str,
     /// Now.
     pub now: UnixSeconds,
-    /// When the code dies.
+    /// When the code dies, or the notice is not worth sending any more.
     pub expires_at: UnixSeconds,
 }
 

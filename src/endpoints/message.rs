@@ -10,7 +10,7 @@ use crate::mfa::binding_code::BindingCode;
 use crate::mfa::budget::Refusal;
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::factor::{AuthenticatorId, Kind};
-use crate::mfa::language::Language;
+use crate::mfa::language::Languages;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::region::region;
 use crate::mfa::sending::{Asked, Origin, Purpose};
@@ -70,8 +70,8 @@ pub struct Asker<'a> {
     pub request: &'a Request,
     /// From where, as far as it is counted.
     pub origin: Origin,
-    /// In which language the person is written to.
-    pub language: Language,
+    /// In which languages the person may be written to.
+    pub languages: Languages,
     /// The host of the page that the code is typed into.
     pub domain: String,
 }
@@ -91,7 +91,7 @@ impl<'a> Asker<'a> {
         Self {
             request,
             origin: origin(request, authenticated),
-            language: Language::choose(ui_locales, request.headers.accept_language.as_deref(), locale),
+            languages: Languages::named(ui_locales, request.headers.accept_language.as_deref(), locale),
             domain: client.domain.as_deref().unwrap_or(own).to_owned(),
         }
     }
@@ -152,7 +152,7 @@ pub fn compose<P: Platform>(
     let payload = Payload {
         to: recipient.address.expose().to_owned(),
         code: code.expose().to_owned(),
-        language: asker.language,
+        languages: asker.languages.clone(),
         domain: asker.domain.clone(),
     };
     let payload = payload.written().write();

@@ -1,95 +1,87 @@
-//! Which language a person is written to in.
+//! Which languages a person reads, as tags (BCP 47, RFC 5646).
 
-/// A language that there are words in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Language {
-    /// English, where nothing else is known.
-    #[default]
-    English,
-    /// German.
-    German,
-    /// French.
-    French,
-    /// Spanish.
-    Spanish,
-    /// Portuguese.
-    Portuguese,
-    /// Japanese.
-    Japanese,
-    /// Arabic.
-    Arabic,
-}
-
-/// More tags than anybody states.
+/// More tags than anybody states, from each source.
 const MAXIMUM_TAGS: usize = 5;
 /// Longer tags than any that is in use (RFC 5646, section 4.4.1).
 const MAXIMUM_TAG_BYTES: usize = 35;
 
-impl Language {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::English,
-        Self::German,
-        Self::French,
-        Self::Spanish,
-        Self::Portuguese,
-        Self::Japanese,
-        Self::Arabic,
-    ];
+/// The languages that a person is to be written to in, best first. In which of them there are words is found out when a
+/// message is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Languages(Vec<String>);
 
-    /// Its tag (BCP 47).
+impl Languages {
+    /// What the request asks for (`ui_locales`), then what the browser is set to (`Accept-Language`), then what the
+    /// token says of the person (`locale`).
     #[must_use]
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::German => "de",
-            Self::French => "fr",
-            Self::Spanish => "es",
-            Self::Portuguese => "pt",
-            Self::Japanese => "ja",
-            Self::Arabic => "ar",
-        }
-    }
-
-    /// The language of a tag, whatever region and script it names (lookup of RFC 4647, section 3.4).
-    #[must_use]
-    pub fn of_tag(tag: &str) -> Option<Self> {
-        if tag.len() > MAXIMUM_TAG_BYTES {
-            return None;
-        }
-        // Java writes its locales with an underscore, and Android's SDK sends them so.
-        let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
-    }
-
-    /// The first that there are words in of what the request asks for (`ui_locales`), what the browser is set to
-    /// (`Accept-Language`), and what the token says of the person (`locale`).
-    #[must_use]
-    pub fn choose(ui_locales: Option<&str>, accept_language: Option<&str>, locale: Option<&str>) -> Self {
+    pub fn named(ui_locales: Option<&str>, accept_language: Option<&str>, locale: Option<&str>) -> Self {
         let asked = ui_locales.unwrap_or_default().split_ascii_whitespace().take(MAXIMUM_TAGS);
-        asked
-            .filter_map(Self::of_tag)
-            .next()
-            .or_else(|| preferred(accept_language.unwrap_or_default()))
-            .or_else(|| locale.and_then(Self::of_tag))
-            .unwrap_or_default()
+        let set = preferred(accept_language.unwrap_or_default());
+        let mut named = Self::default();
+        for tag in asked.chain(set).chain(locale).filter_map(tag) {
+            if !named.0.contains(&tag) {
+                named.0.push(tag);
+            }
+        }
+        named
+    }
+
+    /// The tags, separated by spaces.
+    #[must_use]
+    pub fn written(&self) -> String {
+        self.0.join(" ")
+    }
+
+    /// Reads what [`Languages::written`] gave.
+    #[must_use]
+    pub fn read(written: &str) -> Self {
+        Self(written.split_ascii_whitespace().filter_map(tag).collect())
+    }
+
+    /// The tags to look words up by: each as it was named, and shortened from its end, subtag by subtag, before the next
+    /// (lookup of RFC 4647, section 3.4). After them comes `default`, where none of them has words.
+    pub fn lookup<'a>(&'a self, default: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().map(String::as_str).chain([default]).flat_map(shortened)
     }
 }
 
-/// The best of an `Accept-Language` header (RFC 9110, section 12.5.4): by weight, then by place.
-fn preferred(header: &str) -> Option<Language> {
-    let mut best: Option<(u32, Language)> = None;
-    for range in header.split(',').take(MAXIMUM_TAGS) {
-        let mut parts = range.split(';').map(str::trim);
-        let Some(language) = parts.next().and_then(Language::of_tag) else { continue };
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1000), weight);
-        if let Some(weight) = weight.filter(|weight| *weight > 0)
-            && best.is_none_or(|(heaviest, _)| weight > heaviest)
-        {
-            best = Some((weight, language));
-        }
-    }
-    best.map(|(_, language)| language)
+/// The tag, then what is left of it without its last subtag, and so on.
+fn shortened(tag: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(tag), |tag| {
+        let (shorter, _) = tag.rsplit_once('-')?;
+        // A single letter begins an extension and says nothing alone.
+        Some(match shorter.rsplit_once('-') {
+            Some((rest, last)) if last.len() == 1 => rest,
+            _ => shorter,
+        })
+    })
+}
+
+/// The tag as it is written here: subtags of letters and digits with hyphens between them. `None` of what is none, the
+/// wildcard `*` among it.
+#[must_use]
+pub fn tag(text: &str) -> Option<String> {
+    // Java writes its locales with an underscore, and Android's SDK sends them so.
+    let tag = text.trim().replace('_', "-");
+    let is_subtag = |subtag: &str| {
+        matches!(subtag.len(), 1..=8) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    (tag.len() <= MAXIMUM_TAG_BYTES && tag.split('-').all(is_subtag)).then_some(tag)
+}
+
+/// The tags of an `Accept-Language` header (RFC 9110, section 12.5.4), the heaviest first; of equal ones the first.
+fn preferred(header: &str) -> Vec<&str> {
+    let mut weighted: Vec<_> = header.split(',').take(MAXIMUM_TAGS).filter_map(range).collect();
+    weighted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    weighted.into_iter().map(|(_, tag)| tag).collect()
+}
+
+/// A range with its weight; `None` of what is not wanted or cannot be read.
+fn range(range: &str) -> Option<(u32, &str)> {
+    let mut parts = range.split(';').map(str::trim);
+    let tag = parts.next()?;
+    let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1000), weight)?;
+    (weight > 0).then_some((weight, tag))
 }
 
 /// A weight in thousandths: `1`, `0`, or one with up to three decimals.
@@ -110,49 +102,58 @@ fn weight(text: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_tag_is_looked_up_by_its_language() {
-        for (tag, language) in [
-            ("de", Some(Language::German)),
-            ("de-AT", Some(Language::German)),
-            ("PT-br", Some(Language::Portuguese)),
-            ("en_US", Some(Language::English)),
-            ("ja-Latn-JP", Some(Language::Japanese)),
-            ("ar-001", Some(Language::Arabic)),
-            ("nl", None),
-            ("deu", None),
-            ("", None),
-            ("*", None),
-        ] {
-            assert_eq!(Language::of_tag(tag), language, "{tag}");
-        }
-        assert_eq!(Language::of_tag(&format!("de-{}", "x".repeat(33))), None);
+    fn named(ui_locales: &str, accept_language: &str, locale: &str) -> String {
+        let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        Languages::named(given(ui_locales), given(accept_language), given(locale)).written()
     }
 
     #[test]
     fn what_is_asked_for_comes_before_the_browser_and_the_browser_before_the_token() {
-        let choose = Language::choose;
-        assert_eq!(choose(None, None, None), Language::English);
-        assert_eq!(choose(Some("nl fr-CA de"), Some("es"), Some("ja")), Language::French);
-        assert_eq!(choose(Some("nl"), Some("es"), Some("ja")), Language::Spanish);
-        assert_eq!(choose(None, Some("nl, *"), Some("ja")), Language::Japanese);
-        assert_eq!(choose(Some("a b c d e de"), None, None), Language::English, "five tags are enough");
+        assert_eq!(named("", "", ""), "");
+        assert_eq!(named("nl fr-CA de", "es", "ja"), "nl fr-CA de es ja");
+        assert_eq!(named("", "nl, *", "ja"), "nl ja");
+        assert_eq!(named("de", "de, en", "de"), "de en");
+        assert_eq!(named("a b c d e f", "", ""), "a b c d e", "five tags are enough");
+    }
+
+    #[test]
+    fn a_tag_is_looked_up_whole_and_then_shortened_before_the_next() {
+        let looked_up = |tags: &str, default| {
+            Languages::read(tags).lookup(default).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(looked_up("de-Latn-AT fr", "en"), ["de-Latn-AT", "de-Latn", "de", "fr", "en"]);
+        assert_eq!(
+            looked_up("zh-Hant-CN-x-private", "en-GB"),
+            ["zh-Hant-CN-x-private", "zh-Hant-CN", "zh-Hant", "zh", "en-GB", "en"]
+        );
+        assert_eq!(looked_up("", "en"), ["en"]);
+    }
+
+    #[test]
+    fn what_is_no_tag_is_left_out() {
+        assert_eq!(tag("en_US"), Some("en-US".to_owned()));
+        assert_eq!(tag(" PT-br "), Some("PT-br".to_owned()));
+        let long = format!("de-{}", "abcdefgh-".repeat(4));
+        for text in ["", "*", "de-", "-de", "de--at", "dé", "de at", "de;q=1", "{{code}}", "abcdefghi", &long]
+        {
+            assert_eq!(tag(text), None, "{text}");
+        }
     }
 
     #[test]
     fn the_browsers_weights_are_heeded() {
-        for (header, language) in [
-            ("de", Some(Language::German)),
-            ("en;q=0.5, de", Some(Language::German)),
-            ("en;q=0.8,fr;q=0.9,de;q=0.7", Some(Language::French)),
-            ("fr-CH, fr;q=0.9, en;q=0.8, de;q=0.7, *;q=0.5", Some(Language::French)),
-            ("es;q=0.5,pt;q=0.5", Some(Language::Spanish)),
-            ("de;q=0", None),
-            ("de;q=1.001, fr;q=0.1", Some(Language::French)),
-            ("de;q=0.0001, fr;q=x, es;q=1.000", Some(Language::Spanish)),
-            (";;;,,,", None),
+        for (header, tags) in [
+            ("de", "de"),
+            ("en;q=0.5, de", "de en"),
+            ("en;q=0.8,fr;q=0.9,de;q=0.7", "fr en de"),
+            ("fr-CH, fr;q=0.9, en;q=0.8, de;q=0.7, *;q=0.5", "fr-CH fr en de"),
+            ("es;q=0.5,pt;q=0.5", "es pt"),
+            ("de;q=0", ""),
+            ("de;q=1.001, fr;q=0.1", "fr"),
+            ("de;q=0.0001, fr;q=x, es;q=1.000", "es"),
+            (";;;,,,", ""),
         ] {
-            assert_eq!(preferred(header), language, "{header}");
+            assert_eq!(named("", header, ""), tags, "{header}");
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod email_address;
 pub mod enrollment;
 pub mod factor;
 pub mod language;
+pub mod notice;
 pub mod one_time_password;
 pub mod phone_number;
 pub mod policy;

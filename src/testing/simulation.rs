@@ -12,7 +12,7 @@ use crate::endpoints::message::{Asker, Recipient, compose};
 use crate::http::request::Request;
 use crate::mfa::enrollment::Standing;
 use crate::mfa::factor::{AuthenticatorId, Kind};
-use crate::mfa::language::Language;
+use crate::mfa::language::Languages;
 use crate::mfa::sending::{Origin, Purpose};
 use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
@@ -242,7 +242,7 @@ impl Simulation {
         let asker = Asker {
             request: &self.request(),
             origin: event.origin,
-            language: Language::English,
+            languages: Languages::default(),
             domain: String::new(),
         };
         let message = compose(app, &recipient, Purpose::Enrollment, &user, id.as_str(), &asker).unwrap();

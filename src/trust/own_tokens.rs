@@ -10,7 +10,7 @@ use super::jwk::Thumbprint;
 use crate::app::App;
 use crate::config::Config;
 use crate::json::{self, Json, object};
-use crate::mfa::language::Language;
+use crate::mfa::language;
 use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::{KeyError, Platform, RandomError};
 use crate::storage::keyring::{Keyring, OpenError, SealError};
@@ -228,8 +228,7 @@ pub fn seal_mfa_token(
         "v": Some(true).filter(|_| token.identity.email_verified),
         // Labels end at 64 characters.
         "n": token.identity.name.as_ref().map(|name| name.chars().take(64).collect::<String>()),
-        // All that is read of it is the language.
-        "l": token.identity.locale.as_deref().and_then(Language::of_tag).map(Language::tag),
+        "l": token.identity.locale.as_deref().and_then(language::tag),
         "t": token.issued_at.0,
         "x": token.expires_at.0,
     }

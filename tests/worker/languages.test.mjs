@@ -9,6 +9,7 @@ const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
 });
+const brazilian = useStage({ vars: { DEFAULT_LANGUAGE: "pt-BR" } });
 const sms = (person, more = {}) => ({
   authenticator_types: ["oob"],
   oob_channels: ["sms"],
@@ -53,6 +54,13 @@ describe("the language", () => {
     await accepted(await person.challenge({ mfa_token, challenge_type: "oob" }));
     await stage.webhook.codeFor(person.number, { count: 2 });
     expect(stage.webhook.messagesTo(person.number).at(-1).language).toBe("pt");
+  });
+
+  test.each([["nl", "pt"], ["nl ja", "ja"]])("of who reads %s is %s where DEFAULT_LANGUAGE is pt-BR", async (ui_locales, language) => {
+    const person = brazilian.person();
+    await accepted(await person.associate(sms(person, { ui_locales })));
+    await brazilian.webhook.codeFor(person.number);
+    expect(brazilian.webhook.messagesTo(person.number).at(-1)).toMatchObject({ language });
   });
 
   test("that is no text is refused", async () => {

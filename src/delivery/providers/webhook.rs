@@ -14,7 +14,7 @@ use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json::object;
 use crate::platform::{OutboundRequest, Platform};
-use crate::types::UnixSeconds;
+use crate::types::{Secret, UnixSeconds};
 
 /// The specification asks for at least this much entropy in a secret.
 const MINIMUM_SECRET_BYTES: usize = 24;
@@ -85,10 +85,10 @@ impl Provider for WebhookSettings {
             "type": "mfa.code",
             "channel": message.channel.as_str(),
             "to": message.to.expose(),
-            "code": message.code.expose(),
+            "code": message.code.as_ref().map(Secret::expose),
             "tenant": message.tenant_name,
             "from": from,
-            "language": message.language.tag(),
+            "language": message.language,
             "subject": subject,
             "text": text,
             "html": html,
