@@ -1,5 +1,5 @@
-// The SQL of `npm run clients`. `wrangler d1 execute` takes no parameters, so values become literals, all by `literal`.
-import { Failure } from "../terminal/failure.mjs";
+// The SQL of `npm run clients`.
+import { literal } from "../sql.mjs";
 
 // Everything but hashes: nobody needs to read those.
 const SHOWN = [
@@ -19,16 +19,6 @@ const SHOWN = [
   "secret_hash IS NOT NULL AS has_secret",
   "previous_secret_expires_at",
 ].join(", ");
-
-/** A value as an SQL literal. */
-export function literal(value) {
-  if (value === null) return "NULL";
-  if (typeof value === "number" && Number.isSafeInteger(value)) return String(value);
-  if (typeof value !== "string") throw new TypeError("only texts, whole numbers and null can be written into SQL");
-  // SQLite's text ends at a NUL in some places and not in others.
-  if (value.includes("\0")) throw new Failure("A value must not contain the character NUL.");
-  return `'${value.replaceAll("'", "''")}'`;
-}
 
 /** Adds a client; fails where its id is taken. */
 export function insertClient(row) {

@@ -9,11 +9,11 @@ use super::Payload;
 use super::content::{self, About, Code};
 use super::provider::{Message, SendError};
 use super::providers::Name;
-use super::{routing, words};
+use super::{routing, template, words};
 use crate::app::App;
 use crate::json::{self, object};
 use crate::platform::{Platform, StorageError};
-use crate::storage::deliveries::{self, Claimed, Outcome};
+use crate::storage::deliveries::{self, Claimed, Outcome, Template};
 use crate::storage::places;
 use crate::types::{Secret, UnixSeconds};
 
@@ -83,8 +83,10 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
                 code: Some(Code { digits: &code, minutes }),
                 domain: if payload.domain.is_empty() { &app.config.host } else { &payload.domain },
             };
+            let own = own_words(app, delivery);
             let default = &app.config.default_language;
-            let words = words::choose(words::CODE, None, delivery.channel, &payload.languages, default, &[]);
+            let words =
+                words::choose(&delivery.message, None, delivery.channel, &payload.languages, default, &own);
             let message = Message {
                 id: &delivery.id,
                 channel: delivery.channel,
@@ -121,6 +123,24 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
         },
     });
     outcome
+}
+
+/// The operator's own words, but for those that cannot be sent, which the log is told of.
+fn own_words<P: Platform>(app: &App<P>, delivery: &Claimed) -> Vec<Template> {
+    let is_fit = |own: &&Template| match template::check(own) {
+        Ok(()) => true,
+        Err(problem) => {
+            app.platform.log(object! {
+                "event": "template_unusable",
+                "message": &own.message,
+                "channel": &own.channel,
+                "language": &own.language,
+                "problem": problem,
+            });
+            false
+        }
+    };
+    delivery.templates.iter().filter(is_fit).cloned().collect()
 }
 
 fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String> {

@@ -112,10 +112,10 @@ pub fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::template::Own;
     use crate::delivery::words::{BUILT_IN, CODE, choose};
     use crate::mfa::language::Languages;
     use crate::mfa::notice::Notice;
+    use crate::storage::deliveries::Template;
 
     const TENANTS: [&str; 9] = [
         "Example",
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn own_html_is_taken_as_it_is_and_its_values_are_text() {
-        let own = [Own {
+        let own = [Template {
             message: CODE.to_owned(),
             channel: "email".to_owned(),
             language: "it".to_owned(),

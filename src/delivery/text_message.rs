@@ -49,6 +49,16 @@ fn septets(text: &str) -> Option<usize> {
     Some(septets)
 }
 
+/// How many parts a text is sent in. Of several, each gives up some room to say which it is.
+#[must_use]
+pub fn parts(text: &str) -> usize {
+    let (length, one, of_several) = match septets(text) {
+        Some(septets) => (septets, SEPTETS, 153),
+        None => (text.encode_utf16().count(), 70, 67),
+    };
+    if length <= one { 1 } else { length.div_ceil(of_several) }
+}
+
 /// The text in letters of the alphabet, if none is lost.
 fn plain(text: &str) -> Option<String> {
     let plain: String = text.chars().map(plain_letter).collect();
@@ -133,6 +143,24 @@ mod tests {
     fn what_cannot_fit_keeps_its_name() {
         let template = format!("{{{{tenant}}}} {}", "x".repeat(160));
         assert!(written(&template, &values("Example"), "example.com", false).starts_with("Example "));
+    }
+
+    #[test]
+    fn parts_are_counted_as_they_are_paid_for() {
+        for (text, expected) in [
+            ("x".repeat(160), 1),
+            ("x".repeat(161), 2),
+            ("x".repeat(306), 2),
+            ("x".repeat(307), 3),
+            ("€".repeat(80), 1),
+            ("€".repeat(81), 2),
+            ("例".repeat(70), 1),
+            ("例".repeat(71), 2),
+            ("例".repeat(135), 3),
+            (String::new(), 1),
+        ] {
+            assert_eq!(parts(&text), expected, "{text}");
+        }
     }
 
     #[test]

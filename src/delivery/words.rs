@@ -1,8 +1,8 @@
 //! The words that come with the program, one file for each language, and which words a message is made of.
 
-use super::template::Own;
 use crate::mfa::factor::Kind;
 use crate::mfa::language::Languages;
+use crate::storage::deliveries::Template;
 
 /// What a message without a notice is called among templates.
 pub const CODE: &str = "code";
@@ -91,7 +91,7 @@ pub fn choose<'a>(
     channel: Kind,
     languages: &'a Languages,
     default: &'a str,
-    own: &'a [Own],
+    own: &'a [Template],
 ) -> Chosen<'a> {
     let built_in = languages.lookup(default).find_map(Words::of).unwrap_or(&BUILT_IN[0]);
     let method = about.map_or("", |kind| built_in.method(kind));
@@ -109,7 +109,7 @@ pub fn choose<'a>(
     found.unwrap_or_else(|| chosen_built_in(built_in, message, channel, method))
 }
 
-fn chosen_own<'a>(own: &'a Own, method: &'static str) -> Chosen<'a> {
+fn chosen_own<'a>(own: &'a Template, method: &'static str) -> Chosen<'a> {
     // A voice is of a region; of a language alone the usual one is taken.
     let voice = Words::of(&own.language).map_or(own.language.as_str(), |words| words.speech());
     Chosen {
@@ -145,7 +145,7 @@ pub fn is_right_to_left(tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::template::places;
+    use crate::delivery::template::{check, places};
     use crate::mfa::notice::Notice;
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
                         continue;
                     }
                     let chosen = chosen_built_in(words, message, kind, "");
-                    let own = Own {
+                    let own = Template {
                         message: message.to_owned(),
                         channel: channel.to_owned(),
                         language: words.tag.to_owned(),
@@ -179,7 +179,7 @@ mod tests {
                         text: chosen.text.to_owned(),
                         html: None,
                     };
-                    assert_eq!(own.check(), Ok(()), "{own:?}");
+                    assert_eq!(check(&own), Ok(()), "{own:?}");
                     assert!(places(chosen.text).any(|place| place == "tenant"), "{own:?}");
                     let is_about = message.starts_with("authenticator_");
                     assert_eq!(places(chosen.text).any(|place| place == "method"), is_about, "{own:?}");
@@ -188,8 +188,8 @@ mod tests {
         }
     }
 
-    fn own(language: &str, channel: &str) -> Own {
-        Own {
+    fn own(language: &str, channel: &str) -> Template {
+        Template {
             message: CODE.to_owned(),
             channel: channel.to_owned(),
             language: language.to_owned(),
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_notice_names_the_authenticator_in_a_language_that_has_a_word_for_it() {
-        let all = [Own { message: "authenticator_added".to_owned(), ..own("it", "sms") }];
+        let all = [Template { message: "authenticator_added".to_owned(), ..own("it", "sms") }];
         let languages = Languages::read("it de");
         let chosen = choose("authenticator_added", Some(Kind::Voice), Kind::Sms, &languages, "en", &all);
         assert_eq!((chosen.language, chosen.method), ("it", "Telefonnummer"));

@@ -9,11 +9,30 @@ use crate::types::UnixSeconds;
 /// A claim is good for this long; then the consumer counts as dead and the row is free again.
 pub const LEASE_SECONDS: i64 = 60;
 
+/// The operator's own words for one message, channel and language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// `code`, or a notice's name.
+    pub message: String,
+    /// `sms`, `voice` or `email`.
+    pub channel: String,
+    /// The language's tag (BCP 47).
+    pub language: String,
+    /// The subject of a mail.
+    pub subject: Option<String>,
+    /// What is read, or read out.
+    pub text: String,
+    /// The same as HTML, for mail. It is taken as it is; where there is none, the text is made into HTML.
+    pub html: Option<String>,
+}
+
 /// A delivery that this consumer, and no other, may send now.
 #[derive(Debug)]
 pub struct Claimed {
     /// Its id.
     pub id: String,
+    /// What it is: `code`, or a notice's name.
+    pub message: String,
     /// The channel.
     pub channel: Kind,
     /// What to send, sealed.
@@ -22,6 +41,8 @@ pub struct Claimed {
     pub attempts: i64,
     /// When the code dies.
     pub expires_at: UnixSeconds,
+    /// The operator's own words for it, in all languages that there are.
+    pub templates: Vec<Template>,
 }
 
 /// What became of a claimed delivery.
@@ -46,23 +67,34 @@ pub enum Outcome {
     },
 }
 
-/// Claims those of `ids` that are to be sent now.
+/// Claims those of `ids` that are to be sent now, and reads what they are made of. One round trip.
 pub async fn claim<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
     ids: &[String],
 ) -> Result<Vec<Claimed>, StorageError> {
-    let batch = ids
-        .iter()
-        .map(|id| Statement {
-            sql: statements::CLAIM_DELIVERY,
-            parameters: vec![id.as_str().into(), now.into(), now.plus(LEASE_SECONDS).into()],
-        })
-        .collect::<Vec<_>>();
-    if batch.is_empty() {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    app.platform.batch(batch).await?.iter().flatten().map(Claimed::from_row).collect()
+    let of_one = |id: &String| {
+        [
+            Statement {
+                sql: statements::CLAIM_DELIVERY,
+                parameters: vec![id.as_str().into(), now.into(), now.plus(LEASE_SECONDS).into()],
+            },
+            Statement { sql: statements::DELIVERY_TEMPLATES, parameters: vec![id.as_str().into()] },
+        ]
+    };
+    let results = app.platform.batch(ids.iter().flat_map(of_one).collect()).await?;
+    let mut claimed = Vec::new();
+    for of_one in results.chunks(2) {
+        if let [rows, templates] = of_one
+            && let Some(row) = rows.first()
+        {
+            claimed.push(Claimed::from_rows(row, templates)?);
+        }
+    }
+    Ok(claimed)
 }
 
 /// Records what became of claimed deliveries.
@@ -129,13 +161,29 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
 }
 
 impl Claimed {
-    fn from_row(row: &Row) -> Result<Self, StorageError> {
+    fn from_rows(row: &Row, templates: &[Row]) -> Result<Self, StorageError> {
         Ok(Self {
             id: row.text("id")?.to_owned(),
+            message: row.text("message")?.to_owned(),
             channel: Kind::parse(row.text("channel")?).ok_or(StorageError::UnexpectedShape("channel"))?,
             sealed: row.text("sealed")?.to_owned(),
             attempts: row.integer("attempts")?,
             expires_at: UnixSeconds(row.integer("expires_at")?),
+            templates: templates.iter().map(Template::from_row).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Template {
+    fn from_row(row: &Row) -> Result<Self, StorageError> {
+        let optional = |column| Ok(row.optional_text(column)?.map(str::to_owned));
+        Ok(Self {
+            message: row.text("message")?.to_owned(),
+            channel: row.text("channel")?.to_owned(),
+            language: row.text("language")?.to_owned(),
+            subject: optional("subject")?,
+            text: row.text("text")?.to_owned(),
+            html: optional("html")?,
         })
     }
 }

@@ -592,7 +592,15 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
 pub const CLAIM_DELIVERY: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
 WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?2
-RETURNING id, channel, sealed, attempts, expires_at";
+RETURNING id, message, channel, sealed, attempts, expires_at";
+
+/// The operator's own words for a delivery, in every language.
+///
+/// `?1` id.
+pub const DELIVERY_TEMPLATES: &str = "\
+SELECT templates.message AS message, templates.channel AS channel, language, subject, text, html
+FROM deliveries CROSS JOIN templates
+WHERE deliveries.id = ?1 AND templates.message = deliveries.message AND templates.channel = deliveries.channel";
 
 /// Records that the provider took it, and forgets what was sent.
 ///

@@ -14,7 +14,6 @@ import { changes, checkedHours, registration, secretHash } from "../../scripts/c
 import {
   insertClient,
   listClients,
-  literal,
   putClient,
   removeClient,
   rotateSecret,
@@ -22,6 +21,7 @@ import {
   updateClient,
 } from "../../scripts/clients/statements.mjs";
 import { migrate } from "../../scripts/database.mjs";
+import { literal } from "../../scripts/sql.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 
 const FRESH = { id: "fresh-id", secret: "ab12cd34ef56".padEnd(64, "0789"), version: 7 };

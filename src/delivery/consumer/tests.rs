@@ -11,7 +11,15 @@ use crate::testing::platform::{BatchFault, json_response};
 const NOW: UnixSeconds = UnixSeconds(1_000);
 
 fn delivery(attempts: i64) -> Claimed {
-    Claimed { id: "d".into(), channel: Kind::Sms, sealed: String::new(), attempts, expires_at: NOW.plus(300) }
+    Claimed {
+        id: "d".into(),
+        message: "code".into(),
+        channel: Kind::Sms,
+        sealed: String::new(),
+        attempts,
+        expires_at: NOW.plus(300),
+        templates: Vec::new(),
+    }
 }
 
 fn busy(after: Option<i64>) -> Result<Name, SendError> {

@@ -153,6 +153,11 @@ const SENT: &str = "INSERT INTO deliveries
          ('7', 'email', 'sent', 0, 800, 2000, NULL, NULL, NULL)";
 const DELIVERY: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
   VALUES ('d', 'sms', 's1.d', 'waiting', 900, 900, 2000), ('d2', 'sms', 's1.d', 'waiting', 2000, 900, 5000)";
+const TEMPLATES: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
+  VALUES ('d', 'sms', 's1.d', 'waiting', 900, 900, 2000), ('d2', 'voice', 's1.d', 'waiting', 900, 900, 2000);
+  INSERT INTO templates (message, channel, language, subject, text, html, updated_at)
+  VALUES ('code', 'sms', 'de', NULL, 'a', NULL, 0), ('code', 'sms', 'it', NULL, 'b', NULL, 0),
+         ('code', 'email', 'de', 's', 'c', 'h', 0), ('guesses_locked', 'sms', 'de', NULL, 'd', NULL, 0)";
 const CLAIMED: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
   VALUES ('d', 'sms', 's1.d', 'claimed', 900, 900, 2000), ('d2', 'sms', 's1.d', 'claimed', 900, 900, 2000)";
 
@@ -845,6 +850,16 @@ fn delivering() -> Vec<Spec> {
             "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
             "failed", "UPDATE deliveries SET state = 'failed'", [] => Nothing;
             "another is due as well", "UPDATE deliveries SET due_at = 900", [] => Acts;
+            "unknown", "", [(1, "x")] => Nothing;
+        ),
+        spec!(DELIVERY_TEMPLATES ["d"] TEMPLATES;
+            "of its message and channel, in every language", "", [] => Answers(
+                "message=code channel=sms language=de subject=NULL text=a html=NULL\n\
+                 message=code channel=sms language=it subject=NULL text=b html=NULL");
+            "of another channel", "UPDATE deliveries SET channel = 'email' WHERE id = 'd'", []
+                => Answers("message=code channel=email language=de subject=s text=c html=h");
+            "of another message", "UPDATE deliveries SET message = 'guesses_locked' WHERE id = 'd'", []
+                => Answers("message=guesses_locked channel=sms language=de subject=NULL text=d html=NULL");
             "unknown", "", [(1, "x")] => Nothing;
         ),
         spec!(DELIVERY_SENT ["d", "webhook"] CLAIMED;
