@@ -7,7 +7,17 @@ import { installPackages, newNode } from "./setup/packages.mjs";
 import { PACKAGE_PROGRAMS, ROOT } from "./setup/repository.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
-const COMMANDS = ["start", "test", "build", "clients", "templates", "check-config", "deploy", "simulate"];
+const COMMANDS = [
+  "start",
+  "test",
+  "build",
+  "clients",
+  "templates",
+  "check-config",
+  "deploy",
+  "simulate",
+  "phone-prefixes",
+];
 const OLDEST_NODE = 20;
 
 await runMain(async () => {

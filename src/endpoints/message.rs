@@ -198,7 +198,7 @@ fn message_kind(kind: Kind) -> MessageKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::person::Service;
+    use crate::testing::person::{NUMBER, Service};
     use serde_json::json;
 
     #[test]
@@ -248,6 +248,23 @@ mod tests {
         assert_eq!(ask(Some("k3")).refused().0, 429);
         // Without a key nothing is stored.
         ask(None).granted();
+    }
+
+    #[test]
+    fn a_number_that_was_enrolled_before_the_tables_knew_it_for_a_services_is_not_sent_to() {
+        let service = Service::new();
+        let person = service.person("a");
+        let phone = person.has_phone(NUMBER);
+        let user = UserId::new("idp", "a");
+        let place = places::factor(&phone.id, &user);
+        let premium = service.app.config.keyring.seal(&place, b"+449098790000", [1; 12]).unwrap();
+        service.world.query("UPDATE authenticators SET sealed = ?1", &[premium.into()]);
+        let before = service.number("SELECT COUNT(*) FROM deliveries");
+        let body = json!({ "authenticator_id": phone.id });
+        service
+            .send(&person.challenge_request(&person.logs_in(), &body))
+            .is_refused(400, "Messages to this country are not enabled.");
+        assert_eq!(service.number("SELECT COUNT(*) FROM deliveries"), before);
     }
 
     #[test]

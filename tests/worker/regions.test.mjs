@@ -36,6 +36,13 @@ test.each([
   ["premium rate of the world", "+979 1 2345 6789"],
   ["premium rate of +1", "+1 900 555 0123"],
   ["toll-free of +1", "+1 800 555 0123"],
+  ["area codes of +1 for services", "+1 700 555 0123"],
+  ["personal numbers of the United Kingdom", "+44 70 1234 5678"],
+  ["premium rate of the United Kingdom", "+44 909 879 0000"],
+  ["shared cost of the United Kingdom", "+44 843 123 4567"],
+  ["premium rate of Germany", "+49 900 1 234567"],
+  ["premium rate of France", "+33 8 99 12 34 56"],
+  ["premium rate of Ireland, which begins as Dublin does", "+353 1520 123 456"],
   ["codes of nobody", "+999 123 4567"],
 ])("none ever goes to %s", async (_, number) => {
   const person = stage.person();
