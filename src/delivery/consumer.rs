@@ -19,6 +19,11 @@ use crate::types::{Secret, UnixSeconds};
 
 /// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
 const BACKOFF_SECONDS: [i64; 4] = [2, 5, 15, 30];
+/// The chance that leaves a pause as it is.
+const STEADY: Chance = [0x80, 0, 0, 0];
+
+/// Random bytes that a pause is varied by: of messages that have failed together, not all are to come back together.
+type Chance = [u8; 4];
 
 /// What the queue is to do with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,10 +103,10 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
                 now,
                 expires_at: delivery.expires_at,
             };
-            outcome(now, delivery, routing::send(app, &message).await)
+            outcome(now, delivery, routing::send(app, &message).await, chance(app))
         }
         // The key may be known again later, and then the sealed payload still opens.
-        Err(reason) => outcome(now, delivery, Err(SendError::Retry { reason, after: None })),
+        Err(reason) => outcome(now, delivery, Err(SendError::Retry { reason, after: None }), chance(app)),
     };
     app.platform.log(object! {
         "event": "delivery",
@@ -156,7 +161,11 @@ fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String
         .ok_or_else(|| "the payload is no payload".to_owned())
 }
 
-fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Name, SendError>) -> Outcome {
+fn chance<P: Platform>(app: &App<P>) -> Chance {
+    app.platform.random().unwrap_or(STEADY)
+}
+
+fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Name, SendError>, chance: Chance) -> Outcome {
     match sent {
         Ok(name) => Outcome::Sent { provider: name.as_str() },
         Err(SendError::Permanent { reason }) => Outcome::Failed { reason },
@@ -164,9 +173,12 @@ fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Name, SendError>) 
             error @ (SendError::Retry { .. } | SendError::Elsewhere { .. } | SendError::Misconfigured { .. }),
         ) => {
             let (reason, after) = error.into_retry();
-            let at = now.plus(backoff(delivery.attempts).max(after.unwrap_or(0)));
-            if at < delivery.expires_at {
-                Outcome::Retry { at, reason }
+            let (pause, after) = (backoff(delivery.attempts), after.unwrap_or(0));
+            let left = delivery.expires_at.since(now);
+            // Whether there is another attempt is not left to chance, only when.
+            if pause.max(after) < left {
+                let pause = varied(pause, chance).max(after).min(left.saturating_sub(1));
+                Outcome::Retry { at: now.plus(pause), reason }
             } else {
                 Outcome::Failed { reason: format!("{reason}; the code would be dead at the next attempt") }
             }
@@ -177,6 +189,19 @@ fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Name, SendError>) 
 fn backoff(attempts: i64) -> i64 {
     let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(0);
     BACKOFF_SECONDS.get(index).or(BACKOFF_SECONDS.last()).copied().unwrap_or(30)
+}
+
+/// The pause, up to a quarter shorter or longer, but at least a second. Queues know whole seconds only, so that chance
+/// also says whether the rest is rounded up or down: otherwise two seconds would always be two.
+fn varied(seconds: i64, chance: Chance) -> i64 {
+    const WHOLE: i64 = 0x10000;
+    let [high, low, rest_high, rest_low] = chance;
+    let (share, rest) =
+        (i64::from(u16::from_be_bytes([high, low])), u16::from_be_bytes([rest_high, rest_low]));
+    // In 65536ths of a second: from three to five quarters of the pause, and less than one second more.
+    let quarters = WHOLE.saturating_mul(3).saturating_add(share.saturating_mul(2));
+    let length = seconds.saturating_mul(quarters).checked_div(4).unwrap_or(0);
+    length.saturating_add(i64::from(rest)).checked_div(WHOLE).unwrap_or(seconds).max(1)
 }
 
 fn verdict(now: UnixSeconds, id: &str, outcomes: &[(&Claimed, Outcome)]) -> Verdict {

@@ -57,6 +57,17 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// What happened.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Retry { reason, .. }
+            | Self::Elsewhere { reason }
+            | Self::Misconfigured { reason }
+            | Self::Permanent { reason } => reason,
+        }
+    }
+
     /// What happened, and how long the provider asked to wait.
     #[must_use]
     pub fn into_retry(self) -> (String, Option<i64>) {

@@ -9,6 +9,10 @@ use crate::json::{self, Json, object};
 use crate::mfa::factor::Kind;
 use crate::platform::Platform;
 
+/// Nobody is asked any more this long after an attempt has begun. Whoever is being asked then has ten seconds, so that
+/// all is over well before the claim of the delivery ends (`deliveries::LEASE_SECONDS`).
+const ATTEMPT_SECONDS: i64 = 30;
+
 /// `DELIVERY`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Routes {
@@ -132,40 +136,69 @@ fn route(entry: &Json, kind: Kind, providers: &Providers) -> Result<Route, Strin
 
 /// Hands the message to the first that takes it. `Ok` says who; an error stands for all of them.
 pub async fn send<P: Platform>(app: &App<P>, message: &Message<'_>) -> Result<Name, SendError> {
-    let routes: Vec<_> = app.config.routes.to(message.channel, message.to.expose()).collect();
-    let breakers = &app.isolate.breakers;
-    let closed: Vec<_> =
-        routes.iter().filter(|route| !breakers.is_open(route.provider, message.now)).copied().collect();
-    // Where all have failed lately, one that may have recovered is better than none.
-    let routes = if closed.is_empty() { routes } else { closed };
     let mut failures = Failures::default();
-    for route in routes {
-        let name = route.provider;
-        match app.config.providers.send(app, name, route.from.as_deref(), message).await {
-            Ok(()) => {
-                record(app, name, breakers.succeeded(name));
-                return Ok(name);
+    let mut passed_over = Vec::new();
+    for route in app.config.routes.to(message.channel, message.to.expose()) {
+        if !app.isolate.breakers.lets_through(route.provider, app.platform.now()) {
+            passed_over.push(route);
+        } else if let Some(decided) = ask(app, route, message, &mut failures).await {
+            return decided;
+        }
+    }
+    // Where all have failed lately, one that may have recovered is better than none.
+    if failures.reasons.is_empty() {
+        for route in passed_over {
+            if let Some(decided) = ask(app, route, message, &mut failures).await {
+                return decided;
             }
-            // The message is at fault, not the provider.
-            Err(SendError::Permanent { reason }) => {
-                record(app, name, breakers.succeeded(name));
-                return Err(SendError::Permanent { reason: format!("{}: {reason}", name.as_str()) });
-            }
-            Err(error) => {
-                if let SendError::Misconfigured { reason } = &error {
+        }
+    }
+    Err(failures.together())
+}
+
+/// Asks one of them, and says what that decides, if it does.
+async fn ask<P: Platform>(
+    app: &App<P>,
+    route: &Route,
+    message: &Message<'_>,
+    failures: &mut Failures,
+) -> Option<Result<Name, SendError>> {
+    let (name, breakers) = (route.provider, &app.isolate.breakers);
+    if app.platform.now().since(message.now) >= ATTEMPT_SECONDS {
+        breakers.undecided(name, app.platform.now());
+        failures.time_is_up();
+        return None;
+    }
+    match app.config.providers.send(app, name, route.from.as_deref(), message).await {
+        Ok(()) => {
+            record(app, name, breakers.succeeded(name));
+            Some(Ok(name))
+        }
+        // The message is at fault, not the provider.
+        Err(SendError::Permanent { reason }) => {
+            record(app, name, breakers.succeeded(name));
+            Some(Err(SendError::Permanent { reason: format!("{}: {reason}", name.as_str()) }))
+        }
+        Err(error) => {
+            match &error {
+                SendError::Elsewhere { .. } => breakers.undecided(name, app.platform.now()),
+                SendError::Misconfigured { reason } => {
                     app.platform.log(object! {
                         "event": "provider_misconfigured",
                         "severity": "alert",
                         "provider": name.as_str(),
                         "reason": reason,
                     });
+                    record(app, name, breakers.failed(name, app.platform.now()));
                 }
-                record(app, name, breakers.failed(name, message.now));
-                failures.add(name, error);
+                SendError::Retry { .. } | SendError::Permanent { .. } => {
+                    record(app, name, breakers.failed(name, app.platform.now()));
+                }
             }
+            failures.add(name, error);
+            None
         }
     }
-    Err(failures.together())
 }
 
 fn record<P: Platform>(app: &App<P>, name: Name, turn: Option<Turn>) {
@@ -181,18 +214,33 @@ fn record<P: Platform>(app: &App<P>, name: Name, turn: Option<Turn>) {
 #[derive(Default)]
 struct Failures {
     reasons: Vec<String>,
+    /// In how many seconds the first of them is ready again.
     after: Option<i64>,
 }
 
 impl Failures {
     fn add(&mut self, name: Name, error: SendError) {
-        let (reason, after) = error.into_retry();
-        self.reasons.push(format!("{}: {reason}", name.as_str()));
-        // Whoever is ready first may carry it.
-        self.after = match (self.after, after) {
+        // Who names no time is ready at once. Who cannot carry it at all is not waited for.
+        let ready = match &error {
+            SendError::Retry { after, .. } => Some(after.unwrap_or(0)),
+            SendError::Elsewhere { .. } | SendError::Misconfigured { .. } | SendError::Permanent { .. } => {
+                None
+            }
+        };
+        self.after = match (self.after, ready) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+        self.reasons.push(format!("{}: {}", name.as_str(), error.reason()));
+    }
+
+    /// There are others, but no time left to ask them.
+    fn time_is_up(&mut self) {
+        const REASON: &str = "no time was left for the others";
+        if self.reasons.last().is_none_or(|last| last != REASON) {
+            self.reasons.push(REASON.to_owned());
+        }
+        self.after = Some(0);
     }
 
     fn together(self) -> SendError {

@@ -45,6 +45,8 @@ struct World {
     cache_reads: Cell<usize>,
     answers: RefCell<HashMap<String, Answers>>,
     held: RefCell<HashSet<String>>,
+    /// How many seconds an answer of each URL takes.
+    taken: RefCell<HashMap<String, i64>>,
     fetches: RefCell<Vec<OutboundRequest>>,
     queue: RefCell<Vec<String>>,
     queue_broken: Cell<bool>,
@@ -103,6 +105,7 @@ impl FakePlatform {
             cache_reads: Cell::new(0),
             answers: RefCell::default(),
             held: RefCell::default(),
+            taken: RefCell::default(),
             fetches: RefCell::default(),
             queue: RefCell::default(),
             queue_broken: Cell::new(false),
@@ -265,6 +268,11 @@ impl FakePlatform {
         self.0.held.borrow_mut().remove(url);
     }
 
+    /// Requests to `url` take so many seconds.
+    pub(crate) fn take(&self, url: &str, seconds: i64) {
+        self.0.taken.borrow_mut().insert(url.to_owned(), seconds);
+    }
+
     /// The requests so far.
     pub(crate) fn fetches(&self) -> Vec<OutboundRequest> {
         self.0.fetches.borrow().clone()
@@ -399,6 +407,7 @@ impl Platform for FakePlatform {
         while self.0.held.borrow().contains(&url) {
             yield_now().await;
         }
+        self.advance(self.0.taken.borrow().get(&url).copied().unwrap_or(0));
         let mut answers = self.0.answers.borrow_mut();
         let unreachable = Err(FetchError::Connection("nobody listens there".to_owned()));
         let answer = match answers.get_mut(&url) {

@@ -47,7 +47,7 @@ describe("an answer of the provider", () => {
     },
   );
 
-  test("pauses grow from attempt to attempt", async () => {
+  test("pauses grow from attempt to attempt, and are not the same for all", async () => {
     const { world, webhook } = stage;
     const { message, received } = await waiting();
     const pauses = [];
@@ -58,9 +58,26 @@ describe("an answer of the provider", () => {
       await world.advance(pauses.at(-1));
     }
     expect(pauses).toEqual([...pauses].sort((a, b) => a - b));
-    expect(pauses.at(-1)).toBeGreaterThan(pauses[0]);
+    const around = [2, 5, 15, 30];
+    for (const [index, pause] of pauses.entries()) {
+      // A quarter shorter or longer, in whole seconds.
+      expect(pause).toBeGreaterThanOrEqual(Math.floor(around[index] * 0.75));
+      expect(pause).toBeLessThanOrEqual(Math.ceil(around[index] * 1.25));
+    }
     await world.deliver([message], { attempts: 5 });
     expect(received()).toHaveLength(1);
+
+    // Of ten messages that failed together, not all come back together.
+    const all = [];
+    for (let index = 0; index < 10; index += 1) all.push(await waiting());
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      webhook.next(...Array(10).fill(503));
+      const { retryMessages } = await world.deliver(all.map((each) => each.message), { attempts: attempt });
+      const delays = retryMessages.map(({ delaySeconds }) => delaySeconds);
+      expect(delays).toHaveLength(10);
+      if (attempt === 3) expect(new Set(delays).size).toBeGreaterThan(1);
+      await world.advance(Math.max(...delays));
+    }
   });
 
   test("Retry-After is heeded", async () => {
@@ -74,7 +91,7 @@ describe("an answer of the provider", () => {
     expect(received()).toHaveLength(1);
   });
 
-  test.each([400, 401, 404, 410])(
+  test.each([400, 410, 422])(
     "%i is final: nothing is tried again, by queue or sweep, and nothing kept",
     async (status) => {
       const { world, webhook } = stage;
@@ -86,6 +103,23 @@ describe("an answer of the provider", () => {
       await world.sweep();
       await world.deliver([message], { attempts: 2 });
       expect(calls()).toEqual([status]);
+    },
+  );
+
+  test.each([401, 403, 404, 405, 407, 411])(
+    "%i asks the operator to mend something: the log alerts, and the code waits for it",
+    async (status) => {
+      const { world, webhook } = stage;
+      const { message, id, received } = await waiting();
+      webhook.next(status);
+      const { retryMessages } = await world.deliver([message]);
+      expect(retryMessages).toHaveLength(1);
+      expect(await row(id)).toEqual({ state: "waiting", cleared: 0 });
+      const lines = (await world.logLines()).filter((line) => line.includes('"provider_misconfigured"'));
+      expect(lines.some((line) => line.includes('"alert"') && line.includes(`status ${status}`))).toBe(true);
+      await world.advance(retryMessages[0].delaySeconds);
+      await world.deliver([message], { attempts: 2 });
+      expect(received()).toHaveLength(1);
     },
   );
 

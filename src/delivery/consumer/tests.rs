@@ -6,7 +6,7 @@ use crate::platform::{FetchError, OutboundResponse};
 use crate::storage::sweep;
 use crate::testing::block_on;
 use crate::testing::person::{NUMBER, Service, WEBHOOK};
-use crate::testing::platform::{BatchFault, json_response};
+use crate::testing::platform::{BatchFault, FakePlatform, json_response};
 
 const NOW: UnixSeconds = UnixSeconds(1_000);
 
@@ -33,19 +33,56 @@ fn retry_at(seconds: i64) -> Outcome {
 #[test]
 fn pauses_grow_and_then_stay() {
     for (attempts, seconds) in [(1, 2), (2, 5), (3, 15), (4, 30), (5, 30), (100, 30)] {
-        assert_eq!(outcome(NOW, &delivery(attempts), busy(None)), retry_at(seconds));
+        assert_eq!(outcome(NOW, &delivery(attempts), busy(None), STEADY), retry_at(seconds));
     }
 }
 
 #[test]
 fn a_provider_that_asks_for_a_longer_pause_gets_it() {
-    assert_eq!(outcome(NOW, &delivery(1), busy(Some(60))), retry_at(60));
-    assert_eq!(outcome(NOW, &delivery(4), busy(Some(1))), retry_at(30));
+    assert_eq!(outcome(NOW, &delivery(1), busy(Some(60)), STEADY), retry_at(60));
+    assert_eq!(outcome(NOW, &delivery(4), busy(Some(1)), STEADY), retry_at(30));
+}
+
+#[test]
+fn a_pause_is_varied_by_a_quarter_and_never_shorter_than_a_second() {
+    let extremes = [[0, 0, 0, 0], [0, 0, 0xff, 0xff], [0xff, 0xff, 0, 0], [0xff, 0xff, 0xff, 0xff]];
+    for (seconds, expected) in [
+        (1, [1, 1, 1, 2]),
+        (2, [1, 2, 2, 3]),
+        (5, [3, 4, 6, 7]),
+        (15, [11, 12, 18, 19]),
+        (30, [22, 23, 37, 38]),
+    ] {
+        assert_eq!(extremes.map(|chance| varied(seconds, chance)), expected, "{seconds}");
+        assert_eq!(varied(seconds, STEADY), seconds);
+    }
+    assert_eq!(varied(0, STEADY), 1);
+}
+
+#[test]
+fn messages_that_failed_together_come_back_at_different_times() {
+    let world = FakePlatform::new();
+    let pauses: Vec<_> = (0..200).map(|_| varied(30, world.random().unwrap())).collect();
+    let distinct: std::collections::BTreeSet<_> = pauses.iter().copied().collect();
+    assert!(distinct.len() > 10 && distinct.iter().all(|pause| (22..=38).contains(pause)), "{distinct:?}");
+    let mean = pauses.iter().sum::<i64>() / 200;
+    assert!((29..=31).contains(&mean), "{mean}");
+}
+
+#[test]
+fn chance_neither_lengthens_a_pause_that_was_asked_for_nor_outlives_the_code() {
+    let longest = [0xff; 4];
+    assert_eq!(outcome(NOW, &delivery(4), busy(Some(60)), longest), retry_at(60));
+    let soon = |seconds| Claimed { expires_at: NOW.plus(seconds), ..delivery(4) };
+    assert_eq!(outcome(NOW, &soon(31), busy(None), longest), retry_at(30));
+    for chance in [[0; 4], longest] {
+        assert!(matches!(outcome(NOW, &soon(30), busy(None), chance), Outcome::Failed { .. }));
+    }
 }
 
 #[test]
 fn nothing_is_tried_again_after_the_code_has_died() {
-    assert!(matches!(outcome(NOW, &delivery(1), busy(Some(300))), Outcome::Failed { .. }));
+    assert!(matches!(outcome(NOW, &delivery(1), busy(Some(300)), STEADY), Outcome::Failed { .. }));
 }
 
 #[test]
@@ -65,6 +102,8 @@ fn one_message() -> (Service, String) {
     let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": NUMBER });
     alice.associates(&alice.logs_in(), &body).granted();
     let id = service.world.queue()[0].clone();
+    // Without chance, pauses are what they are called.
+    service.world.break_random(true);
     (service, id)
 }
 
@@ -179,7 +218,7 @@ fn a_provider_may_ask_for_a_longer_pause_and_one_that_does_not_answer_is_tried_a
 
 #[test]
 fn what_a_provider_refuses_for_good_is_failed_and_forgotten() {
-    for status in [400, 401, 404, 422, 301] {
+    for status in [400, 410, 422] {
         let (service, id) = one_message();
         provider_answers(&service, status, None);
         assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
@@ -290,6 +329,7 @@ fn a_batch_goes_side_by_side_and_each_message_has_its_own_verdict() {
         let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["email"] });
         person.associates(&person.logs_in(), &body).granted();
     }
+    service.world.break_random(true);
     let ids = service.world.queue();
     for status in [200, 503, 400] {
         service.world.answer_once(WEBHOOK, Ok(json_response(status, "", None)));

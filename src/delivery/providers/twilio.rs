@@ -127,12 +127,12 @@ fn judge(response: &OutboundResponse) -> Result<(), SendError> {
         }
         // Authentication, permissions, suspended accounts.
         (401 | 403, _) | (_, Some(20003 | 20005 | 20008 | 20404)) => SendError::Misconfigured { reason },
-        // Regions that are not switched on, senders that are not the account's or cannot do this, trial accounts.
+        // Senders that are not the account's or cannot do this, trial accounts.
         (
             _,
             Some(
-                21210 | 21212 | 21215 | 21219 | 21266 | 21408 | 21603 | 21606 | 21608 | 21609 | 21659 | 21660
-                | 21701 | 21703,
+                21210 | 21212 | 21215 | 21219 | 21266 | 21603 | 21606 | 21608 | 21609 | 21659 | 21660 | 21701
+                | 21703,
             ),
         ) => SendError::Misconfigured { reason },
         // Numbers that are none or cannot be reached by this channel at all, and people who have opted out.
@@ -140,7 +140,7 @@ fn judge(response: &OutboundResponse) -> Result<(), SendError> {
             _,
             Some(13_223 | 13_224 | 21_211 | 21_214 | 21_216 | 21_217 | 21_265 | 21_610 | 21_614 | 21_635),
         ) => SendError::Permanent { reason },
-        // Not from this sender, not now, or nothing that is known: another provider may.
+        // Not from this sender, not into this region (21408), or nothing that is known: another provider may.
         _ => SendError::Elsewhere { reason },
     })
 }
@@ -173,7 +173,7 @@ mod tests {
             assert!(matches!(error(400, code), SendError::Permanent { .. }), "{code}");
         }
         for code in
-            [21210, 21212, 21215, 21219, 21266, 21408, 21603, 21606, 21608, 21609, 21659, 21660, 21701, 21703]
+            [21210, 21212, 21215, 21219, 21266, 21603, 21606, 21608, 21609, 21659, 21660, 21701, 21703]
         {
             assert!(matches!(error(400, code), SendError::Misconfigured { .. }), "{code}");
         }
@@ -183,7 +183,7 @@ mod tests {
         for (status, code) in [(429, 20429), (500, 20500), (503, 20503), (429, 63038)] {
             assert!(matches!(error(status, code), SendError::Retry { after: Some(7), .. }), "{code}");
         }
-        for code in [21611, 21612, 30001, 99999] {
+        for code in [21408, 21611, 21612, 30001, 99999] {
             assert!(matches!(error(400, code), SendError::Elsewhere { .. }), "{code}");
         }
         assert!(matches!(answer(400, "<html>"), Err(SendError::Elsewhere { .. })));

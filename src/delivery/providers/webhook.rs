@@ -118,13 +118,18 @@ impl Provider for WebhookSettings {
     }
 }
 
-/// 2xx is success; a client error is final, except those that say "not now".
+/// 2xx is success. Which of the others means what, the README tells whoever writes the receiver.
 fn judge(status: u16, after: Option<i64>) -> Result<(), SendError> {
-    match status {
-        200..=299 => Ok(()),
-        408 | 425 | 429 | 500..=599 => Err(SendError::Retry { reason: format!("status {status}"), after }),
-        _ => Err(SendError::Permanent { reason: format!("status {status}") }),
-    }
+    let reason = format!("status {status}");
+    Err(match status {
+        200..=299 => return Ok(()),
+        408 | 425 | 429 | 500..=599 => SendError::Retry { reason, after },
+        // It has moved, wants other credentials, or is not there.
+        300..=399 | 401 | 403 | 404 | 405 | 407 | 411 => SendError::Misconfigured { reason },
+        // It has understood, and this message will never go.
+        400 | 410 | 422 => SendError::Permanent { reason },
+        _ => SendError::Elsewhere { reason },
+    })
 }
 
 #[cfg(test)]
@@ -173,12 +178,19 @@ mod tests {
         for status in [200, 204, 299] {
             assert_eq!(judge(status, None), Ok(()));
         }
-        for status in [408, 425, 429, 500, 503] {
+        for status in [408, 425, 429, 500, 503, 599] {
             let reason = format!("status {status}");
             assert_eq!(judge(status, Some(7)), Err(SendError::Retry { reason, after: Some(7) }));
         }
-        for status in [301, 400, 401, 404, 410, 422] {
+        for status in [300, 301, 302, 307, 308, 401, 403, 404, 405, 407, 411] {
+            let reason = format!("status {status}");
+            assert_eq!(judge(status, None), Err(SendError::Misconfigured { reason }));
+        }
+        for status in [400, 410, 422] {
             assert_eq!(judge(status, None), Err(SendError::Permanent { reason: format!("status {status}") }));
+        }
+        for status in [100, 402, 406, 409, 413, 415, 418, 451, 600] {
+            assert_eq!(judge(status, None), Err(SendError::Elsewhere { reason: format!("status {status}") }));
         }
     }
 

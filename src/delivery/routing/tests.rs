@@ -164,6 +164,88 @@ fn one_that_fails_again_and_again_is_passed_over_until_it_may_have_recovered() {
     assert_eq!(ask("h"), [MESSAGES]);
 }
 
+#[test]
+fn what_a_provider_says_of_one_message_counts_neither_for_nor_against_it() {
+    let service = service(&variables());
+    let ask = |subject: &str| urls_of(&asked(&service, subject, "sms", &json!("+49 151 23456789")).0);
+    // Not into that region, again and again: it is asked all the same.
+    service.world.answer(MESSAGES, answer(400, 21408));
+    for subject in ["a", "b", "c", "d", "e"] {
+        assert_eq!(ask(subject), [MESSAGES, WEBHOOK]);
+    }
+    assert_eq!((events(&service, "provider_down"), events(&service, "provider_misconfigured")), (0, 0));
+    // Nor does it make a provider that is down one that is up.
+    service.world.answer(MESSAGES, answer(503, 20503));
+    for subject in ["f", "g", "h"] {
+        ask(subject);
+    }
+    assert_eq!(events(&service, "provider_down"), 1);
+    service.world.advance(30);
+    service.world.answer(MESSAGES, answer(400, 21408));
+    assert_eq!(ask("i"), [MESSAGES, WEBHOOK]);
+    assert_eq!(events(&service, "provider_up"), 0);
+    service.world.answer(MESSAGES, answer(201, 0));
+    assert_eq!(ask("j"), [MESSAGES], "the next may try at once");
+    assert_eq!(events(&service, "provider_up"), 1);
+}
+
+#[test]
+fn a_provider_that_nobody_needed_has_not_been_tried() {
+    let service = service(&variables().with("DELIVERY", r#"{"sms":["webhook","twilio"]}"#));
+    let ask = |subject: &str| urls_of(&asked(&service, subject, "sms", &json!("+49 151 23456789")).0);
+    service.world.answer(MESSAGES, answer(503, 20503));
+    service.world.answer(WEBHOOK, answer(418, 0));
+    for subject in ["a", "b", "c"] {
+        assert_eq!(ask(subject), [WEBHOOK, MESSAGES]);
+    }
+    assert_eq!(ask("d"), [WEBHOOK]);
+    service.world.advance(30);
+    service.world.answer(WEBHOOK, answer(204, 0));
+    assert_eq!(ask("e"), [WEBHOOK]);
+    service.world.answer(WEBHOOK, answer(418, 0));
+    assert_eq!(ask("f"), [WEBHOOK, MESSAGES], "its turn to be tried is still there");
+}
+
+#[test]
+fn nobody_is_asked_any_more_half_a_minute_after_the_attempt_began() {
+    let delivery = r#"{"sms":["twilio",{"provider":"twilio","from":"MG2"},{"provider":"twilio","from":"MG3"},"webhook","twilio"]}"#;
+    let service = service(&variables().with("DELIVERY", delivery));
+    service.world.answer(MESSAGES, Err(FetchError::Timeout));
+    service.world.take(MESSAGES, 10);
+    service.world.break_random(false);
+    let (requests, verdicts) = asked(&service, "a", "sms", &json!("+49 151 23456789"));
+    assert_eq!(urls(&requests), [MESSAGES, MESSAGES, MESSAGES]);
+    assert!(matches!(verdicts[..], [Verdict::Retry(1..=3)]), "{verdicts:?}");
+    let rows = service.world.query("SELECT failure FROM deliveries", &[]);
+    let late = "twilio: no answer in time";
+    assert_eq!(
+        rows[0].text("failure").unwrap(),
+        format!("{late}; {late}; {late}; no time was left for the others")
+    );
+}
+
+#[test]
+fn a_long_pause_that_one_asks_for_does_not_hold_up_another() {
+    let after = |seconds: &str| {
+        Ok(OutboundResponse { retry_after: Some(seconds.to_owned()), ..json_response(503, "{}", None) })
+    };
+    for (twilio, webhook, pauses) in [
+        (after("90"), Err(FetchError::Timeout), 1..=3),
+        (answer(503, 20503), after("90"), 1..=3),
+        (after("90"), after("40"), 40..=40),
+        // One that cannot carry it in any case is not worth hurrying for.
+        (answer(400, 21408), after("90"), 90..=90),
+        (after("90"), answer(401, 0), 90..=90),
+    ] {
+        let service = service(&variables());
+        service.world.answer(MESSAGES, twilio.clone());
+        service.world.answer(WEBHOOK, webhook.clone());
+        let (_, verdicts) = asked(&service, "a", "sms", &json!("+49 151 23456789"));
+        let [Verdict::Retry(pause)] = verdicts[..] else { panic!("{verdicts:?}") };
+        assert!(pauses.contains(&pause), "{twilio:?} {webhook:?}: {pause}");
+    }
+}
+
 fn urls_of(requests: &[OutboundRequest]) -> Vec<String> {
     urls(requests).into_iter().map(str::to_owned).collect()
 }
