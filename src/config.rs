@@ -3,8 +3,11 @@
 use std::rc::Rc;
 
 use crate::delivery::providers::Providers;
+use crate::delivery::providers::cloudflare::CloudflareSettings;
 use crate::delivery::providers::resend::{self, ResendSettings};
-use crate::delivery::providers::twilio::{self, TwilioSettings};
+use crate::delivery::providers::ses::{self, SesSettings};
+use crate::delivery::providers::twilio::{self, Account, TwilioSettings};
+use crate::delivery::providers::twilio_verify::{self, TwilioVerifySettings};
 use crate::delivery::providers::webhook::WebhookSettings;
 use crate::delivery::routing::Routes;
 use crate::delivery::words;
@@ -23,6 +26,10 @@ use crate::types::Secret;
 const DEFAULT_ACCESS_TOKEN_SECONDS: i64 = 3600;
 const MINIMUM_ACCESS_TOKEN_SECONDS: i64 = 60;
 const MAXIMUM_ACCESS_TOKEN_SECONDS: i64 = 86_400;
+
+/// What Twilio's products share, and what switches Verify on.
+const ACCOUNT: &str = "TWILIO_ACCOUNT_SID";
+const VERIFY_SERVICE: &str = "TWILIO_VERIFY_SERVICE_SID";
 
 /// Authenticator apps have little room.
 const MAXIMUM_TENANT_NAME: usize = 64;
@@ -52,7 +59,7 @@ pub struct Config {
     pub signing_keys: SigningKeys,
     /// `ACCESS_TOKEN_SECONDS`: lifetime of access tokens for other audiences than the MFA API.
     pub access_token_seconds: i64,
-    /// `TWILIO_…`, `RESEND_…`, `WEBHOOK_…`: who can carry messages.
+    /// `TWILIO_…`, `CLOUDFLARE_EMAIL`, `RESEND_…`, `SES_…`, `WEBHOOK_…`: who can carry messages.
     pub providers: Providers,
     /// `DELIVERY`: who carries which.
     pub routes: Routes,
@@ -231,10 +238,22 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
 
     /// `None` means an error, here and below.
     fn providers(&mut self) -> Option<Providers> {
-        match (self.twilio(), self.resend(), self.webhook()) {
-            (Some(twilio), Some(resend), Some(webhook)) => Some(Providers { twilio, resend, webhook }),
-            _ => None,
-        }
+        let account = self.twilio_account();
+        let twilio = account.as_ref().and_then(|account| self.twilio(account.as_ref()));
+        let twilio_verify = account.as_ref().and_then(|account| self.twilio_verify(account.as_ref()));
+        let cloudflare = self.switch("CLOUDFLARE_EMAIL");
+        let from = self.email_from(cloudflare == Some(true));
+        let sender = from.as_ref().and_then(Option::as_deref);
+        let (resend, ses, webhook) = (self.resend(sender), self.ses(sender), self.webhook());
+        let (cloudflare, resend, ses) = (cloudflare?, resend?, ses?);
+        Some(Providers {
+            twilio: twilio?,
+            twilio_verify: twilio_verify?,
+            cloudflare: from?.filter(|_| cloudflare).map(|from| CloudflareSettings { from }),
+            resend,
+            ses,
+            webhook: webhook?,
+        })
     }
 
     fn routes(&mut self, providers: Option<&Providers>) -> Option<Routes> {
@@ -274,20 +293,44 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         Some(number)
     }
 
-    fn twilio(&mut self) -> Option<Option<TwilioSettings>> {
-        const ACCOUNT: &str = "TWILIO_ACCOUNT_SID";
-        let Some(account) = self.value(ACCOUNT) else {
+    /// What is either `on` or, as without it, `off`.
+    fn switch(&mut self, variable: &str) -> Option<bool> {
+        self.optional(variable, |text| match text.map(str::trim) {
+            None | Some("off") => Ok(false),
+            Some("on") => Ok(true),
+            Some(_) => Err("must be on or off.".to_owned()),
+        })
+    }
+
+    fn twilio_account(&mut self) -> Option<Option<Rc<Account>>> {
+        let Some(sid) = self.value(ACCOUNT) else {
+            if self.value(VERIFY_SERVICE).is_some() {
+                self.report(ACCOUNT, format!("is missing, but {VERIFY_SERVICE} is set."));
+                return None;
+            }
             return Some(None);
         };
-        if !account.starts_with("AC") || !account.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !sid.starts_with("AC") || !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             self.report(ACCOUNT, "must be an account's SID: AC and 32 hexadecimal digits.".to_owned());
             return None;
         }
-        let url = self.api("TWILIO_URL", twilio::API);
         let (user, password) = match self.value("TWILIO_API_KEY") {
             Some(key) => (key, self.needed("TWILIO_API_SECRET", "TWILIO_API_KEY")),
-            None => (account.clone(), self.needed("TWILIO_AUTH_TOKEN", ACCOUNT)),
+            None => (sid.clone(), self.needed("TWILIO_AUTH_TOKEN", ACCOUNT)),
         };
+        Some(Some(Rc::new(Account { sid, user, password: Secret::new(password?) })))
+    }
+
+    fn twilio(&mut self, account: Option<&Rc<Account>>) -> Option<Option<TwilioSettings>> {
+        let Some(account) = account else {
+            return Some(None);
+        };
+        // Who has Verify alone needs no senders.
+        let senders = ["TWILIO_FROM", "TWILIO_MESSAGING_SERVICE_SID", "TWILIO_VOICE_FROM"];
+        if self.value(VERIFY_SERVICE).is_some() && senders.iter().all(|name| self.value(name).is_none()) {
+            return Some(None);
+        }
+        let url = self.api("TWILIO_URL", twilio::API);
         let number = match self.value("TWILIO_FROM") {
             Some(_) => Some(self.sender("TWILIO_FROM", ACCOUNT)?),
             None => None,
@@ -306,22 +349,87 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
             // Calls need a number; where there is none Twilio says so, and the next provider is asked.
             None => number.unwrap_or_default(),
         };
-        let (url, password, from) = (url?, password?, from?);
-        Some(Some(TwilioSettings { url, account, user, password: Secret::new(password), from, voice_from }))
+        let (url, from) = (url?, from?);
+        Some(Some(TwilioSettings { url, account: account.clone(), from, voice_from }))
     }
 
-    fn resend(&mut self) -> Option<Option<ResendSettings>> {
-        let Some(api_key) = self.value("RESEND_API_KEY") else {
+    fn twilio_verify(&mut self, account: Option<&Rc<Account>>) -> Option<Option<TwilioVerifySettings>> {
+        let (Some(service), Some(account)) = (self.value(VERIFY_SERVICE), account) else {
             return Some(None);
         };
-        let url = self.api("RESEND_URL", resend::API);
-        let from = self.needed("EMAIL_FROM", "RESEND_API_KEY");
-        let (url, from) = (url?, from?);
+        let digits = service.strip_prefix("VA").unwrap_or_default();
+        if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            self.report(VERIFY_SERVICE, "must be a service's SID: VA and 32 hexadecimal digits.".to_owned());
+            return None;
+        }
+        let url = self.api("TWILIO_VERIFY_URL", twilio_verify::API)?;
+        Some(Some(TwilioVerifySettings { url, account: account.clone(), service }))
+    }
+
+    /// `EMAIL_FROM`, if somebody who carries mail needs it.
+    fn email_from(&mut self, cloudflare: bool) -> Option<Option<String>> {
+        let resend = self.value("RESEND_API_KEY").map(|_| "RESEND_API_KEY");
+        let because = cloudflare.then_some("CLOUDFLARE_EMAIL").or(resend).or_else(|| self.ses_because());
+        let Some(because) = because else {
+            return Some(None);
+        };
+        let from = self.needed("EMAIL_FROM", because)?;
         if !from.contains('@') || from.chars().any(char::is_control) {
             self.report("EMAIL_FROM", "must be an address, or \"Name <address>\".".to_owned());
             return None;
         }
-        Some(Some(ResendSettings { url, api_key: Secret::new(api_key), from }))
+        Some(Some(from))
+    }
+
+    fn resend(&mut self, from: Option<&str>) -> Option<Option<ResendSettings>> {
+        let Some(api_key) = self.value("RESEND_API_KEY") else {
+            return Some(None);
+        };
+        let url = self.api("RESEND_URL", resend::API)?;
+        Some(Some(ResendSettings { url, api_key: Secret::new(api_key), from: from?.to_owned() }))
+    }
+
+    /// Which variable it is that makes the others of SES necessary.
+    fn ses_because(&self) -> Option<&'static str> {
+        ["SES_ACCESS_KEY_ID", "SES_SECRET_ACCESS_KEY", "SES_REGION"]
+            .into_iter()
+            .find(|name| self.value(name).is_some())
+    }
+
+    fn ses(&mut self, from: Option<&str>) -> Option<Option<SesSettings>> {
+        let Some(because) = self.ses_because() else {
+            return Some(None);
+        };
+        let region = self.needed("SES_REGION", because);
+        let access_key_id = self.needed("SES_ACCESS_KEY_ID", because);
+        let secret_access_key = self.needed("SES_SECRET_ACCESS_KEY", because);
+        let configuration_set = self.value("SES_CONFIGURATION_SET");
+        let names = [
+            ("SES_REGION", region.as_deref(), "a region's name, such as eu-central-1"),
+            ("SES_ACCESS_KEY_ID", access_key_id.as_deref(), "an access key's id, such as AKIA…"),
+            ("SES_CONFIGURATION_SET", configuration_set.as_deref(), "a configuration set's name"),
+        ];
+        let mut wrong = false;
+        for (variable, name, what) in names {
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            if name.is_some_and(|name| !name.bytes().all(is_name)) {
+                self.report(variable, format!("must be {what}."));
+                wrong = true;
+            }
+        }
+        let region = region?;
+        let url = self.api("SES_URL", &ses::api(&region))?;
+        if wrong {
+            return None;
+        }
+        Some(Some(SesSettings {
+            url,
+            region,
+            access_key_id: access_key_id?,
+            secret_access_key: Secret::new(secret_access_key?),
+            configuration_set,
+            from: from?.to_owned(),
+        }))
     }
 
     fn webhook(&mut self) -> Option<Option<WebhookSettings>> {

@@ -11,7 +11,7 @@ use crate::json::Json;
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
 
-/// The outside world: clock, randomness, database, cache, queue, network and signatures.
+/// The outside world: clock, randomness, database, cache, queue, network, mail and signatures.
 ///
 /// A handle: cheap to clone, so that deferred work can own one.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread; a Send bound would only be in the way")]
@@ -41,6 +41,9 @@ pub trait Platform: Clone + 'static {
 
     /// One HTTP exchange. Redirects are never followed, bodies end at the request's limit.
     async fn fetch(&self, request: OutboundRequest) -> Result<OutboundResponse, FetchError>;
+
+    /// Hands a mail to the platform's own mail service.
+    async fn send_mail(&self, mail: OutboundMail) -> Result<(), MailError>;
 
     /// Tells the queue that a delivery waits in the database.
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError>;
@@ -214,8 +217,29 @@ pub struct OutboundResponse {
     pub cache_control: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
+    /// The `X-Amzn-Errortype` header, in which AWS says what went wrong.
+    pub error_type: Option<String>,
     /// The body, at most the request's limit.
     pub body: Vec<u8>,
+}
+
+/// A mail to one recipient.
+#[derive(Debug, Clone)]
+pub struct OutboundMail {
+    /// Who it is from, as people read it.
+    pub from_name: Option<String>,
+    /// The sender's address.
+    pub from: String,
+    /// The recipient's address.
+    pub to: String,
+    /// The subject.
+    pub subject: String,
+    /// What it says, as plain text.
+    pub text: String,
+    /// The same as HTML.
+    pub html: String,
+    /// After this the mail counts as not taken.
+    pub timeout_milliseconds: u32,
 }
 
 /// The random source failed.
@@ -242,6 +266,19 @@ pub enum FetchError {
     Connection(String),
     /// The body is longer than allowed.
     BodyTooLarge,
+}
+
+/// Why a mail was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailError {
+    /// The platform has no mail service here.
+    Missing,
+    /// No answer within the time allowed.
+    Timeout,
+    /// The service refused it, with this code.
+    Refused(String),
+    /// The service failed without saying why.
+    Broken,
 }
 
 /// The queue did not take the message.

@@ -9,15 +9,22 @@ export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
 
 /** What has a default, or is needed for some features only. */
 export const OPTIONAL = [
+  "CLOUDFLARE_EMAIL",
   "DEFAULT_LANGUAGE",
   "DELIVERY",
   "EMAIL_FROM",
   "RESEND_URL",
+  "SES_ACCESS_KEY_ID",
+  "SES_CONFIGURATION_SET",
+  "SES_REGION",
+  "SES_URL",
   "TWILIO_ACCOUNT_SID",
   "TWILIO_API_KEY",
   "TWILIO_FROM",
   "TWILIO_MESSAGING_SERVICE_SID",
   "TWILIO_URL",
+  "TWILIO_VERIFY_SERVICE_SID",
+  "TWILIO_VERIFY_URL",
   "TWILIO_VOICE_FROM",
   "FACTORS",
   "POLICY",
@@ -30,7 +37,13 @@ export const OPTIONAL = [
 export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
 
 /** Secrets that a provider of messages gives or shares: they cannot be made here. */
-export const PROVIDER_SECRETS = ["RESEND_API_KEY", "TWILIO_API_SECRET", "TWILIO_AUTH_TOKEN", "WEBHOOK_SECRET"];
+export const PROVIDER_SECRETS = [
+  "RESEND_API_KEY",
+  "SES_SECRET_ACCESS_KEY",
+  "TWILIO_API_SECRET",
+  "TWILIO_AUTH_TOKEN",
+  "WEBHOOK_SECRET",
+];
 
 /** Whether a name stands for a secret of Countersign. */
 export const isSecret = (name) => name === "ENCRYPTION_KEYS" || PROVIDER_SECRETS.includes(name) || isSigningKey(name);

@@ -59,7 +59,14 @@ export function deploymentSettings({ repository, variables, databaseId, namespac
     vars: { ...repository.vars, ...variables },
     d1_databases: [{ ...database, database_id: databaseId }, ...databases],
     kv_namespaces: [{ ...namespace, id: namespaceId }, ...namespaces],
+    ...mailOf(repository, variables.CLOUDFLARE_EMAIL),
   };
+}
+
+// The binding by which Cloudflare Email Service takes mails. Accounts without that service must do without the binding.
+function mailOf({ send_email: bindings = [] }, switched) {
+  if (switched?.trim() !== "on" || bindings.some(({ name }) => name === "EMAIL")) return {};
+  return { send_email: [...bindings, { name: "EMAIL" }] };
 }
 
 // An address of one's own becomes a custom domain of the Worker, unless wrangler.toml says how it is reached.

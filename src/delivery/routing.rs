@@ -114,6 +114,10 @@ fn route(entry: &Json, kind: Kind, providers: &Providers) -> Result<Route, Strin
     {
         return Err(format!("has the unknown member {unknown:?} in an entry of {channel:?}."));
     }
+    let from = entry.text("from");
+    if from.is_some() && !provider.takes_sender() {
+        return Err(format!("has a sender for {name}, which finds its own."));
+    }
     let calling_codes = match entry.member("calling_codes") {
         None => Vec::new(),
         Some(codes) => codes
@@ -131,7 +135,7 @@ fn route(entry: &Json, kind: Kind, providers: &Providers) -> Result<Route, Strin
             .map(str::to_owned)
             .collect(),
     };
-    Ok(Route { provider: *provider, calling_codes, from: entry.text("from").map(str::to_owned) })
+    Ok(Route { provider: *provider, calling_codes, from: from.map(str::to_owned) })
 }
 
 /// Hands the message to the first that takes it. `Ok` says who; an error stands for all of them.

@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use super::executor::{Deferred, yield_now};
 use crate::json::Json;
 use crate::platform::{
-    FetchError, KeyError, OutboundRequest, OutboundResponse, Platform, QueueError, RandomError, Row,
-    Statement, StorageError, Value,
+    FetchError, KeyError, MailError, OutboundMail, OutboundRequest, OutboundResponse, Platform, QueueError,
+    RandomError, Row, Statement, StorageError, Value,
 };
 use crate::trust::algorithm::{Algorithm, Family};
 use crate::types::UnixSeconds;
@@ -48,6 +48,8 @@ struct World {
     /// How many seconds an answer of each URL takes.
     taken: RefCell<HashMap<String, i64>>,
     fetches: RefCell<Vec<OutboundRequest>>,
+    mails: RefCell<Vec<OutboundMail>>,
+    mail_answer: RefCell<Result<(), MailError>>,
     queue: RefCell<Vec<String>>,
     queue_broken: Cell<bool>,
     deferred: Deferred,
@@ -107,6 +109,8 @@ impl FakePlatform {
             held: RefCell::default(),
             taken: RefCell::default(),
             fetches: RefCell::default(),
+            mails: RefCell::default(),
+            mail_answer: RefCell::new(Err(MailError::Missing)),
             queue: RefCell::default(),
             queue_broken: Cell::new(false),
             deferred: Deferred::default(),
@@ -283,6 +287,18 @@ impl FakePlatform {
         self.0.fetches.borrow().iter().filter(|request| request.url == url).count()
     }
 
+    // Mail.
+
+    /// The mail service answers so from now on. Before, there is none.
+    pub(crate) fn answer_mail(&self, answer: Result<(), MailError>) {
+        *self.0.mail_answer.borrow_mut() = answer;
+    }
+
+    /// The mails handed over so far, also those that were refused.
+    pub(crate) fn mails(&self) -> Vec<OutboundMail> {
+        self.0.mails.borrow().clone()
+    }
+
     // Queue and deferred work.
 
     /// Whether the queue refuses messages from now on.
@@ -421,6 +437,12 @@ impl Platform for FakePlatform {
         })
     }
 
+    async fn send_mail(&self, mail: OutboundMail) -> Result<(), MailError> {
+        yield_now().await;
+        self.0.mails.borrow_mut().push(mail);
+        self.0.mail_answer.borrow().clone()
+    }
+
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError> {
         yield_now().await;
         if self.0.queue_broken.get() {
@@ -521,6 +543,7 @@ pub(crate) fn json_response(status: u16, json: &str, cache_control: Option<&str>
         status,
         cache_control: cache_control.map(str::to_owned),
         retry_after: None,
+        error_type: None,
         body: json.as_bytes().to_vec(),
     }
 }

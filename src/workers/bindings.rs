@@ -1,14 +1,18 @@
-//! D1, KV and the queue, called as the runtime has them: rows go straight into [`Row`]s and nothing through serde.
+//! D1, KV, the queue and mail, called as the runtime has them: rows go straight into [`Row`]s and nothing through serde.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
-use worker::Env;
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::Queue;
 use worker::worker_sys::types::{D1Database, D1PreparedStatement, D1Result};
+use worker::{Delay, Env};
 
-use crate::platform::{QueueError, Row, Statement, StorageError, Value};
+use crate::platform::{MailError, OutboundMail, QueueError, Row, Statement, StorageError, Value};
 
 #[wasm_bindgen]
 extern "C" {
@@ -23,6 +27,12 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     async fn limit(this: &RateLimit, options: &Object) -> Result<JsValue, JsValue>;
+
+    /// Cloudflare Email Service; `worker` takes mails as MIME only.
+    type SendEmail;
+
+    #[wasm_bindgen(method, catch)]
+    async fn send(this: &SendEmail, message: &Object) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     async fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<JsValue, JsValue>;
@@ -113,6 +123,36 @@ pub(super) async fn enqueue(env: &Env, delivery_id: &str) -> Result<(), QueueErr
     JsFuture::from(sending).await.map(|_| ()).map_err(queue_error)
 }
 
+/// Hands a mail to the binding `EMAIL`, which only a deployment that wants it has.
+pub(super) async fn send_mail(env: &Env, mail: &OutboundMail) -> Result<(), MailError> {
+    let service = binding::<SendEmail>(env, "EMAIL").map_err(|_| MailError::Missing)?;
+    let message = Object::new();
+    let from = match &mail.from_name {
+        Some(name) => {
+            let from = object("email", &JsValue::from_str(&mail.from));
+            set(&from, "name", &JsValue::from_str(name));
+            from.into()
+        }
+        None => JsValue::from_str(&mail.from),
+    };
+    set(&message, "from", &from);
+    let texts = [("to", &mail.to), ("subject", &mail.subject), ("text", &mail.text), ("html", &mail.html)];
+    for (name, text) in texts {
+        set(&message, name, &JsValue::from_str(text));
+    }
+    let limit = Delay::from(Duration::from_millis(u64::from(mail.timeout_milliseconds)));
+    match select(pin!(service.send(&message)), limit).await {
+        Either::Left((sent, _)) => sent.map(|_| ()).map_err(|error| mail_error(&error)),
+        Either::Right(_) => Err(MailError::Timeout),
+    }
+}
+
+/// The service throws errors with a `code`. Their messages name addresses, and are left alone.
+fn mail_error(error: &JsValue) -> MailError {
+    let code = Reflect::get(error, &JsValue::from_str("code")).ok().and_then(|code| code.as_string());
+    code.map_or(MailError::Broken, MailError::Refused)
+}
+
 /// Asks the binding `SHIELD`. One that is not there, or cannot answer, shields nothing: the exact counters are behind it.
 pub(super) async fn is_within_rate(env: &Env, key: &str) -> bool {
     let Ok(shield) = binding::<RateLimit>(env, "SHIELD") else {
@@ -143,9 +183,13 @@ fn binding<T: JsCast>(env: &Env, name: &str) -> Result<T, String> {
 /// An object with this one member.
 pub(super) fn object(member: &str, value: &JsValue) -> Object {
     let object = Object::new();
-    // A new object takes every member.
-    let _ = Reflect::set(&object, &JsValue::from_str(member), value);
+    set(&object, member, value);
     object
+}
+
+fn set(object: &Object, member: &str, value: &JsValue) {
+    // An object of ours takes every member.
+    let _ = Reflect::set(object, &JsValue::from_str(member), value);
 }
 
 /// What JavaScript would print of an error.

@@ -211,11 +211,12 @@ async fn exchange(request: &OutboundRequest, signal: &AbortSignal) -> Result<Out
     let headers = response.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let (cache_control, retry_after) = (header("cache-control"), header("retry-after"));
+    let error_type = header("x-amzn-errortype");
     let body = match response.body() {
         Some(stream) => collect(&stream, request.maximum_body_bytes).await?,
         None => Vec::new(),
     };
-    Ok(OutboundResponse { status: response.status(), cache_control, retry_after, body })
+    Ok(OutboundResponse { status: response.status(), cache_control, retry_after, error_type, body })
 }
 
 fn outbound(request: &OutboundRequest, signal: &AbortSignal) -> Result<RequestInit, JsValue> {

@@ -15,8 +15,8 @@ use super::{bindings, exchange, subtle};
 use crate::config::{Config, ConfigError};
 use crate::json::Json;
 use crate::platform::{
-    FetchError, KeyError, OutboundRequest, OutboundResponse, Platform, QueueError, RandomError, Row,
-    Statement, StorageError,
+    FetchError, KeyError, MailError, OutboundMail, OutboundRequest, OutboundResponse, Platform, QueueError,
+    RandomError, Row, Statement, StorageError,
 };
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
@@ -86,6 +86,10 @@ impl Platform for Workers {
 
     async fn fetch(&self, request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
         exchange::fetch(request).await
+    }
+
+    async fn send_mail(&self, mail: OutboundMail) -> Result<(), MailError> {
+        bindings::send_mail(&self.env, &mail).await
     }
 
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError> {

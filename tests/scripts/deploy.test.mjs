@@ -108,10 +108,10 @@ describe("the plan", () => {
 });
 
 describe("the settings of a deployment", () => {
-  const settings = (publicUrl = variables.PUBLIC_URL, more = {}) =>
+  const settings = (publicUrl = variables.PUBLIC_URL, more = {}, switched = {}) =>
     deploymentSettings({
       repository: { ...repository, ...more },
-      variables: { ...variables, PUBLIC_URL: publicUrl },
+      variables: { ...variables, ...switched, PUBLIC_URL: publicUrl },
       databaseId: "d",
       namespaceId: "n",
     });
@@ -129,6 +129,16 @@ describe("the settings of a deployment", () => {
   test("claim no address on workers.dev, nor where wrangler.toml says how the Worker is reached", () => {
     expect(settings("https://countersign.example.workers.dev").routes).toBeUndefined();
     expect(settings(variables.PUBLIC_URL, { routes: [] }).routes).toEqual([]);
+  });
+
+  test("have the binding of Cloudflare Email Service where that is switched on, and only there", () => {
+    const bindings = (CLOUDFLARE_EMAIL, more) => settings(undefined, more, { CLOUDFLARE_EMAIL }).send_email;
+    expect(bindings("on")).toEqual([{ name: "EMAIL" }]);
+    expect(bindings(" on ")).toEqual([{ name: "EMAIL" }]);
+    expect(bindings("off")).toBeUndefined();
+    expect(settings().send_email).toBeUndefined();
+    const own = [{ name: "EMAIL", allowed_sender_addresses: ["codes@example.com"] }];
+    expect(bindings("on", { send_email: own })).toEqual(own);
   });
 
   test("take a variable from the environment, else from the last time, else from wrangler.toml", () => {

@@ -1,7 +1,7 @@
 /** The names that the scripts know are those that the Worker reads and the README explains. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { isVariable, OPTIONAL, REQUIRED } from "../../scripts/configuration/variables.mjs";
+import { isVariable, OPTIONAL, PROVIDER_SECRETS, REQUIRED } from "../../scripts/configuration/variables.mjs";
 
 const text = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 const read = [...text("src/config.rs").matchAll(/"([A-Z][A-Z0-9_]{4,})"/g)].map(([, name]) => name);
@@ -13,7 +13,7 @@ test("whatever the Worker reads is checked before a deploy and deployed", () => 
 
 test("whatever is deployed is read by the Worker and explained in the README", () => {
   const readme = text("README.md");
-  for (const name of [...REQUIRED, ...OPTIONAL]) {
+  for (const name of [...REQUIRED, ...OPTIONAL, ...PROVIDER_SECRETS]) {
     expect(read).toContain(name);
     expect(readme).toContain(`\`${name}\``);
   }

@@ -1,11 +1,18 @@
 //! The providers that messages can be handed to, one file each.
 
+pub mod cloudflare;
 pub mod resend;
+pub mod ses;
+mod signature_v4;
 pub mod twilio;
+pub mod twilio_verify;
 pub mod webhook;
 
+use self::cloudflare::CloudflareSettings;
 use self::resend::ResendSettings;
+use self::ses::SesSettings;
 use self::twilio::TwilioSettings;
+use self::twilio_verify::TwilioVerifySettings;
 use self::webhook::WebhookSettings;
 use super::provider::{Message, Provider, SendError};
 use crate::app::App;
@@ -22,8 +29,14 @@ pub const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
 pub enum Name {
     /// Twilio's Programmable Messaging and Voice.
     Twilio,
+    /// Twilio Verify, for text messages and calls.
+    TwilioVerify,
+    /// Cloudflare Email Service.
+    Cloudflare,
     /// Resend, for e-mail.
     Resend,
+    /// Amazon SES, for e-mail.
+    Ses,
     /// The operator's own server.
     Webhook,
     /// The outbox page of local development.
@@ -35,7 +48,10 @@ impl Name {
     /// All of them, in the order in which they are asked where the operator names none.
     pub const ALL: &'static [Self] = &[
         Self::Twilio,
+        Self::TwilioVerify,
+        Self::Cloudflare,
         Self::Resend,
+        Self::Ses,
         Self::Webhook,
         #[cfg(feature = "development")]
         Self::Outbox,
@@ -46,7 +62,10 @@ impl Name {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Twilio => "twilio",
+            Self::TwilioVerify => "twilio_verify",
+            Self::Cloudflare => "cloudflare",
             Self::Resend => "resend",
+            Self::Ses => "ses",
             Self::Webhook => "webhook",
             #[cfg(feature = "development")]
             Self::Outbox => "outbox",
@@ -57,12 +76,18 @@ impl Name {
     #[must_use]
     pub const fn carries(self, kind: Kind) -> bool {
         match self {
-            Self::Twilio => matches!(kind, Kind::Sms | Kind::Voice),
-            Self::Resend => matches!(kind, Kind::Email),
+            Self::Twilio | Self::TwilioVerify => matches!(kind, Kind::Sms | Kind::Voice),
+            Self::Cloudflare | Self::Resend | Self::Ses => matches!(kind, Kind::Email),
             Self::Webhook => !matches!(kind, Kind::Totp),
             #[cfg(feature = "development")]
             Self::Outbox => !matches!(kind, Kind::Totp),
         }
+    }
+
+    /// Whether a rule may name the sender.
+    #[must_use]
+    pub const fn takes_sender(self) -> bool {
+        !matches!(self, Self::TwilioVerify)
     }
 }
 
@@ -71,8 +96,14 @@ impl Name {
 pub struct Providers {
     /// `TWILIO_…`.
     pub twilio: Option<TwilioSettings>,
+    /// `TWILIO_VERIFY_…`.
+    pub twilio_verify: Option<TwilioVerifySettings>,
+    /// `CLOUDFLARE_EMAIL`.
+    pub cloudflare: Option<CloudflareSettings>,
     /// `RESEND_…`.
     pub resend: Option<ResendSettings>,
+    /// `SES_…`.
+    pub ses: Option<SesSettings>,
     /// `WEBHOOK_…`.
     pub webhook: Option<WebhookSettings>,
 }
@@ -80,14 +111,17 @@ pub struct Providers {
 impl Providers {
     /// Whether one of this name is configured.
     #[must_use]
-    pub const fn has(&self, name: Name) -> bool {
+    pub fn has(&self, name: Name) -> bool {
         match name {
             Name::Twilio => self.twilio.is_some(),
+            Name::TwilioVerify => self.twilio_verify.is_some(),
+            Name::Cloudflare => self.cloudflare.is_some(),
             Name::Resend => self.resend.is_some(),
+            Name::Ses => self.ses.is_some(),
             Name::Webhook => self.webhook.is_some(),
             // It stands in where nothing else is configured.
             #[cfg(feature = "development")]
-            Name::Outbox => self.twilio.is_none() && self.resend.is_none() && self.webhook.is_none(),
+            Name::Outbox => Name::ALL.iter().all(|name| *name == Name::Outbox || !self.has(*name)),
         }
     }
 
@@ -101,7 +135,10 @@ impl Providers {
     ) -> Result<(), SendError> {
         match name {
             Name::Twilio => asked(self.twilio.as_ref(), app, from, message).await,
+            Name::TwilioVerify => asked(self.twilio_verify.as_ref(), app, from, message).await,
+            Name::Cloudflare => asked(self.cloudflare.as_ref(), app, from, message).await,
             Name::Resend => asked(self.resend.as_ref(), app, from, message).await,
+            Name::Ses => asked(self.ses.as_ref(), app, from, message).await,
             Name::Webhook => asked(self.webhook.as_ref(), app, from, message).await,
             #[cfg(feature = "development")]
             Name::Outbox => super::outbox::Outbox.send(app, from, message).await,
@@ -137,3 +174,16 @@ async fn call<P: Platform>(app: &App<P>, request: OutboundRequest) -> Result<Out
 fn retry_after(response: &OutboundResponse) -> Option<i64> {
     response.retry_after.as_deref()?.trim().parse().ok()
 }
+
+/// The name, if there is one, and the address of `Name <address>`.
+fn mailbox(sender: &str) -> (Option<&str>, &str) {
+    let Some((name, address)) = sender.trim().strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) else {
+        return (None, sender.trim());
+    };
+    let name = name.trim();
+    let name = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+    (Some(name).filter(|name| !name.is_empty()), address.trim())
+}
+
+#[cfg(test)]
+mod tests;

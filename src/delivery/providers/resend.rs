@@ -118,11 +118,11 @@ const NAMES: [&str; 18] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::platform::json_response;
 
     fn error(status: u16, name: &str) -> SendError {
         let body = format!(r#"{{"statusCode":{status},"name":"{name}","message":"…"}}"#);
-        judge(&OutboundResponse { status, cache_control: None, retry_after: None, body: body.into_bytes() })
-            .unwrap_err()
+        judge(&json_response(status, &body, None)).unwrap_err()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! sorts them.
 
 use std::fmt;
+use std::rc::Rc;
 
 use base64ct::{Base64, Encoding};
 
@@ -17,16 +18,37 @@ use crate::types::Secret;
 /// Where Twilio's API is, unless `TWILIO_URL` names another place.
 pub const API: &str = "https://api.twilio.com";
 
-/// `TWILIO_…`.
-pub struct TwilioSettings {
-    /// The API's origin, without a slash at its end.
-    pub url: String,
+/// Whom Twilio knows, for all of its products.
+pub struct Account {
     /// `AC…`.
-    pub account: String,
+    pub sid: String,
     /// The user name of Basic authentication: the account or an API key's id.
     pub user: String,
     /// Its password: the auth token or the API key's secret.
     pub password: Secret,
+}
+
+impl Account {
+    /// The header `Authorization`.
+    #[must_use]
+    pub fn authorization(&self) -> String {
+        let credentials = format!("{}:{}", self.user, self.password.expose());
+        format!("Basic {}", Base64::encode_string(credentials.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Account(…)")
+    }
+}
+
+/// `TWILIO_…`.
+pub struct TwilioSettings {
+    /// The API's origin, without a slash at its end.
+    pub url: String,
+    /// Who sends.
+    pub account: Rc<Account>,
     /// The number, or the messaging service (`MG…`), that text messages come from.
     pub from: String,
     /// The number that calls come from.
@@ -55,12 +77,11 @@ impl Provider for TwilioSettings {
                 return Err(SendError::Elsewhere { reason: "Twilio carries no mail here".to_owned() });
             }
         };
-        let credentials = format!("{}:{}", self.user, self.password.expose());
         let request = OutboundRequest {
             method: "POST",
-            url: format!("{}/2010-04-01/Accounts/{}/{resource}.json", self.url, self.account),
+            url: format!("{}/2010-04-01/Accounts/{}/{resource}.json", self.url, self.account.sid),
             headers: vec![
-                ("authorization", format!("Basic {}", Base64::encode_string(credentials.as_bytes()))),
+                ("authorization", self.account.authorization()),
                 ("content-type", "application/x-www-form-urlencoded".to_owned()),
             ],
             body: Some(body),
@@ -106,17 +127,22 @@ fn twiml(language: &str, sentences: &[Secret]) -> Secret {
     Secret::new(format!("<Response>{spoken}</Response>"))
 }
 
-fn form(parameters: &[(&str, &str)]) -> String {
+pub(super) fn form(parameters: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// 201 is success. What went wrong stands in the body's `code`.
+/// What went wrong, by the number that stands in the body.
+pub(super) fn error_code(response: &OutboundResponse) -> Option<i64> {
+    json::parse(&response.body).ok()?.integer("code")
+}
+
+/// 201 is success.
 fn judge(response: &OutboundResponse) -> Result<(), SendError> {
     let status = response.status;
     if matches!(status, 200..=299) {
         return Ok(());
     }
-    let code = json::parse(&response.body).ok().and_then(|body| body.integer("code"));
+    let code = error_code(response);
     let reason = match code {
         Some(code) => format!("status {status}, code {code}"),
         None => format!("status {status}"),
@@ -148,14 +174,11 @@ fn judge(response: &OutboundResponse) -> Result<(), SendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::platform::json_response;
 
     fn answer(status: u16, body: &str) -> Result<(), SendError> {
-        judge(&OutboundResponse {
-            status,
-            cache_control: None,
-            retry_after: Some("7".to_owned()),
-            body: body.as_bytes().to_vec(),
-        })
+        let answer = json_response(status, body, None);
+        judge(&OutboundResponse { retry_after: Some("7".to_owned()), ..answer })
     }
 
     fn error(status: u16, code: i64) -> SendError {
