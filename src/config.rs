@@ -13,6 +13,7 @@ use crate::delivery::routing::Routes;
 use crate::delivery::words;
 use crate::mfa::factor::Factors;
 use crate::mfa::language;
+use crate::mfa::notice::NoticeChannels;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::policy::Policy;
 use crate::mfa::sending::SendingLimits;
@@ -51,6 +52,8 @@ pub struct Config {
     pub policy: Policy,
     /// `DEFAULT_LANGUAGE`: the tag of the language of whoever has named none that there are words in.
     pub default_language: String,
+    /// `NOTICES`: by which channels a person is told of changes to their authenticators.
+    pub notices: NoticeChannels,
     /// `SENDING_LIMITS`: how many messages may be sent.
     pub sending_limits: SendingLimits,
     /// `ENCRYPTION_KEYS`.
@@ -84,6 +87,7 @@ impl Config {
         let factors = read.optional("FACTORS", Factors::parse);
         let policy = read.optional("POLICY", Policy::parse);
         let default_language = read.optional("DEFAULT_LANGUAGE", default_language);
+        let notices = read.optional("NOTICES", NoticeChannels::parse);
         let sending_limits = read.optional("SENDING_LIMITS", SendingLimits::parse);
         let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
         let signing_keys = read.signing_keys(names);
@@ -97,6 +101,7 @@ impl Config {
             factors,
             policy,
             default_language,
+            notices,
             sending_limits,
             keyring,
             signing_keys,
@@ -111,6 +116,7 @@ impl Config {
                 Some(factors),
                 Some(policy),
                 Some(default_language),
+                Some(notices),
                 Some(sending_limits),
                 Some(keyring),
                 Some(signing_keys),
@@ -125,6 +131,7 @@ impl Config {
                 factors,
                 policy,
                 default_language,
+                notices,
                 sending_limits,
                 keyring,
                 signing_keys,

@@ -5,20 +5,20 @@ use std::task::Poll;
 
 use futures_util::future::maybe_done;
 
-use super::Payload;
-use super::content::{self, About, Code};
-use super::provider::{Message, SendError};
-use super::providers::Name;
-use super::{routing, template, words};
+use super::dispatch::{self, Taken};
+use super::provider::SendError;
+use super::words;
 use crate::app::App;
-use crate::json::{self, object};
+use crate::json::object;
+use crate::mfa::factor::Kind;
 use crate::platform::{Platform, StorageError};
-use crate::storage::deliveries::{self, Claimed, Outcome, Template};
-use crate::storage::places;
-use crate::types::{Secret, UnixSeconds};
+use crate::storage::deliveries::{self, Claimed, Outcome};
+use crate::types::UnixSeconds;
 
 /// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
 const BACKOFF_SECONDS: [i64; 4] = [2, 5, 15, 30];
+/// The same for notices, which have a day.
+const NOTICE_BACKOFF_SECONDS: [i64; 6] = [5, 30, 120, 600, 1800, 3600];
 /// The chance that leaves a pause as it is.
 const STEADY: Chance = [0x80, 0, 0, 0];
 
@@ -77,118 +77,56 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 }
 
 async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> Outcome {
-    let outcome = match open(app, delivery) {
-        Ok(payload) => {
-            let code = Secret::new(payload.code);
-            let tenant_name = &app.config.tenant_name;
-            // What is left of it, rounded up: a delivery takes some seconds.
-            let minutes = delivery.expires_at.since(now).saturating_add(59).wrapping_div(60).max(1);
-            let about = About {
-                tenant_name,
-                code: Some(Code { digits: &code, minutes }),
-                domain: if payload.domain.is_empty() { &app.config.host } else { &payload.domain },
-            };
-            let own = own_words(app, delivery);
-            let default = &app.config.default_language;
-            let words =
-                words::choose(&delivery.message, None, delivery.channel, &payload.languages, default, &own);
-            let message = Message {
-                id: &delivery.id,
-                channel: delivery.channel,
-                to: Secret::new(payload.to),
-                content: content::compose(delivery.channel, &words, &about),
-                language: words.language,
-                code: Some(code),
-                tenant_name,
-                now,
-                expires_at: delivery.expires_at,
-            };
-            outcome(now, delivery, routing::send(app, &message).await, chance(app))
-        }
-        // The key may be known again later, and then the sealed payload still opens.
-        Err(reason) => outcome(now, delivery, Err(SendError::Retry { reason, after: None }), chance(app)),
+    let outcome = outcome(now, delivery, dispatch::send(app, now, delivery).await, chance(app));
+    let (name, channel, provider, reason) = match &outcome {
+        Outcome::Sent { provider, channel } => ("sent", Some(*channel), Some(*provider), None),
+        Outcome::Retry { reason, .. } => ("retry", None, None, Some(reason)),
+        Outcome::Failed { reason } => ("failed", None, None, Some(reason)),
     };
+    let is_code = delivery.message == words::CODE;
     app.platform.log(object! {
         "event": "delivery",
         "delivery": &delivery.id,
-        "channel": delivery.channel.as_str(),
+        "message": &delivery.message,
+        "channel": channel.or(is_code.then_some(delivery.channel)).map(Kind::as_str),
         "attempt": delivery.attempts,
-        "provider": match &outcome {
-            Outcome::Sent { provider } => Some(*provider),
-            Outcome::Retry { .. } | Outcome::Failed { .. } => None,
-        },
-        "outcome": match &outcome {
-            Outcome::Sent { .. } => "sent",
-            Outcome::Retry { .. } => "retry",
-            Outcome::Failed { .. } => "failed",
-        },
-        "reason": match &outcome {
-            Outcome::Sent { .. } => None,
-            Outcome::Retry { reason, .. } | Outcome::Failed { reason } => Some(reason),
-        },
+        "provider": provider,
+        "outcome": name,
+        "reason": reason,
     });
     outcome
-}
-
-/// The operator's own words, but for those that cannot be sent, which the log is told of.
-fn own_words<P: Platform>(app: &App<P>, delivery: &Claimed) -> Vec<Template> {
-    let is_fit = |own: &&Template| match template::check(own) {
-        Ok(()) => true,
-        Err(problem) => {
-            app.platform.log(object! {
-                "event": "template_unusable",
-                "message": &own.message,
-                "channel": &own.channel,
-                "language": &own.language,
-                "problem": problem,
-            });
-            false
-        }
-    };
-    delivery.templates.iter().filter(is_fit).cloned().collect()
-}
-
-fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<Payload, String> {
-    let plaintext = app
-        .config
-        .keyring
-        .open(&places::delivery(&delivery.id), &delivery.sealed)
-        .map_err(|error| format!("the payload cannot be opened: {error:?}"))?;
-    json::parse(&plaintext)
-        .ok()
-        .as_ref()
-        .and_then(Payload::read)
-        .ok_or_else(|| "the payload is no payload".to_owned())
 }
 
 fn chance<P: Platform>(app: &App<P>) -> Chance {
     app.platform.random().unwrap_or(STEADY)
 }
 
-fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Name, SendError>, chance: Chance) -> Outcome {
+fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Taken, SendError>, chance: Chance) -> Outcome {
     match sent {
-        Ok(name) => Outcome::Sent { provider: name.as_str() },
+        Ok(Taken { by, channel }) => Outcome::Sent { provider: by.as_str(), channel },
         Err(SendError::Permanent { reason }) => Outcome::Failed { reason },
         Err(
             error @ (SendError::Retry { .. } | SendError::Elsewhere { .. } | SendError::Misconfigured { .. }),
         ) => {
             let (reason, after) = error.into_retry();
-            let (pause, after) = (backoff(delivery.attempts), after.unwrap_or(0));
+            let (pause, after) = (backoff(delivery), after.unwrap_or(0));
             let left = delivery.expires_at.since(now);
             // Whether there is another attempt is not left to chance, only when.
             if pause.max(after) < left {
                 let pause = varied(pause, chance).max(after).min(left.saturating_sub(1));
                 Outcome::Retry { at: now.plus(pause), reason }
             } else {
-                Outcome::Failed { reason: format!("{reason}; the code would be dead at the next attempt") }
+                Outcome::Failed { reason: format!("{reason}; it would be too late at the next attempt") }
             }
         }
     }
 }
 
-fn backoff(attempts: i64) -> i64 {
-    let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(0);
-    BACKOFF_SECONDS.get(index).or(BACKOFF_SECONDS.last()).copied().unwrap_or(30)
+fn backoff(delivery: &Claimed) -> i64 {
+    let pauses: &[i64] =
+        if delivery.message == words::CODE { &BACKOFF_SECONDS } else { &NOTICE_BACKOFF_SECONDS };
+    let index = usize::try_from(delivery.attempts.saturating_sub(1)).unwrap_or(0);
+    pauses.get(index).or(pauses.last()).copied().unwrap_or(30)
 }
 
 /// The pause, up to a quarter shorter or longer, but at least a second. Queues know whole seconds only, so that chance

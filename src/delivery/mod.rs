@@ -14,6 +14,7 @@
 pub mod breaker;
 pub mod consumer;
 pub mod content;
+pub mod dispatch;
 #[cfg(feature = "development")]
 pub mod outbox;
 pub mod provider;
@@ -34,12 +35,14 @@ use crate::mfa::language::Languages;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 
-/// What the consumer needs to send a code, as sealed in the delivery's row.
+/// What the consumer needs to send a message, as sealed in the delivery's row.
 pub struct Payload {
-    /// Phone number or e-mail address.
-    pub to: String,
-    /// The code.
-    pub code: String,
+    /// Phone number or e-mail address. Of a notice, an address for whom no authenticator reaches.
+    pub to: Option<String>,
+    /// The code, unless it is a notice.
+    pub code: Option<String>,
+    /// What kind of authenticator a notice is about.
+    pub about: Option<Kind>,
     /// In which languages the person may be written to.
     pub languages: Languages,
     /// The host of the page that the code is typed into.
@@ -51,23 +54,27 @@ impl Payload {
     #[must_use]
     pub fn written(&self) -> Json {
         object! {
-            "to": &self.to,
-            "code": &self.code,
+            "to": self.to.as_deref(),
+            "code": self.code.as_deref(),
+            "about": self.about.map(Kind::as_str),
             "languages": self.languages.written(),
             "domain": &self.domain,
         }
+        .without_nulls()
     }
 
     /// Reads what [`Payload::written`] gave.
     #[must_use]
-    pub fn read(written: &Json) -> Option<Self> {
-        Some(Self {
-            to: written.text("to")?.to_owned(),
-            code: written.text("code")?.to_owned(),
+    pub fn read(written: &Json) -> Self {
+        let text = |name| written.text(name).map(str::to_owned);
+        Self {
+            to: text("to"),
+            code: text("code"),
+            about: written.text("about").and_then(Kind::parse),
             // What was sealed by an older version has neither.
             languages: written.text("languages").map(Languages::read).unwrap_or_default(),
-            domain: written.text("domain").unwrap_or_default().to_owned(),
-        })
+            domain: text("domain").unwrap_or_default(),
+        }
     }
 }
 
@@ -84,6 +91,20 @@ pub fn available(config: &Config) -> Available {
 #[must_use]
 pub fn available_to(config: &Config, client: &Client) -> Available {
     Available { factors: client.factors(&config.factors), ..available(config) }
+}
+
+/// Kinds of authenticators that notices are sent to: those of `NOTICES` that somebody carries. A number gets text
+/// messages, whichever channel it was enrolled by.
+#[must_use]
+pub fn notice_kinds(config: &Config) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    if config.notices.email && config.routes.carries(Kind::Email) {
+        kinds.push(Kind::Email);
+    }
+    if config.notices.sms && config.routes.carries(Kind::Sms) && config.factors.is_on(Kind::Sms) {
+        kinds.extend([Kind::Sms, Kind::Voice]);
+    }
+    kinds
 }
 
 /// Tells the queue about a delivery, after the response if that comes first. A queue that refuses loses nothing: the

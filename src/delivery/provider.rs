@@ -3,6 +3,7 @@
 use super::content::Content;
 use crate::app::App;
 use crate::mfa::factor::Kind;
+use crate::mfa::notice::Notice;
 use crate::platform::Platform;
 use crate::types::{Secret, UnixSeconds};
 
@@ -17,6 +18,8 @@ pub struct Message<'a> {
     pub to: Secret,
     /// Six digits, for providers that find the words themselves. `None` of a notice, which they cannot carry.
     pub code: Option<Secret>,
+    /// What the person is told of, if it is a notice.
+    pub notice: Option<Notice>,
     /// What the person reads or hears, in the form of the channel.
     pub content: Content,
     /// The language that it is in (BCP 47).

@@ -241,7 +241,8 @@ async fn enroll<P: Platform>(
         ..Answer::default()
     };
     let locale = bearer.identity().locale.as_deref();
-    let asker = Asker::of(app, request, client, order.is_authenticated(client), order.ui_locales, locale);
+    let asker =
+        Asker::of(app, request, Some(client), order.is_authenticated(client), order.ui_locales, locale);
     if wanted.kind() != Kind::Totp {
         pass_shield(app, &asker).await?;
     }

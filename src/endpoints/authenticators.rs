@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::client::require_issuer;
-use super::message::Recipient;
+use super::message::{Asker, Recipient};
+use super::notice::Concerned;
 use super::{Failure, bearer};
 use crate::app::App;
 use crate::delivery;
@@ -14,6 +15,7 @@ use crate::json::{Json, object};
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::enrollment::Standing;
 use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::notice::Notice;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::platform::{Platform, StorageError};
 use crate::storage::authenticators::{self, Content, Entry, Listed, Removed};
@@ -118,8 +120,17 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
         let id = authenticator_id(encoded)?;
         let standing =
             Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at, used_factors: None };
-        match authenticators::remove(app, &token.user, client.as_deref(), &id, standing).await? {
-            Removed::Gone => return Ok(()),
+        let asker = Asker::of(app, request, client.as_deref(), false, None, token.identity.locale.as_deref());
+        let concerned = Concerned { user: &token.user, identity: &token.identity, asker: &asker };
+        let notice = concerned.compose(app, Notice::AuthenticatorRemoved(id.kind()), Some((&id, None)))?;
+        let (user, client) = (&token.user, client.as_deref());
+        match authenticators::remove(app, user, client, &id, standing, notice.as_ref()).await? {
+            Removed::Gone { announced } => {
+                if let Some(notice) = notice.filter(|_| announced) {
+                    app.platform.defer(delivery::tell_queue(app, notice.delivery_id));
+                }
+                return Ok(());
+            }
             Removed::NotFound => return Err(WireError::NoSuchAuthenticator.into()),
             Removed::ProofMissing => return Err(WireError::ProofRequired.into()),
             Removed::ClientChanged => forget(app, &bearer),

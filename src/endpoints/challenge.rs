@@ -86,7 +86,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         };
         let chosen = choose(app, &client, &login, &active, &asked)?;
         let locale = login.identity.locale.as_deref();
-        let asker = Asker::of(app, request, &client, !client.is_public(), ui_locales, locale);
+        let asker = Asker::of(app, request, Some(&client), !client.is_public(), ui_locales, locale);
         if chosen.kind() != Kind::Totp || once.is_some() {
             pass_shield(app, &asker).await?;
         }

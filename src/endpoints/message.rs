@@ -81,7 +81,7 @@ impl<'a> Asker<'a> {
     pub fn of<P: Platform>(
         app: &App<P>,
         request: &'a Request,
-        client: &Client,
+        client: Option<&Client>,
         authenticated: bool,
         ui_locales: Option<&str>,
         locale: Option<&str>,
@@ -92,7 +92,7 @@ impl<'a> Asker<'a> {
             request,
             origin: origin(request, authenticated),
             languages: Languages::named(ui_locales, request.headers.accept_language.as_deref(), locale),
-            domain: client.domain.as_deref().unwrap_or(own).to_owned(),
+            domain: client.and_then(|client| client.domain.as_deref()).unwrap_or(own).to_owned(),
         }
     }
 }
@@ -150,8 +150,9 @@ pub fn compose<P: Platform>(
         now: asker.request.received_at,
     };
     let payload = Payload {
-        to: recipient.address.expose().to_owned(),
-        code: code.expose().to_owned(),
+        to: Some(recipient.address.expose().to_owned()),
+        code: Some(code.expose().to_owned()),
+        about: None,
         languages: asker.languages.clone(),
         domain: asker.domain.clone(),
     };

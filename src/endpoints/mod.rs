@@ -12,7 +12,8 @@
 //! | `/.well-known/…` | [`metadata`] |
 //!
 //! Beside them stand the steps that several of them take: [`bearer`] (whose token), [`client`] (which client),
-//! [`idempotency`] (asked before), [`proof`] (of a key), [`target`] (what a token is for), [`message`] (a code on its way), [`mfa_required`] (the demand of a factor).
+//! [`idempotency`] (asked before), [`proof`] (of a key), [`target`] (what a token is for), [`message`] (a code on its
+//! way), [`notice`] (a notice on its way), [`mfa_required`] (the demand of a factor).
 
 pub mod associate;
 pub mod authenticators;
@@ -23,6 +24,7 @@ pub mod idempotency;
 pub mod message;
 pub mod metadata;
 pub mod mfa_required;
+pub mod notice;
 pub mod proof;
 pub mod target;
 pub mod token;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use self::mfa_grants::{Exchange, Grant};
 use super::client::{Claimed, require_grant};
+use super::message::Asker;
 use super::target::{Target, Wish};
 use super::{Failure, bearer, proof, token_exchange};
 use crate::app::App;
@@ -116,7 +117,10 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
             transaction: bearer.transaction(),
             now: request.received_at,
         };
-        let exchange = Exchange { app, attempt, bearer: &bearer, target: &target, key: proved.as_ref() };
+        let locale = bearer.identity().locale.as_deref();
+        let asker = Asker::of(app, request, Some(&client), !client.is_public(), None, locale);
+        let exchange =
+            Exchange { app, attempt, bearer: &bearer, target: &target, key: proved.as_ref(), asker: &asker };
         match exchange.run(&grant).await? {
             Some(answer) => return Ok(answer),
             None => app.isolate.clients.forget(client_id),

@@ -54,6 +54,30 @@ impl Notice {
     }
 }
 
+/// `NOTICES`: by which channels notices go, mail first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoticeChannels {
+    /// By mail, to authenticators and to the address that a token's issuer has verified.
+    pub email: bool,
+    /// By text message, where no mail reaches.
+    pub sms: bool,
+}
+
+impl NoticeChannels {
+    /// Reads the variable; without it, by both.
+    ///
+    /// # Errors
+    /// A sentence of which the variable is the subject.
+    pub fn parse(text: Option<&str>) -> Result<Self, String> {
+        match text.map(str::trim) {
+            None | Some("email sms") => Ok(Self { email: true, sms: true }),
+            Some("email") => Ok(Self { email: true, sms: false }),
+            Some("off") => Ok(Self { email: false, sms: false }),
+            Some(_) => Err(r#"must be "email sms", "email" or "off"."#.to_owned()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

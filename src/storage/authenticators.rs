@@ -2,6 +2,7 @@
 
 use super::challenges::login_state;
 use super::clients::Client;
+use super::notices::NewNotice;
 use super::statements;
 use crate::app::App;
 use crate::mfa::enrollment::Standing;
@@ -76,7 +77,10 @@ pub async fn list<P: Platform>(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removed {
     /// It is gone, and so is what hung on it.
-    Gone,
+    Gone {
+        /// Whether the notice of it is in the outbox.
+        announced: bool,
+    },
     /// The user has none of this id.
     NotFound,
     /// An independent factor is active and the bearer does not prove it. Nothing was removed.
@@ -93,6 +97,7 @@ pub async fn remove<P: Platform>(
     client: Option<&Client>,
     id: &AuthenticatorId,
     standing: Standing<'_>,
+    notice: Option<&NewNotice>,
 ) -> Result<Removed, StorageError> {
     let user = Value::from(user.as_str());
     let named = [user.clone(), id.as_str().into(), id.twin().map(|twin| twin.as_str().to_owned()).into()];
@@ -100,23 +105,28 @@ pub async fn remove<P: Platform>(
     guarded.extend([standing.proof_of_mfa.into(), standing.issued_at.into()]);
     guarded.push(client.map(|client| client.id.as_str()).into());
     guarded.push(client.map_or(Value::Null, |client| client.version.into()));
-    let batch = vec![
+    let mut batch = vec![
         login_state(client, None),
         Statement { sql: statements::HAS_AUTHENTICATOR, parameters: named.to_vec() },
         Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
         Statement { sql: statements::VOID_PENDING, parameters: guarded.clone() },
+    ];
+    batch.extend(notice.map(|notice| notice.of_removal(id.twin().as_ref(), standing, client)));
+    let active = batch.len();
+    batch.extend([
         Statement { sql: statements::REMOVE_AUTHENTICATOR, parameters: guarded },
         Statement { sql: statements::VOID_CHALLENGES, parameters: named.to_vec() },
         Statement { sql: statements::RETIRE_RECOVERY_CODE, parameters: vec![user] },
-    ];
+    ]);
     let results = app.platform.batch(batch).await?;
     let first = |index: usize, what: &'static str| {
         results.get(index).and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape(what))
     };
+    let has_rows = |index: usize| results.get(index).is_some_and(|rows| !rows.is_empty());
     let (state, found) = (first(0, "state")?, first(1, "found")?);
-    let removed = [2, 4].into_iter().any(|index| results.get(index).is_some_and(|rows| !rows.is_empty()));
-    Ok(if removed {
-        Removed::Gone
+    Ok(if has_rows(2) || has_rows(active) {
+        // The notice's statement stands before the removal's.
+        Removed::Gone { announced: notice.is_some() && active.checked_sub(1).is_some_and(has_rows) }
     } else if client.is_some() && !state.flag("client_current")? {
         Removed::ClientChanged
     } else if found.flag("found")? {

@@ -2,9 +2,9 @@
 
 use super::statements;
 use crate::app::App;
-use crate::mfa::factor::Kind;
+use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::platform::{Platform, Row, Statement, StorageError};
-use crate::types::UnixSeconds;
+use crate::types::{UnixSeconds, UserId};
 
 /// A claim is good for this long; then the consumer counts as dead and the row is free again.
 pub const LEASE_SECONDS: i64 = 60;
@@ -33,7 +33,7 @@ pub struct Claimed {
     pub id: String,
     /// What it is: `code`, or a notice's name.
     pub message: String,
-    /// The channel.
+    /// The channel of a code. That of a notice is still to be chosen.
     pub channel: Kind,
     /// What to send, sealed.
     pub sealed: String,
@@ -41,8 +41,12 @@ pub struct Claimed {
     pub attempts: i64,
     /// When the code dies.
     pub expires_at: UnixSeconds,
+    /// Whom a notice is for.
+    pub user: Option<UserId>,
     /// The operator's own words for it, in all languages that there are.
     pub templates: Vec<Template>,
+    /// Authenticators that a notice can be sent to, the oldest first, with their sealed addresses.
+    pub recipients: Vec<(AuthenticatorId, String)>,
 }
 
 /// What became of a claimed delivery.
@@ -52,6 +56,8 @@ pub enum Outcome {
     Sent {
         /// Which.
         provider: &'static str,
+        /// By which channel.
+        channel: Kind,
     },
     /// Try again then.
     Retry {
@@ -83,15 +89,16 @@ pub async fn claim<P: Platform>(
                 parameters: vec![id.as_str().into(), now.into(), now.plus(LEASE_SECONDS).into()],
             },
             Statement { sql: statements::DELIVERY_TEMPLATES, parameters: vec![id.as_str().into()] },
+            Statement { sql: statements::NOTICE_RECIPIENTS, parameters: vec![id.as_str().into()] },
         ]
     };
     let results = app.platform.batch(ids.iter().flat_map(of_one).collect()).await?;
     let mut claimed = Vec::new();
-    for of_one in results.chunks(2) {
-        if let [rows, templates] = of_one
+    for of_one in results.chunks(3) {
+        if let [rows, templates, recipients] = of_one
             && let Some(row) = rows.first()
         {
-            claimed.push(Claimed::from_rows(row, templates)?);
+            claimed.push(Claimed::from_rows(row, templates, recipients)?);
         }
     }
     Ok(claimed)
@@ -102,9 +109,9 @@ pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)])
     let batch = outcomes
         .iter()
         .map(|(claimed, outcome)| match outcome {
-            Outcome::Sent { provider } => Statement {
+            Outcome::Sent { provider, channel } => Statement {
                 sql: statements::DELIVERY_SENT,
-                parameters: vec![claimed.id.as_str().into(), (*provider).into()],
+                parameters: vec![claimed.id.as_str().into(), (*provider).into(), channel.as_str().into()],
             },
             Outcome::Retry { at, reason } => Statement {
                 sql: statements::DELIVERY_RETRY,
@@ -161,7 +168,7 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
 }
 
 impl Claimed {
-    fn from_rows(row: &Row, templates: &[Row]) -> Result<Self, StorageError> {
+    fn from_rows(row: &Row, templates: &[Row], recipients: &[Row]) -> Result<Self, StorageError> {
         Ok(Self {
             id: row.text("id")?.to_owned(),
             message: row.text("message")?.to_owned(),
@@ -169,9 +176,16 @@ impl Claimed {
             sealed: row.text("sealed")?.to_owned(),
             attempts: row.integer("attempts")?,
             expires_at: UnixSeconds(row.integer("expires_at")?),
+            user: row.optional_text("user_id")?.and_then(UserId::parse),
+            recipients: recipients.iter().map(recipient).collect::<Result<_, _>>()?,
             templates: templates.iter().map(Template::from_row).collect::<Result<_, _>>()?,
         })
     }
+}
+
+fn recipient(row: &Row) -> Result<(AuthenticatorId, String), StorageError> {
+    let id = AuthenticatorId::parse(row.text("id")?).ok_or(StorageError::UnexpectedShape("id"))?;
+    Ok((id, row.text("sealed")?.to_owned()))
 }
 
 impl Template {

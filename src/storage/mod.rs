@@ -12,6 +12,7 @@ pub mod enrollments;
 pub mod idempotent_answers;
 pub mod keyring;
 pub mod messages;
+pub mod notices;
 pub mod places;
 pub mod redemptions;
 pub mod statements;

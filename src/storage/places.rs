@@ -15,6 +15,9 @@ pub const DPOP_NONCE: &str = "dpop nonce";
 /// Hash purpose: keys of budgets that count by something nobody should read.
 pub const BUDGET: &str = "budget";
 
+/// Hash purpose: ids of the notices of which there is one a day.
+pub const LOCK_NOTICE: &str = "lock notice";
+
 /// A TOTP secret, phone number or e-mail address. The same for an enrollment and the authenticator that it becomes,
 /// since the row moves and keeps its id.
 #[must_use]
@@ -22,7 +25,7 @@ pub fn factor<'a>(id: &'a str, user: &'a UserId) -> Place<'a> {
     Place { purpose: "factor", row: id, user: user.as_str() }
 }
 
-/// What the consumer needs to send a code. Deliveries name no user.
+/// What the consumer needs to send a code or a notice.
 #[must_use]
 pub fn delivery(id: &str) -> Place<'_> {
     Place { purpose: "delivery", row: id, user: "" }

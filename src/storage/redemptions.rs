@@ -9,6 +9,7 @@
 //! Every statement of the second batch but the first is guarded by "this request's row stands in `redemptions`", so
 //! that of any number of requests with one code exactly one changes anything.
 
+use super::notices::NewNotice;
 use super::statements;
 use crate::app::App;
 use crate::json::{Json, object};
@@ -264,7 +265,10 @@ pub enum Redeemed<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The one that counts.
-    Won,
+    Won {
+        /// Whether the notice of it is in the outbox by this run.
+        announced: bool,
+    },
     /// The mfa_token was exchanged by another.
     Spent,
     /// The client's row has changed.
@@ -282,11 +286,13 @@ pub async fn redeem<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
     redeemed: &Redeemed<'_>,
+    notice: Option<&NewNotice>,
     expires_at: UnixSeconds,
 ) -> Result<Outcome, StorageError> {
-    let results = match app.platform.batch(attempt.redemption(Run::First, redeemed, expires_at)).await {
+    let run = |run| app.platform.batch(attempt.redemption(run, redeemed, notice, expires_at));
+    let results = match run(Run::First).await {
         Ok(results) => results,
-        Err(_) => match app.platform.batch(attempt.redemption(Run::Second, redeemed, expires_at)).await {
+        Err(_) => match run(Run::Second).await {
             Ok(results) => results,
             Err(error) => {
                 refund(app, attempt, redeemed.charge()).await;
@@ -296,7 +302,9 @@ pub async fn redeem<P: Platform>(
     };
     let row = results.last().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("won"))?;
     Ok(if row.flag("won")? {
-        Outcome::Won
+        // The notice's statement stands before the last one.
+        let before = results.len().checked_sub(2).and_then(|index| results.get(index));
+        Outcome::Won { announced: notice.is_some() && before.is_some_and(|rows| !rows.is_empty()) }
     } else if row.flag("spent")? {
         Outcome::Spent
     } else if row.flag("client_current")? {
@@ -482,7 +490,13 @@ impl Attempt<'_> {
         }
     }
 
-    fn redemption(&self, run: Run, redeemed: &Redeemed<'_>, expires_at: UnixSeconds) -> Vec<Statement> {
+    fn redemption(
+        &self,
+        run: Run,
+        redeemed: &Redeemed<'_>,
+        notice: Option<&NewNotice>,
+        expires_at: UnixSeconds,
+    ) -> Vec<Statement> {
         let spent = Value::from(redeemed.spent(self));
         let id = Value::from(self.redemption_id(run));
         let own = |parameters: Vec<Value>| {
@@ -625,6 +639,7 @@ impl Attempt<'_> {
             sql: statements::REFUND_WINNER,
             parameters: own(vec![charge.key(self.user).into(), charge.budget().interval.into()]),
         });
+        batch.extend(notice.map(|notice| notice.of_redemption(&spent, &id)));
         batch.push(Statement {
             sql: statements::REDEMPTION_STATE,
             parameters: own(vec![client, version, self.redemption_id(Run::First).into()]),

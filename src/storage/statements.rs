@@ -562,6 +562,47 @@ pub const VERIFY_DELIVERY: &str = "\
 UPDATE deliveries SET verified_at = ?4, charges = NULL
 WHERE owner = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
+/// Puts a notice of what a redemption has done into the outbox, if an authenticator that it is not about is there to
+/// send it to, or an address comes with it. The channel is chosen when it is sent.
+///
+/// `?1` id, `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the authenticator that it is about,
+/// or NULL, `?8` whether an address comes with it, `?9` kinds that notices are sent to (JSON array), `?10` what is spent,
+/// `?11` redemption.
+pub const ANNOUNCE_REDEMPTION: &str = "\
+INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
+SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, ?7
+WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?10 AND redemption = ?11)
+  AND (?8 = 1 OR EXISTS (SELECT 1 FROM authenticators
+                         WHERE user_id = ?6 AND kind IN (SELECT value FROM json_each(?9)) AND id IS NOT ?7))
+RETURNING id";
+
+/// The same of the removal of an active authenticator. Runs before [`REMOVE_AUTHENTICATOR`], under the same conditions.
+///
+/// `?1` to `?9` as there, `?10` the twin's id, `?11` whether the bearer proves MFA, `?12` when it was issued, `?13` the
+/// client that it names, or NULL, `?14` client version.
+pub const ANNOUNCE_REMOVAL: &str = "\
+INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
+SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, removed.id
+FROM authenticators AS removed
+WHERE removed.user_id = ?6 AND removed.id IN (?7, ?10)
+  AND COALESCE((SELECT ?11 = 1 AND ?12 >= MIN(confirmed_at) FROM authenticators
+                WHERE user_id = ?6 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+  AND (?13 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = ?13 AND version = ?14))
+  AND (?8 = 1 OR EXISTS (SELECT 1 FROM authenticators
+                         WHERE user_id = ?6 AND kind IN (SELECT value FROM json_each(?9)) AND id <> removed.id))
+RETURNING id";
+
+/// The same of something that changes nothing, once for each id.
+///
+/// `?1` to `?9` as there.
+pub const ANNOUNCE: &str = "\
+INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
+SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, ?7
+WHERE ?8 = 1 OR EXISTS (SELECT 1 FROM authenticators
+                        WHERE user_id = ?6 AND kind IN (SELECT value FROM json_each(?9)) AND id IS NOT ?7)
+ON CONFLICT (id) DO NOTHING
+RETURNING id";
+
 /// Gives the winner's guess back.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` key, `?4` interval.
@@ -592,21 +633,34 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
 pub const CLAIM_DELIVERY: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
 WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?2
-RETURNING id, message, channel, sealed, attempts, expires_at";
+RETURNING id, message, channel, sealed, attempts, expires_at, user_id";
 
-/// The operator's own words for a delivery, in every language.
+/// The operator's own words for a delivery, in every language; those for a notice by every channel, since its is not
+/// chosen yet.
 ///
 /// `?1` id.
 pub const DELIVERY_TEMPLATES: &str = "\
 SELECT templates.message AS message, templates.channel AS channel, language, subject, text, html
 FROM deliveries CROSS JOIN templates
-WHERE deliveries.id = ?1 AND templates.message = deliveries.message AND templates.channel = deliveries.channel";
+WHERE deliveries.id = ?1 AND templates.message = deliveries.message
+  AND (templates.channel = deliveries.channel OR deliveries.message <> 'code')";
+
+/// Authenticators that a notice can be sent to, the oldest first: whoever has added one lately may be the one of whom the
+/// person is to be told. The one that it is about is none of them.
+///
+/// `?1` delivery.
+pub const NOTICE_RECIPIENTS: &str = "\
+SELECT authenticators.id AS id, authenticators.sealed AS sealed
+FROM deliveries CROSS JOIN authenticators
+WHERE deliveries.id = ?1 AND authenticators.user_id = deliveries.user_id AND authenticators.kind <> 'totp'
+  AND authenticators.id IS NOT deliveries.about
+ORDER BY authenticators.confirmed_at";
 
 /// Records that the provider took it, and forgets what was sent.
 ///
-/// `?1` id, `?2` which provider.
+/// `?1` id, `?2` which provider, `?3` by which channel.
 pub const DELIVERY_SENT: &str = "\
-UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL, provider = ?2
+UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL, provider = ?2, channel = ?3
 WHERE id = ?1 AND state = 'claimed'";
 
 /// Records that it must be tried again. A consumer whose lease has ended speaks for its own attempt alone, not for that

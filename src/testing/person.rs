@@ -63,8 +63,14 @@ impl Service {
         Self::configured(&Self::variables())
     }
 
-    /// The usual configuration with the webhook as provider.
+    /// The usual configuration with the webhook as provider, and without notices: where a test counts what is sent, codes
+    /// are meant.
     pub(crate) fn variables() -> Variables {
+        Self::noticing_variables().with("NOTICES", "off")
+    }
+
+    /// The same with notices.
+    pub(crate) fn noticing_variables() -> Variables {
         Variables::new().with("WEBHOOK_URL", WEBHOOK).with("WEBHOOK_SECRET", WEBHOOK_SECRET)
     }
 

@@ -6,8 +6,10 @@ import { until } from "./poll.mjs";
 import { webhookSecret } from "./keys.mjs";
 
 const TOLERANCE_SECONDS = 5 * 60;
-const BODY_KEYS = ["channel", "code", "expires_at", "expires_in", "language", "tenant", "text", "to", "type"];
-const MAIL_KEYS = [...BODY_KEYS, "html", "subject"].sort();
+const COMMON = ["channel", "expires_at", "expires_in", "language", "tenant", "text", "to", "type"];
+/** The members of a body, in their order: those of a code or a notice, and those of mail. */
+const members = ({ type, channel }) =>
+  [...COMMON, type === "mfa.notice" ? "notice" : "code", ...(channel === "email" ? ["html", "subject"] : [])].sort();
 
 export class Webhook {
   static async start({ secret = webhookSecret() } = {}) {
@@ -88,13 +90,19 @@ export class Webhook {
     if (!matches) return "webhook-signature does not match";
     const message = JSON.parse(body);
     const keys = Object.keys(message).sort();
-    if (keys.join() !== (message.channel === "email" ? MAIL_KEYS : BODY_KEYS).join()) return `members ${keys}`;
+    if (!["mfa.code", "mfa.notice"].includes(message.type)) return `type ${message.type}`;
+    if (keys.join() !== members(message).join()) return `members ${keys}`;
     return null;
   }
 
   /** The codes that were accepted for `to`, oldest first. */
   messagesTo(to) {
-    return this.accepted.filter((message) => message.to === to);
+    return this.accepted.filter((message) => message.to === to && message.type === "mfa.code");
+  }
+
+  /** The notices that were accepted for `to`, oldest first. */
+  noticesTo(to) {
+    return this.accepted.filter((message) => message.to === to && message.type === "mfa.notice");
   }
 
   /** The newest code for `to`, once there are `count` messages for it. */

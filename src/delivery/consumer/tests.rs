@@ -18,11 +18,13 @@ fn delivery(attempts: i64) -> Claimed {
         sealed: String::new(),
         attempts,
         expires_at: NOW.plus(300),
+        user: None,
         templates: Vec::new(),
+        recipients: Vec::new(),
     }
 }
 
-fn busy(after: Option<i64>) -> Result<Name, SendError> {
+fn busy(after: Option<i64>) -> Result<Taken, SendError> {
     Err(SendError::Retry { reason: "busy".into(), after })
 }
 
@@ -89,7 +91,8 @@ fn nothing_is_tried_again_after_the_code_has_died() {
 fn what_somebody_else_has_claimed_is_acknowledged() {
     let (sent, retried) =
         (Claimed { id: "a".into(), ..delivery(1) }, Claimed { id: "b".into(), ..delivery(1) });
-    let outcomes = [(&sent, Outcome::Sent { provider: "webhook" }), (&retried, retry_at(5))];
+    let outcomes =
+        [(&sent, Outcome::Sent { provider: "webhook", channel: Kind::Sms }), (&retried, retry_at(5))];
     assert_eq!(verdict(NOW, "a", &outcomes), Verdict::Acknowledge);
     assert_eq!(verdict(NOW, "b", &outcomes), Verdict::Retry(5));
     assert_eq!(verdict(NOW, "c", &outcomes), Verdict::Acknowledge);

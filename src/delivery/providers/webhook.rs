@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json::object;
+use crate::mfa::notice::Notice;
 use crate::platform::{OutboundRequest, Platform};
 use crate::types::{Secret, UnixSeconds};
 
@@ -82,7 +83,8 @@ impl Provider for WebhookSettings {
             }
         };
         let body = object! {
-            "type": "mfa.code",
+            "type": if message.notice.is_some() { "mfa.notice" } else { "mfa.code" },
+            "notice": message.notice.map(Notice::as_str),
             "channel": message.channel.as_str(),
             "to": message.to.expose(),
             "code": message.code.as_ref().map(Secret::expose),

@@ -77,7 +77,9 @@ function entry({ channel, to, code, text, sent_at: sentAt }) {
     setTimeout(() => (copy.textContent = "Copy"), 2000);
   });
   foot.append(number, copy);
-  item.append(head, body, foot);
+  item.append(head, body);
+  // A notice brings none.
+  if (code) item.append(foot);
   return item;
 }
 

@@ -6,8 +6,10 @@
 
 use super::Answer;
 use crate::app::App;
-use crate::endpoints::message::Recipient;
+use crate::delivery;
+use crate::endpoints::message::{Asker, Recipient};
 use crate::endpoints::mfa_required::{Login, demand};
+use crate::endpoints::notice::Concerned;
 use crate::endpoints::target::Target;
 use crate::endpoints::{Failure, Fault};
 use crate::http::errors::WireError;
@@ -15,11 +17,13 @@ use crate::http::parameters::Parameters;
 use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::factor::{AuthenticatorId, Factors, Kind};
+use crate::mfa::notice::Notice;
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
 use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS, RECOVERY_CODE};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors::{self, ActiveFactors};
+use crate::storage::notices::NewNotice;
 use crate::storage::places;
 use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
 use crate::trust::bearer::{Bearer, MfaToken};
@@ -58,11 +62,21 @@ pub(super) struct Exchange<'a, P: Platform> {
     pub(super) target: &'a Target,
     /// The key that the request has proved: what is issued is bound to it.
     pub(super) key: Option<&'a Thumbprint>,
+    /// Who asks, for the notices that it leads to.
+    pub(super) asker: &'a Asker<'a>,
 }
 
 impl<P: Platform> Exchange<'_, P> {
     /// The answer, or `None` when the client's row has changed and everything is to be looked at again.
     pub(super) async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
+        let answer = self.redeem_grant(grant).await;
+        if matches!(answer, Err(Failure::Refused(WireError::TooManyFailedCodes(_)))) {
+            self.concerned().tell_of_lock(self.app)?;
+        }
+        answer
+    }
+
+    async fn redeem_grant(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
         let factors = self.attempt.client.factors(&self.app.config.factors);
         match grant {
             // What is switched off, or not for this client, opens nothing, whatever was enrolled before.
@@ -105,7 +119,7 @@ impl<P: Platform> Exchange<'_, P> {
             } else {
                 Redeemed::Totp { authenticator: &candidate.id, step, resealed }
             };
-            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp, None).await;
+            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp, None, None).await;
         }
         let unreadable = if readable { Ok(()) } else { Err(StorageError::Unreadable("sealed").into()) };
         self.or_refund(Charge::OneTimePassword, unreadable).await?;
@@ -145,7 +159,7 @@ impl<P: Platform> Exchange<'_, P> {
             return Err(WireError::InvalidBindingCode.into());
         }
         let address = self.address(&candidate.authenticator, &candidate.sealed);
-        let (resealed, address_indexes) = self.or_refund(charge, address).await?;
+        let (address, resealed, address_indexes) = self.or_refund(charge, address).await?;
         let redeemed = if is_enrollment {
             Redeemed::Enrollment {
                 enrollment: owner,
@@ -157,7 +171,8 @@ impl<P: Platform> Exchange<'_, P> {
         } else {
             Redeemed::Challenge { challenge: owner, authenticator: &candidate.authenticator, resealed }
         };
-        self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode, None).await
+        let factor = Factor::Kind(candidate.kind);
+        self.redeem(factor, &redeemed, WireError::InvalidBindingCode, Some(&address), None).await
     }
 
     fn binding_code_matches(&self, owner: &str, code: &Secret, stored: &str) -> Result<bool, Failure> {
@@ -197,7 +212,7 @@ impl<P: Platform> Exchange<'_, P> {
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
         };
         let factor = Factor::Recovery { independent: stored.independent };
-        self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, Some(&next)).await
+        self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, None, Some(&next)).await
     }
 
     /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an
@@ -223,6 +238,7 @@ impl<P: Platform> Exchange<'_, P> {
         factor: Factor,
         redeemed: &Redeemed<'_>,
         lost: WireError,
+        address: Option<&Secret>,
         next_recovery_code: Option<&RecoveryCode>,
     ) -> Result<Option<Answer>, Failure> {
         let prepared = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
@@ -240,14 +256,44 @@ impl<P: Platform> Exchange<'_, P> {
         };
         // Until then the token that is spent could be presented again.
         let remembered_until = self.bearer.refused_from();
-        match redemptions::redeem(self.app, &self.attempt, redeemed, remembered_until).await? {
-            Outcome::Won => prepared.told(next_recovery_code),
+        let notice = self.or_refund(redeemed.charge(), self.notice(redeemed, address)).await?;
+        let won = redemptions::redeem(self.app, &self.attempt, redeemed, notice.as_ref(), remembered_until);
+        match won.await? {
+            Outcome::Won { announced } => {
+                if let Some(notice) = notice.filter(|_| announced) {
+                    self.app.platform.defer(delivery::tell_queue(self.app, notice.delivery_id));
+                }
+                prepared.told(next_recovery_code)
+            }
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
             Outcome::Lost => Err(lost.into()),
             Outcome::ClientChanged => {
                 redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
                 Ok(None)
             }
+        }
+    }
+
+    fn concerned(&self) -> Concerned<'_> {
+        Concerned { user: self.attempt.user, identity: self.bearer.identity(), asker: self.asker }
+    }
+
+    /// What the person is told of it by another channel, if anything. `address` is that of an enrollment for messages.
+    fn notice(
+        &self,
+        redeemed: &Redeemed<'_>,
+        address: Option<&Secret>,
+    ) -> Result<Option<NewNotice>, Failure> {
+        match redeemed {
+            Redeemed::Enrollment { enrollment, kind, .. } => {
+                let id = AuthenticatorId::parse(enrollment).ok_or(StorageError::UnexpectedShape("id"))?;
+                let about = Some((&id, address.map(Secret::expose)));
+                self.concerned().compose(self.app, Notice::AuthenticatorAdded(*kind), about)
+            }
+            Redeemed::RecoveryCode { .. } => {
+                self.concerned().compose(self.app, Notice::RecoveryCodeUsed, None)
+            }
+            Redeemed::Totp { .. } | Redeemed::Challenge { .. } => Ok(None),
         }
     }
 
@@ -337,13 +383,14 @@ impl<P: Platform> Exchange<'_, P> {
         secret
     }
 
-    /// The address sealed anew where that is due, and its indexes under every hash key.
-    fn address(&self, id: &str, sealed: &str) -> Result<(Option<String>, Vec<String>), Failure> {
+    /// The address, the same sealed anew where that is due, and its indexes under every hash key.
+    fn address(&self, id: &str, sealed: &str) -> Result<(Secret, Option<String>, Vec<String>), Failure> {
         let id = AuthenticatorId::parse(id).ok_or(StorageError::UnexpectedShape("id"))?;
         let recipient = Recipient::open(self.app, &id, self.attempt.user, sealed)?;
         let parts = [self.attempt.user.as_str(), recipient.comparable.expose()];
         let indexes = self.app.config.keyring.hashes(places::ADDRESS, &parts);
-        Ok((self.resealed(id.as_str(), sealed, recipient.address.expose().as_bytes())?, indexes))
+        let resealed = self.resealed(id.as_str(), sealed, recipient.address.expose().as_bytes())?;
+        Ok((recipient.address, resealed, indexes))
     }
 
     /// What was sealed with an older key is sealed with the present one whenever it is used.

@@ -1,0 +1,196 @@
+/** What a person is told of by another channel: authenticators that come and go, the recovery code, guessing. */
+import { describe, expect, test } from "vitest";
+import { setTemplate } from "../../scripts/templates/statements.mjs";
+import { accepted } from "../support/answers.mjs";
+import { until } from "../support/poll.mjs";
+import { useStage } from "../support/stage.mjs";
+import { STEP_SECONDS, totp } from "../support/totp.mjs";
+
+const stage = useStage();
+const rowsOf = (person, world = stage.world) =>
+  world.rows("SELECT id, message, state, channel FROM deliveries WHERE user_id = ?", `idp|${person.sub}`);
+
+/** The newest notice for `to`, once it is there. */
+async function notice(to, { count = 1 } = {}) {
+  await until(`${count} notice(s) for ${to} arrived`, () => stage.webhook.noticesTo(to).length >= count);
+  return stage.webhook.noticesTo(to).at(-1);
+}
+
+/** Adds an app to somebody who has other factors already. */
+async function addApp(person, options) {
+  const token = person.provenToken();
+  const { secret, id } = await accepted(await person.associateOtp({ token }));
+  const otp = totp(secret, stage.world.now());
+  const tokens = await accepted(await person.exchange("otp", { mfa_token: token, otp }, options));
+  return { secret, id, tokens };
+}
+
+describe("an authenticator that is added", () => {
+  test("is told of by mail to the one for mail, at once and without a code", async () => {
+    const person = stage.person();
+    await person.enrollOob("email");
+    await addApp(person);
+    const told = await notice(person.email);
+    expect(told).toMatchObject({ type: "mfa.notice", notice: "authenticator_added", channel: "email", language: "en" });
+    expect(told).not.toHaveProperty("code");
+    expect(told.subject).toMatch(/^A sign-in method was added to your account at /);
+    expect(told.text).toContain("authenticator app");
+    expect(await rowsOf(person)).toMatchObject([{ message: "authenticator_added", state: "sent", channel: "email" }]);
+  });
+
+  test("is told of to the address that the issuer has verified, where there is no other", async () => {
+    const email = `own-${Date.now()}@mail.example.com`;
+    const person = stage.person({ claims: { email, email_verified: true } });
+    await person.enrollSms();
+    expect(await notice(email)).toMatchObject({ notice: "authenticator_added", text: expect.stringContaining("phone number") });
+    const unverified = `not-${Date.now()}@mail.example.com`;
+    const other = stage.person({ claims: { email: unverified, email_verified: false } });
+    await other.enrollSms();
+    expect(await rowsOf(other)).toEqual([]);
+  });
+
+  test("is told of by text message to the oldest number, where no mail reaches", async () => {
+    const person = stage.person();
+    await person.enrollOob("voice");
+    await addApp(person);
+    const { channel, text } = await notice(person.number);
+    expect(channel).toBe("sms");
+    expect(text).not.toContain("@");
+    expect(text.length).toBeLessThanOrEqual(160);
+  });
+
+  test("is no channel itself: of the first one nobody is told", async () => {
+    for (const channel of ["sms", "email"]) {
+      const person = stage.person();
+      await person.enrollOob(channel);
+      expect(await rowsOf(person)).toEqual([]);
+    }
+    const person = stage.person();
+    Object.assign(person.claims, { email: person.email.toUpperCase(), email_verified: true });
+    await person.enrollOob("email");
+    expect(await rowsOf(person)).toEqual([]);
+  });
+
+  test("is told of in the language that the request names", async () => {
+    const person = stage.person();
+    await person.enrollOob("email");
+    await addApp(person, { headers: { "accept-language": "de-AT" } });
+    expect(await notice(person.email)).toMatchObject({ language: "de", text: expect.stringContaining("Authenticator-App") });
+  });
+
+  test("is told of in the operator's own words, where there are some", async () => {
+    const own = { message: "authenticator_added", channel: "email", language: "it" };
+    const words = { subject: "Novità", text: "{{tenant}}: {{method}}", html: null };
+    await stage.world.rows(setTemplate({ ...own, ...words }, stage.world.now()));
+    const person = stage.person();
+    await person.enrollOob("email");
+    await addApp(person, { headers: { "accept-language": "it" } });
+    expect(await notice(person.email)).toMatchObject({ language: "it", subject: "Novità" });
+  });
+
+  test("is told of to the next address when the first will not have it", async () => {
+    const person = stage.person();
+    await person.enrollOob("email");
+    const token = person.provenToken();
+    const body = { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: person.number };
+    const { oob_code } = await accepted(await person.associate(body, { token }));
+    const binding_code = await stage.webhook.codeFor(person.number);
+    await accepted(await person.exchange("oob", { mfa_token: token, oob_code, binding_code }));
+    await notice(person.email);
+    stage.webhook.next(422);
+    await addApp(person);
+    expect(await notice(person.number)).toMatchObject({ notice: "authenticator_added", channel: "sms" });
+  });
+
+});
+
+describe("a notice", () => {
+  // Nobody takes messages out of the queue here.
+  const unread = useStage({ consume: false });
+
+  test("costs the request no further round trip, and the queue is told of it only where somebody can be reached", async () => {
+    const cost = async (claims) => {
+      const person = unread.person({ claims });
+      const mfa_token = person.mfaToken();
+      const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
+      const otp = totp(secret, unread.world.now());
+      const { result, roundTrips, sent } = await unread.world.cost(() => person.exchange("otp", { mfa_token, otp }));
+      await accepted(result);
+      return { roundTrips: roundTrips.length, sent: sent.length };
+    };
+    expect(await cost({})).toEqual({ roundTrips: 2, sent: 0 });
+    expect(await cost({ email: "a@mail.example.com", email_verified: true })).toEqual({ roundTrips: 2, sent: 1 });
+  });
+});
+
+test("an authenticator that is removed is told of", async () => {
+  const person = stage.person();
+  await person.enrollOob("email");
+  const { id } = await addApp(person);
+  await notice(person.email);
+  await stage.world.advance(STEP_SECONDS);
+  expect((await person.remove(id)).status).toBe(204);
+  expect(await notice(person.email, { count: 2 })).toMatchObject({ notice: "authenticator_removed" });
+  // What was not confirmed was none.
+  const pending = await accepted(await person.associateOtp({ token: person.mfaToken() }));
+  expect((await person.remove(pending.id)).status).toBe(204);
+  expect(await rowsOf(person)).toHaveLength(2);
+});
+
+test("a recovery code that is used is told of", async () => {
+  const person = stage.person({ claims: { email: `r-${Date.now()}@mail.example.com`, email_verified: true } });
+  const { recoveryCode } = await person.enrollOtp();
+  await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
+  expect(await notice(person.claims.email, { count: 2 })).toMatchObject({ notice: "recovery_code_used", channel: "email" });
+});
+
+test("guesses that are locked out are told of once a day, however many follow", async () => {
+  const person = stage.person({ claims: { email: `g-${Date.now()}@mail.example.com`, email_verified: true } });
+  await person.enrollOtp();
+  await notice(person.claims.email);
+  const guess = async () => (await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" })).status;
+  const locked = async () => {
+    for (let tries = 0; tries < 40; tries += 1) if ((await guess()) === 429) return true;
+    return false;
+  };
+  expect(await locked()).toBe(true);
+  expect(await notice(person.claims.email, { count: 2 })).toMatchObject({ notice: "guesses_locked" });
+  await Promise.all(Array.from({ length: 20 }, guess));
+  expect((await rowsOf(person)).filter(({ message }) => message === "guesses_locked")).toHaveLength(1);
+  await stage.world.advance(86_400);
+  expect(await locked()).toBe(true);
+  await notice(person.claims.email, { count: 3 });
+});
+
+test("a notice that nobody can carry waits, and is given up after a day", async () => {
+  const person = stage.person();
+  await person.enrollOob("email");
+  stage.webhook.next(...Array(40).fill(503));
+  await addApp(person);
+  await until("it has been tried", async () => (await rowsOf(person))[0]?.state === "waiting");
+  stage.webhook.recover();
+  await stage.world.advance(3600);
+  await stage.world.sweep();
+  await notice(person.email);
+});
+
+describe("NOTICES", () => {
+  const quiet = useStage({ vars: { NOTICES: "off" } });
+  const mailOnly = useStage({ vars: { NOTICES: "email" } });
+
+  test("off: nobody is told of anything", async () => {
+    const person = quiet.person({ claims: { email: "a@mail.example.com", email_verified: true } });
+    await person.enrollSms();
+    expect(await rowsOf(person, quiet.world)).toEqual([]);
+  });
+
+  test("email: nobody is told by text message", async () => {
+    const person = mailOnly.person();
+    await person.enrollSms();
+    const token = person.provenToken();
+    const { secret } = await accepted(await person.associateOtp({ token }));
+    const otp = totp(secret, mailOnly.world.now());
+    await accepted(await person.exchange("otp", { mfa_token: token, otp }));
+    expect(await rowsOf(person, mailOnly.world)).toEqual([]);
+  });
+});
