@@ -9,8 +9,8 @@ use crate::json::{self, Json, object};
 use crate::mfa::factor::Kind;
 use crate::platform::Platform;
 
-/// Nobody is asked any more this long after an attempt has begun. Whoever is being asked then has ten seconds, so that
-/// all is over well before the claim of the delivery ends (`deliveries::LEASE_SECONDS`).
+/// Nobody is asked any more this long after an attempt has begun. Whoever is being asked then has ten seconds, or twenty
+/// for two requests, so that all is over before the claim of the delivery ends (`deliveries::LEASE_SECONDS`).
 const ATTEMPT_SECONDS: i64 = 30;
 
 /// `DELIVERY`.

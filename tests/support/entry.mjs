@@ -167,8 +167,21 @@ globalThis.fetch = (input, init) => {
   return withFaults("fetch", url, () => realFetch(input, init));
 };
 
-function wrapped(env) {
-  return { ...env, DB: database(env.DB), JWKS: namespace(env.JWKS), OOB_QUEUE: queue(env.OOB_QUEUE) };
+/** The binding of Cloudflare Email Service, played by the double at `url`: it throws Errors with a `code`. */
+function email(url) {
+  return {
+    async send(message) {
+      const response = await realFetch(url, { method: "POST", body: JSON.stringify(message) });
+      const { code, message: problem, ...result } = await response.json();
+      if (!response.ok) throw Object.assign(new Error(problem), code && { code });
+      return result;
+    },
+  };
+}
+
+function wrapped({ EMAIL_DOUBLE, ...env }) {
+  const bindings = { ...env, DB: database(env.DB), JWKS: namespace(env.JWKS), OOB_QUEUE: queue(env.OOB_QUEUE) };
+  return EMAIL_DOUBLE ? { ...bindings, EMAIL: email(EMAIL_DOUBLE) } : bindings;
 }
 
 // --- The Worker ----------------------------------------------------------------------------------------------------

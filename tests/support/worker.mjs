@@ -41,6 +41,8 @@ export function builtFolder(build) {
  * @param {boolean} [options.consume] whether the queue has its consumer; without, what was sent is only counted
  * @param {(index: number) => Record<string, string | undefined>} [options.varsOf] the same for one isolate alone
  * @param {{ limit: number, period: number }} [options.shield] the rate of the binding SHIELD; without, there is none
+ * @param {string | true} [options.email] the double that plays the binding EMAIL, by its URL, or true for Miniflare's own;
+ *   without, there is none
  * @param {string} [options.persist] a folder that outlives this Miniflare
  * @param {boolean} [options.files] whether the files of public/ are served, as a deployment does
  */
@@ -62,8 +64,9 @@ export class World {
     persist,
     files = false,
     shield,
+    email,
   } = {}) {
-    this.options = { build, varsOf, consume, persist, files, shield };
+    this.options = { build, varsOf, consume, persist, files, shield, email };
     this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
     this.logged = [];
     this.secrets = {
@@ -83,7 +86,7 @@ export class World {
   }
 
   async start() {
-    const { build, varsOf, consume, persist, files, shield } = this.options;
+    const { build, varsOf, consume, persist, files, shield, email } = this.options;
     const folder = builtFolder(build);
     const [entry, driver, script, wasm] = await Promise.all([
       readFile(new URL("entry.mjs", import.meta.url), "utf8"),
@@ -111,6 +114,8 @@ export class World {
           OOB_QUEUE: { type: "queue", name: QUEUE },
           ...(shield && { SHIELD: { type: "rate-limit", namespace: "1001", simple: shield } }),
           ...(files && { ASSETS: { type: "assets" } }),
+          ...(email === true && { EMAIL: { type: "send-email" } }),
+          ...(typeof email === "string" && { EMAIL_DOUBLE: { type: "text", value: email } }),
         },
       },
     });

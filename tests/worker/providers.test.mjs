@@ -4,6 +4,7 @@ import { accepted, refused } from "../support/answers.mjs";
 import { until } from "../support/poll.mjs";
 import { ACCOUNT, TOKEN, Twilio, twilioError } from "../support/providers/twilio.mjs";
 import { API_KEY, Resend, resendError } from "../support/providers/resend.mjs";
+import { waiting as waitingOn } from "../support/providers/waiting.mjs";
 import { Stage } from "../support/stage.mjs";
 
 const FROM = "+15550100123";
@@ -36,21 +37,7 @@ beforeEach(async () => {
   await stage.world.advance(61);
 });
 
-/** Somebody who has asked for a code by `channel`, with the message that the queue was told of. */
-async function waiting(channel) {
-  const { world } = stage;
-  const person = stage.person();
-  const [name, to] = channel === "email" ? ["email", person.email] : ["phone_number", person.number];
-  const mfa_token = person.mfaToken();
-  const body = { authenticator_types: ["oob"], oob_channels: [channel], [name]: to };
-  const { result, sent } = await world.cost(() => person.associate(body, { token: mfa_token }));
-  const { oob_code } = await accepted(result);
-  const id = Object.values(sent[0])[0];
-  const row = async () =>
-    (await world.rows("SELECT state, provider, failure, sealed IS NULL AS cleared FROM deliveries WHERE id = ?", id))[0];
-  const confirm = (binding_code) => person.exchange("oob", { mfa_token, oob_code, binding_code });
-  return { person, to, id, row, confirm, deliver: () => world.deliver(sent) };
-}
+const waiting = (channel) => waitingOn(stage, channel);
 
 describe("a code", () => {
   test("comes as a text message by Twilio, from the sender that is configured, and confirms", async () => {
@@ -116,6 +103,18 @@ describe("when Twilio cannot", () => {
     expect(retryMessages).toEqual([]);
     expect(stage.webhook.messagesTo(to)).toEqual([]);
     expect(await row()).toMatchObject({ state: "failed", failure: `twilio: status 400, code ${code}`, cleared: 1 });
+  });
+
+  test("because of one region, again and again, it is asked for others all the same", async () => {
+    for (let index = 0; index < 4; index += 1) {
+      const { to, deliver } = await waiting("sms");
+      twilio.next(twilioError(400, 21408));
+      await deliver();
+      expect(stage.webhook.messagesTo(to)).toHaveLength(1);
+    }
+    const { to, deliver } = await waiting("sms");
+    await deliver();
+    expect(twilio.messagesTo(to)).toHaveLength(1);
   });
 
   test("again and again, it is passed over, and the log says when it is down and up", async () => {

@@ -131,9 +131,10 @@ pub(super) fn form(parameters: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// What went wrong, by the number that stands in the body.
+/// What went wrong, by the number that stands in the body. All have five digits: reasons repeat it, and a code that was
+/// sent or a phone number must not come to stand there.
 pub(super) fn error_code(response: &OutboundResponse) -> Option<i64> {
-    json::parse(&response.body).ok()?.integer("code")
+    json::parse(&response.body).ok()?.integer("code").filter(|code| (10_000..=99_999).contains(code))
 }
 
 /// 201 is success.
@@ -216,6 +217,9 @@ mod tests {
     #[test]
     fn a_reason_names_the_code_and_nothing_of_the_message() {
         assert_eq!(error(400, 21211), SendError::Permanent { reason: "status 400, code 21211".to_owned() });
+        for number in [0, -1, 123_456, 4_915_123_456_789] {
+            assert_eq!(error(400, number).reason(), "status 400");
+        }
     }
 
     #[test]

@@ -30,6 +30,11 @@ export class Double {
     this.#answers.length = 0;
   }
 
+  /** How many requests it is holding. */
+  get held() {
+    return this.#held.length;
+  }
+
   release() {
     for (const answer of this.#held.splice(0)) answer();
   }
