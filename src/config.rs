@@ -17,6 +17,7 @@ use crate::mfa::notice::NoticeChannels;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::policy::Policy;
 use crate::mfa::sending::SendingLimits;
+use crate::mfa::test_recipient::{Fate, TestRecipients};
 use crate::storage::keyring::Keyring;
 use crate::trust::http_url::HttpUrl;
 use crate::trust::issuer::{self, TrustedIssuer};
@@ -56,6 +57,8 @@ pub struct Config {
     pub notices: NoticeChannels,
     /// `SENDING_LIMITS`: how many messages may be sent.
     pub sending_limits: SendingLimits,
+    /// `TEST_RECIPIENTS`: the code of recipients that do not exist, if they are to be let in.
+    pub test_recipients: Option<TestRecipients>,
     /// `ENCRYPTION_KEYS`.
     pub keyring: Keyring,
     /// `SIGNING_KEY_…` and `ACTIVE_SIGNING_KEY`.
@@ -89,6 +92,7 @@ impl Config {
         let default_language = read.optional("DEFAULT_LANGUAGE", default_language);
         let notices = read.optional("NOTICES", NoticeChannels::parse);
         let sending_limits = read.optional("SENDING_LIMITS", SendingLimits::parse);
+        let test_recipients = read.optional("TEST_RECIPIENTS", TestRecipients::parse);
         let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
         let signing_keys = read.signing_keys(names);
         let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
@@ -103,6 +107,7 @@ impl Config {
             default_language,
             notices,
             sending_limits,
+            test_recipients,
             keyring,
             signing_keys,
             access_token_seconds,
@@ -118,6 +123,7 @@ impl Config {
                 Some(default_language),
                 Some(notices),
                 Some(sending_limits),
+                Some(test_recipients),
                 Some(keyring),
                 Some(signing_keys),
                 Some(access_token_seconds),
@@ -133,6 +139,7 @@ impl Config {
                 default_language,
                 notices,
                 sending_limits,
+                test_recipients,
                 keyring,
                 signing_keys,
                 access_token_seconds,
@@ -147,6 +154,13 @@ impl Config {
     #[must_use]
     pub fn trusted_issuer(&self, name: &str) -> Option<&Rc<TrustedIssuer>> {
         self.trusted_issuers.iter().find(|issuer| issuer.name == name)
+    }
+
+    /// The test recipients, and the fate of messages to this number or address, if it is one of them and they are let in.
+    #[must_use]
+    pub fn test_recipient(&self, address: &str) -> Option<(&TestRecipients, Fate)> {
+        let recipients = self.test_recipients.as_ref()?;
+        Fate::of(address).map(|fate| (recipients, fate))
     }
 
     /// The issuer of own tokens: `PUBLIC_URL` plus `/`.

@@ -103,7 +103,7 @@ fn chance<P: Platform>(app: &App<P>) -> Chance {
 
 fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Taken, SendError>, chance: Chance) -> Outcome {
     match sent {
-        Ok(Taken { by, channel }) => Outcome::Sent { provider: by.as_str(), channel },
+        Ok(Taken { by, channel }) => Outcome::Sent { provider: by, channel },
         Err(SendError::Permanent { reason }) => Outcome::Failed { reason },
         Err(
             error @ (SendError::Retry { .. } | SendError::Elsewhere { .. } | SendError::Misconfigured { .. }),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::bearer::{authenticate, require_scope};
 use super::client::{Claimed, require_issuer};
 use super::idempotency;
-use super::message::{Asker, Recipient, compose, decided, pass_shield};
+use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::delivery;
@@ -329,6 +329,7 @@ fn prepare_message<P: Platform>(
     let keyring = &app.config.keyring;
     let kind = new.id.kind();
     let recipient = Recipient::of(kind, address)?;
+    new.expires_at = new.now.plus(code_seconds(app, &recipient));
     let place = places::factor(new.id.as_str(), new.user);
     new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
     new.address_index =

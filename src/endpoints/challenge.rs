@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::client::Claimed;
 use super::idempotency::{self, Once};
-use super::message::{Asker, CODE_SECONDS, Recipient, compose, decided, pass_shield};
+use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
 use crate::delivery;
@@ -158,7 +158,7 @@ async fn send<P: Platform>(
     let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let message = compose(app, &recipient, Purpose::Challenge, &login.user, &id, asker)?;
     let delivery_id = message.delivery_id.clone();
-    let expires_at = now.plus(CODE_SECONDS);
+    let expires_at = now.plus(code_seconds(app, &recipient));
     let oob_code = OobCode {
         enrollment: id.clone(),
         user: login.user.clone(),

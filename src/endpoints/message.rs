@@ -13,12 +13,13 @@ use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::language::Languages;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::region::region;
-use crate::mfa::sending::{Asked, Origin, Purpose};
+use crate::mfa::sending::{Asked, Origin, Purpose, Rule};
+use crate::mfa::test_recipient::Fate;
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
 use crate::storage::messages::{NewMessage, Obstacle, budget_key};
 use crate::storage::places;
-use crate::types::{Secret, UserId};
+use crate::types::{Secret, UnixSeconds, UserId};
 
 /// Seconds that a code is good for, and the enrollment or challenge with it.
 pub use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
@@ -122,6 +123,32 @@ pub async fn pass_shield<P: Platform>(app: &App<P>, asker: &Asker<'_>) -> Result
     }
 }
 
+/// Seconds for which a code to this recipient is good.
+pub fn code_seconds<P: Platform>(app: &App<P>, recipient: &Recipient) -> i64 {
+    match app.config.test_recipient(recipient.address.expose()) {
+        Some((_, Fate::Expired)) => 0,
+        _ => CODE_SECONDS,
+    }
+}
+
+/// What a request is refused with for a test recipient whose fate that is.
+fn refuse_as_told(kind: Kind, fate: Fate, now: UnixSeconds) -> Result<(), WireError> {
+    Err(match fate {
+        Fate::Delivered | Fate::Undelivered | Fate::Expired => return Ok(()),
+        Fate::Invalid if kind == Kind::Email => WireError::InvalidEmailAddress,
+        Fate::Invalid => WireError::InvalidPhoneNumber,
+        Fate::RegionClosed => WireError::RegionNotEnabled,
+        Fate::Limited => {
+            let (limit, retry_after) = (10, 60);
+            WireError::TooManyMessages(
+                message_kind(kind),
+                Refusal { limit, retry_after, room_at: now.plus(retry_after) },
+            )
+        }
+        Fate::Unavailable => WireError::Unavailable,
+    })
+}
+
 /// A fresh code for `owner` (enrollment or challenge), sealed for its delivery and hashed for its owner.
 pub fn compose<P: Platform>(
     app: &App<P>,
@@ -134,7 +161,15 @@ pub fn compose<P: Platform>(
     let keyring = &app.config.keyring;
     let kind = recipient.channel;
     let limit = app.config.factors.message_limit(kind).ok_or(WireError::NotEnabled(kind.as_str()))?;
-    let code = BindingCode::generate(app.platform.random()?);
+    let now = asker.request.received_at;
+    let test = app.config.test_recipient(recipient.address.expose());
+    let code = match test {
+        Some((recipients, fate)) => {
+            refuse_as_told(kind, fate, now)?;
+            recipients.code().clone()
+        }
+        None => BindingCode::generate(app.platform.random()?),
+    };
     let delivery_id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
     let number = PhoneNumber::parse(recipient.address.expose()).ok();
     if let (Some(allowed), Some(number)) = (app.config.factors.regions(kind), &number) {
@@ -147,8 +182,13 @@ pub fn compose<P: Platform>(
         purpose,
         origin: asker.origin,
         limit,
-        now: asker.request.received_at,
+        now,
     };
+    let mut charges = limits.charges(&asked, |rule, whose| budget_key(keyring, kind, rule, whose));
+    if test.is_some() {
+        // Everybody shares them, and they cost nothing.
+        charges.retain(|charge| charge.rule == Rule::User);
+    }
     let payload = Payload {
         to: Some(recipient.address.expose().to_owned()),
         code: Some(code.expose().to_owned()),
@@ -161,9 +201,9 @@ pub fn compose<P: Platform>(
         channel: kind,
         sealed: keyring.seal(&places::delivery(&delivery_id), payload.as_bytes(), app.platform.random()?)?,
         code_hash: keyring.hash(places::BINDING_CODE, &[owner, code.expose()]),
-        charges: limits.charges(&asked, |rule, whose| budget_key(keyring, kind, rule, whose)),
-        region: number.as_ref().and_then(region).map(str::to_owned),
-        network: asker.origin.network.filter(|_| kind != Kind::Email),
+        charges,
+        region: number.as_ref().filter(|_| test.is_none()).and_then(region).map(str::to_owned),
+        network: asker.origin.network.filter(|_| kind != Kind::Email && test.is_none()),
         limits: *limits,
         delivery_id,
     })

@@ -18,3 +18,4 @@ pub mod policy;
 pub mod recovery_code;
 pub mod region;
 pub mod sending;
+pub mod test_recipient;
