@@ -55,6 +55,7 @@ pub async fn bury<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Verdi
             "event": "delivery_given_up",
             "severity": "alert",
             "delivery": dead.id,
+            "message": dead.message,
             "channel": dead.channel,
             "attempts": dead.attempts,
             "reason": dead.reason,

@@ -7,12 +7,16 @@ use super::providers::Name;
 use super::{Payload, notice_kinds, routing, template, words};
 use crate::app::App;
 use crate::json::{self, object};
+use crate::mfa::email_address::EmailAddress;
 use crate::mfa::factor::{AuthenticatorId, Kind};
-use crate::mfa::notice::Notice;
+use crate::mfa::notice::{self, Notice};
 use crate::mfa::phone_number::PhoneNumber;
+use crate::mfa::region::region;
+use crate::mfa::sending::{Asked, Origin, Purpose};
 use crate::mfa::test_recipient::Fate;
 use crate::platform::Platform;
 use crate::storage::deliveries::{Claimed, Template};
+use crate::storage::messages::{budget_key, charge_notice};
 use crate::storage::places;
 use crate::types::{Secret, UnixSeconds};
 
@@ -35,8 +39,8 @@ enum Matter {
     Notice(Notice),
 }
 
-/// Sends a claimed delivery. A notice goes to the first address that will have it; only of a failure that is not the
-/// address's is more tried later.
+/// Sends a claimed delivery. A notice goes to the first address that will have it: where an address is at fault the next
+/// one is tried; any other failure ends the attempt, and the delivery is tried again later.
 pub async fn send<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
@@ -53,8 +57,12 @@ pub async fn send<P: Platform>(
     let own = own_words(app, delivery);
     let mut refused = SendError::Permanent { reason: "there is nobody to send it to".to_owned() };
     for (channel, to) in addresses {
-        let message = Letter { app, now, delivery, payload: &payload, matter: &matter, own: &own };
-        match message.send(channel, to).await {
+        let letter = Letter { app, now, delivery, payload: &payload, matter: &matter, own: &own };
+        if !letter.has_room(channel, &to).await? {
+            refused = SendError::Permanent { reason: "too many notices".to_owned() };
+            continue;
+        }
+        match letter.send(channel, to).await {
             Ok(by) => return Ok(Taken { by, channel }),
             Err(error @ SendError::Permanent { .. }) => refused = error,
             Err(error) => return Err(error),
@@ -73,6 +81,36 @@ struct Letter<'a, P: Platform> {
 }
 
 impl<P: Platform> Letter<'_, P> {
+    /// Charges a notice, at its first attempt. The request that it is about has not: it does not know where it will go.
+    /// A code has been charged with its enrollment or challenge.
+    async fn has_room(&self, channel: Kind, to: &Secret) -> Result<bool, SendError> {
+        let (Matter::Notice(_), Some(user), 1) = (self.matter, &self.delivery.user, self.delivery.attempts)
+        else {
+            return Ok(true);
+        };
+        let keyring = &self.app.config.keyring;
+        let address = EmailAddress::parse(to.expose()).map(|address| address.index_form());
+        let number = PhoneNumber::parse(to.expose()).ok();
+        let asked = Asked {
+            user: user.as_str(),
+            recipient: address.as_deref().unwrap_or_else(|_| to.expose()),
+            purpose: Purpose::Notice,
+            origin: Origin::default(),
+            limit: notice::LIMIT,
+            now: self.now,
+        };
+        let charges = self
+            .app
+            .config
+            .sending_limits
+            .charges(&asked, |rule, whose| budget_key(keyring, channel, rule, whose));
+        let region = number.as_ref().and_then(region);
+        charge_notice(self.app, &charges, region, self.now).await.map_err(|_| SendError::Retry {
+            reason: "the notice could not be charged".to_owned(),
+            after: None,
+        })
+    }
+
     async fn send(&self, channel: Kind, to: Secret) -> Result<&'static str, SendError> {
         // Nobody is there to send it to.
         match self.app.config.test_recipient(to.expose()) {

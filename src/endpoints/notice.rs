@@ -82,27 +82,31 @@ impl Concerned<'_> {
     }
 
     /// Tells the person, behind the answer and at most once a day, that no more codes are taken for a while.
-    pub fn tell_of_lock<P: Platform>(&self, app: &App<P>) -> Result<(), Failure> {
+    pub fn tell_of_lock<P: Platform>(&self, app: &App<P>) {
         let now = self.asker.request.received_at;
         let day = now.0.wrapping_div(DAY_SECONDS).to_string();
         let id = app.config.keyring.hash(places::LOCK_NOTICE, &[self.user.as_str(), &day]);
         // A webhook's id has no full stop.
         let id = id.replace('.', "-");
-        let Some(new) = self.compose_as(app, id, Notice::GuessesLocked, None)? else {
-            return Ok(());
+        let new = match self.compose_as(app, id, Notice::GuessesLocked, None) {
+            Ok(Some(new)) => new,
+            Ok(None) => return,
+            // The answer is what it is, told or not.
+            Err(failure) => return lost(app, &failure),
         };
-        let own = app.clone();
+        let handle = app.clone();
         app.platform.defer(async move {
-            match notices::add(&own, &new).await {
-                Ok(true) => delivery::tell_queue(&own, new.delivery_id).await,
+            match notices::add(&handle, &new).await {
+                Ok(true) => delivery::tell_queue(&handle, new.delivery_id).await,
                 Ok(false) => {}
-                Err(error) => {
-                    own.platform.log(object! { "event": "notice_lost", "error": format!("{error:?}") });
-                }
+                Err(error) => lost(&handle, &error),
             }
         });
-        Ok(())
     }
+}
+
+fn lost<P: Platform>(app: &App<P>, error: &impl std::fmt::Debug) {
+    app.platform.log(object! { "event": "notice_lost", "error": format!("{error:?}") });
 }
 
 /// The form in which two spellings of an e-mail address are equal. `None` of what is none, phone numbers among it.

@@ -1,7 +1,11 @@
 //! What a person is told about their authenticators by another channel than the one that it is about (NIST SP 800-63B,
 //! section 6.1.2.1).
 
-use super::factor::Kind;
+use super::factor::{Kind, MessageLimit};
+
+/// How many notices a user, and a number or address, may be sent: enough to hear of everything that a person does, and
+/// too few to earn on.
+pub const LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
 
 /// Something that the owner of an account should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -134,9 +134,11 @@ impl SendingLimits {
             interval: interval(HOUR_MILLISECONDS, message.limit.per_hour),
         };
         let purpose = message.purpose;
-        charges.push(own.charge(Rule::User, key(Rule::User, message.user), 1, message.now));
+        let user = purpose.own_of_user(message.user);
+        charges.push(own.charge(Rule::User, key(Rule::User, &user), 1, message.now));
         let recipient = purpose.own(message.recipient);
         charges.push(own.charge(Rule::Recipient, key(Rule::Recipient, &recipient), 1, message.now));
+        let weight = if purpose == Purpose::Notice { 1 } else { self.unverified_weight };
         let range = range(message.recipient).map(|range| purpose.own(range));
         let address = message.origin.address.filter(|address| is_public(*address));
         let address = address.map(|address| (group(address, 32, 64), group(address, 24, 48)));
@@ -153,12 +155,7 @@ impl SendingLimits {
                 [(":h", window.hour, HOUR_MILLISECONDS), (":d", window.day, DAY_MILLISECONDS)]
             {
                 let rate = Rate { messages, interval: interval(window, messages) };
-                charges.push(rate.charge(
-                    rule,
-                    format!("{name}{suffix}"),
-                    self.unverified_weight,
-                    message.now,
-                ));
+                charges.push(rate.charge(rule, format!("{name}{suffix}"), weight, message.now));
             }
         }
         charges
@@ -215,13 +212,15 @@ pub struct Asked<'a> {
     pub now: UnixSeconds,
 }
 
-/// What a code is for.
+/// What a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// To add the number or address: the user has named it and may not be its owner.
     Enrollment,
     /// To use it: its owner has confirmed it before.
     Challenge,
+    /// To tell of something, with no code to come back.
+    Notice,
 }
 
 impl Purpose {
@@ -230,6 +229,15 @@ impl Purpose {
         match self {
             Self::Enrollment => format!("enrollment {whose}"),
             Self::Challenge => format!("challenge {whose}"),
+            Self::Notice => format!("notice {whose}"),
+        }
+    }
+
+    /// The same for users, whose codes are counted together.
+    fn own_of_user(self, user: &str) -> String {
+        match self {
+            Self::Enrollment | Self::Challenge => user.to_owned(),
+            Self::Notice => self.own(user),
         }
     }
 }

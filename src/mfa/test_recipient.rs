@@ -21,7 +21,7 @@ pub enum Fate {
     Delivered,
     /// It is taken, and no provider will ever carry it.
     Undelivered,
-    /// It counts as delivered, and its code is dead from the start.
+    /// It is taken, and its code is dead from the start.
     Expired,
     /// The request is refused: there is no such number or address.
     Invalid,

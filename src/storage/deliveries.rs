@@ -39,7 +39,7 @@ pub struct Claimed {
     pub sealed: String,
     /// How often it has been claimed, this time included.
     pub attempts: i64,
-    /// When the code dies.
+    /// When the code dies, or the notice is given up.
     pub expires_at: UnixSeconds,
     /// Whom a notice is for.
     pub user: Option<UserId>,
@@ -139,8 +139,10 @@ pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)])
 pub struct GivenUp {
     /// Its id.
     pub id: String,
-    /// The channel.
-    pub channel: String,
+    /// What it is: `code`, or a notice's name.
+    pub message: String,
+    /// The channel of a code. That of a notice is not chosen before it is sent.
+    pub channel: Option<String>,
     /// How often it was claimed.
     pub attempts: i64,
     /// Why it is not done.
@@ -159,7 +161,8 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
     let read = |row: &Row| {
         Ok(GivenUp {
             id: row.text("id")?.to_owned(),
-            channel: row.text("channel")?.to_owned(),
+            message: row.text("message")?.to_owned(),
+            channel: row.optional_text("channel")?.map(str::to_owned),
             attempts: row.integer("attempts")?,
             reason: row.text("failure")?.to_owned(),
         })

@@ -2,11 +2,12 @@
 
 use super::keyring::Keyring;
 use super::{places, statements};
+use crate::app::App;
 use crate::json::Json;
 use crate::mfa::budget::Refusal;
 use crate::mfa::factor::Kind;
 use crate::mfa::sending::{Charge, Rule, SendingLimits, medium, milliseconds};
-use crate::platform::{Row, Statement, StorageError, Value};
+use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::types::UnixSeconds;
 
 /// The message of an out-of-band enrollment or challenge.
@@ -159,6 +160,28 @@ pub fn guard(message: Option<&NewMessage>) -> [Value; 3] {
     let charges = list(&message.charges, |charge| message.limits.enforces(charge.rule));
     let [region, network] = if message.limits.record_only { [None, None] } else { message.places() };
     [charges.into(), region.into(), network.into()]
+}
+
+/// Charges a notice, if there is room for it.
+pub async fn charge_notice<P: Platform>(
+    app: &App<P>,
+    charges: &[Charge],
+    region: Option<&str>,
+    now: UnixSeconds,
+) -> Result<bool, StorageError> {
+    let limits = &app.config.sending_limits;
+    let statement = Statement {
+        sql: statements::CHARGE_NOTICE,
+        parameters: vec![
+            list(charges, |_| true).into(),
+            milliseconds(now).into(),
+            list(charges, |charge| limits.enforces(charge.rule)).into(),
+            region.filter(|_| !limits.record_only).map(|region| format!("region:{region}")).into(),
+            now.into(),
+        ],
+    };
+    let results = app.platform.batch(vec![statement]).await?;
+    Ok(results.first().is_some_and(|rows| !rows.is_empty()))
 }
 
 /// A bucket's name. What is counted by something that nobody should read stands in it as a keyed hash.

@@ -105,6 +105,21 @@ FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key =
 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?3) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?3)
 ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at";
 
+/// Charges the message budgets of a notice, if all that refuse have room and its region is not closed. Rows come back
+/// if they have.
+///
+/// `?1` message budgets, `?2` now in milliseconds, `?3` those that refuse, `?4` region, `?5` now.
+pub const CHARGE_NOTICE: &str = "\
+INSERT INTO message_budgets (key, full_at)
+SELECT charge.value ->> 0,
+       MIN(MAX(COALESCE(bucket.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1)
+FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
+WHERE NOT EXISTS (SELECT 1 FROM json_each(?3) AS charge CROSS JOIN message_budgets
+                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
+  AND NOT EXISTS (SELECT 1 FROM closures WHERE key = ?4 AND closures.expires_at > ?5)
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at
+RETURNING key";
+
 /// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
 /// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired
 /// gives way.
@@ -578,7 +593,7 @@ RETURNING id";
 
 /// The same of the removal of an active authenticator. Runs before [`REMOVE_AUTHENTICATOR`], under the same conditions.
 ///
-/// `?1` to `?9` as there, `?10` the twin's id, `?11` whether the bearer proves MFA, `?12` when it was issued, `?13` the
+/// `?1` to `?9` as in [`ANNOUNCE_REDEMPTION`], `?10` the twin's id, `?11` whether the bearer proves MFA, `?12` when it was issued, `?13` the
 /// client that it names, or NULL, `?14` client version.
 pub const ANNOUNCE_REMOVAL: &str = "\
 INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
@@ -594,7 +609,7 @@ RETURNING id";
 
 /// The same of something that changes nothing, once for each id.
 ///
-/// `?1` to `?9` as there.
+/// `?1` to `?9` as in [`ANNOUNCE_REDEMPTION`].
 pub const ANNOUNCE: &str = "\
 INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
 SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, ?7
@@ -684,7 +699,7 @@ WHERE id = ?1 AND state = 'claimed' AND attempts = ?3";
 pub const DELIVERY_GIVEN_UP: &str = "\
 UPDATE deliveries SET failure = 'the queue has given up; ' || COALESCE(failure, 'no attempt was recorded')
 WHERE id = ?1 AND state IN ('waiting', 'claimed')
-RETURNING id, channel, attempts, failure";
+RETURNING id, message, CASE message WHEN 'code' THEN channel END AS channel, attempts, failure";
 
 /// Deliveries that the queue must be told about again: its first message was lost, or a consumer died.
 ///
@@ -694,13 +709,13 @@ SELECT id FROM deliveries
 WHERE state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?1
 ORDER BY due_at LIMIT 100";
 
-/// A code that nobody could deliver in time is not sent late; its payload is forgotten.
+/// What nobody could deliver in time is not sent late; its payload is forgotten.
 ///
 /// `?1` now.
 pub const EXPIRE_DELIVERIES: &str = "\
 UPDATE deliveries SET state = 'expired', sealed = NULL, failure = COALESCE(failure, 'not delivered in time')
 WHERE state IN ('waiting', 'claimed') AND expires_at <= ?1
-RETURNING id, channel, attempts, failure";
+RETURNING id, message, CASE message WHEN 'code' THEN channel END AS channel, attempts, failure";
 
 /// Expired enrollments. `?1` now.
 pub const SWEEP_ENROLLMENTS: &str = "DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments WHERE expires_at <= ?1 LIMIT 1000)";

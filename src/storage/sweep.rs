@@ -79,7 +79,8 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
         app.platform.log(object! {
             "event": "delivery_expired",
             "delivery": row.text("id")?,
-            "channel": row.text("channel")?,
+            "message": row.text("message")?,
+            "channel": row.optional_text("channel")?,
             "attempts": row.integer("attempts")?,
             "reason": row.text("failure")?,
         });

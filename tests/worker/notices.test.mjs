@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { setTemplate } from "../../scripts/templates/statements.mjs";
 import { accepted } from "../support/answers.mjs";
+import { freshNumber } from "../support/person.mjs";
 import { until } from "../support/poll.mjs";
 import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
@@ -52,8 +53,17 @@ describe("an authenticator that is added", () => {
   test("is told of by text message to the oldest number, where no mail reaches", async () => {
     const person = stage.person();
     await person.enrollOob("voice");
+    const second = freshNumber();
+    const token = person.provenToken();
+    const body = { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: second };
+    const { oob_code } = await accepted(await person.associate(body, { token }));
+    const binding_code = await stage.webhook.codeFor(second);
+    await stage.world.advance(1);
+    await accepted(await person.exchange("oob", { mfa_token: token, oob_code, binding_code }));
+    await notice(person.number);
     await addApp(person);
-    const { channel, text } = await notice(person.number);
+    const { channel, text } = await notice(person.number, { count: 2 });
+    expect(stage.webhook.noticesTo(second)).toEqual([]);
     expect(channel).toBe("sms");
     expect(text).not.toContain("@");
     expect(text.length).toBeLessThanOrEqual(160);
@@ -162,7 +172,7 @@ test("guesses that are locked out are told of once a day, however many follow", 
   await notice(person.claims.email, { count: 3 });
 });
 
-test("a notice that nobody can carry waits, and is given up after a day", async () => {
+test("a notice that nobody can carry waits, and comes when somebody can", async () => {
   const person = stage.person();
   await person.enrollOob("email");
   stage.webhook.next(...Array(40).fill(503));
@@ -172,6 +182,37 @@ test("a notice that nobody can carry waits, and is given up after a day", async 
   await stage.world.advance(3600);
   await stage.world.sweep();
   await notice(person.email);
+});
+
+test("a notice that nobody has carried for a day is given up", async () => {
+  const person = stage.person();
+  await person.enrollOob("email");
+  stage.webhook.next(...Array(40).fill(503));
+  await addApp(person);
+  await until("it has been tried", async () => (await rowsOf(person))[0]?.state === "waiting");
+  await stage.world.advance(86_401);
+  await stage.world.sweep();
+  stage.webhook.recover();
+  const sql = "SELECT state, sealed FROM deliveries WHERE user_id = ?";
+  expect(await stage.world.rows(sql, `idp|${person.sub}`)).toEqual([{ state: "expired", sealed: null }]);
+});
+
+test("whoever adds and removes authenticators all day is told of it ten times, and of the rest no more", async () => {
+  const person = stage.person();
+  await person.enrollSms();
+  let failed = [];
+  for (let round = 0; round < 12 && failed.length === 0; round += 1) {
+    const { id } = await addApp(person);
+    expect((await person.remove(id)).status).toBe(204);
+    const count = (await rowsOf(person)).length;
+    await until("all are done", async () => {
+      const rows = await rowsOf(person);
+      failed = rows.filter(({ state }) => state === "failed");
+      return rows.length === count && rows.every(({ state }) => ["sent", "failed"].includes(state));
+    });
+  }
+  expect(failed.length).toBeGreaterThan(0);
+  expect(stage.webhook.noticesTo(person.number)).toHaveLength(10);
 });
 
 describe("NOTICES", () => {

@@ -104,7 +104,7 @@ describe("the counterpart is strict", () => {
   test.each([
     ["without a key", { authorization: undefined }, mail, "missing_api_key"],
     ["with another key", { authorization: "Bearer re_x" }, mail, "invalid_api_key"],
-    ["with an empty idempotency key", { "idempotency-key": "x".repeat(257) }, mail, "invalid_idempotency_key"],
+    ["with an idempotency key that is too long", { "idempotency-key": "x".repeat(257) }, mail, "invalid_idempotency_key"],
     ["without from", {}, { ...mail, from: undefined }, "missing_required_field"],
     ["without to", {}, { ...mail, to: undefined }, "missing_required_field"],
     ["without subject", {}, { ...mail, subject: undefined }, "missing_required_field"],

@@ -18,9 +18,10 @@ async function ask(to, { channel = to.includes("@") ? "email" : "sms", on = stag
   return { person, response, confirm };
 }
 
-const delivery = async (to, world = stage.world) => {
-  const sql = "SELECT state, provider, failure, region, network FROM deliveries ORDER BY rowid DESC LIMIT 1";
-  return (await world.rows(sql))[0];
+/** The delivery of what was answered. */
+const delivery = async ({ id }) => {
+  const sql = "SELECT state, provider, failure, region, network FROM deliveries WHERE owner = ?";
+  return (await stage.world.rows(sql, id))[0];
 };
 
 describe("a test recipient", () => {
@@ -33,8 +34,8 @@ describe("a test recipient", () => {
     const before = stage.webhook.calls.length;
     const { response, confirm } = await ask(to, { channel });
     const answer = await accepted(response);
-    await until("it counts as sent", async () => (await delivery(to))?.state === "sent");
-    expect(await delivery(to)).toEqual({ state: "sent", provider: "test", failure: null, region: null, network: null });
+    await until("it counts as sent", async () => (await delivery(answer))?.state === "sent");
+    expect(await delivery(answer)).toEqual({ state: "sent", provider: "test", failure: null, region: null, network: null });
     expect(stage.webhook.calls).toHaveLength(before);
     await refused(await confirm("000000", answer), 403, "invalid_grant", "Invalid binding_code.");
     await accepted(await confirm(CODE, answer));
@@ -50,9 +51,9 @@ describe("a test recipient", () => {
 
   test.each(["+12025550190", "ada+undelivered@example.com"])("%s is accepted and never reached", async (to) => {
     const { response } = await ask(to);
-    await accepted(response);
-    await until("it has failed", async () => (await delivery(to))?.state === "failed");
-    expect(await delivery(to)).toMatchObject({ provider: null, failure: "a test recipient that fails" });
+    const answer = await accepted(response);
+    await until("it has failed", async () => (await delivery(answer))?.state === "failed");
+    expect(await delivery(answer)).toMatchObject({ provider: null, failure: "a test recipient that fails" });
   });
 
   test.each([

@@ -157,6 +157,24 @@ fn a_message_is_sent_signed_once_and_then_forgotten() {
 }
 
 #[test]
+fn a_batch_takes_two_round_trips_with_the_operators_own_words_or_without() {
+    for own in [false, true] {
+        let (service, id) = one_message();
+        if own {
+            service.world.query(
+                "INSERT INTO templates (message, channel, language, text, updated_at)
+                 VALUES ('code', 'sms', 'en', 'Yours: {{code}}', 0)",
+                &[],
+            );
+        }
+        let before = service.world.batches();
+        consumed(&service, &[&id]);
+        assert_eq!(service.world.batches() - before, 2);
+        assert_eq!(service.messages()[0]["text"].as_str().unwrap().starts_with("Yours: "), own);
+    }
+}
+
+#[test]
 fn of_two_consumers_at_once_one_sends() {
     let (service, id) = one_message();
     let second = service.redeployed(&Service::variables());

@@ -71,7 +71,7 @@ impl<P: Platform> Exchange<'_, P> {
     pub(super) async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
         let answer = self.redeem_grant(grant).await;
         if matches!(answer, Err(Failure::Refused(WireError::TooManyFailedCodes(_)))) {
-            self.concerned().tell_of_lock(self.app)?;
+            self.concerned().tell_of_lock(self.app);
         }
         answer
     }

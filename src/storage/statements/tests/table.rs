@@ -340,6 +340,18 @@ fn enrolling() -> Vec<Spec> {
             "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
             "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
         ),
+        spec!(CHARGE_NOTICE [CHARGES, 1000, CHARGES, "region:49", 1000] "";
+            "the first", "", [] => Acts;
+            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500)", [] => Acts;
+            "one is used up", "INSERT INTO message_budgets VALUES ('p2', 2501)", [] => Nothing;
+            "one that is only recorded is used up", "INSERT INTO message_budgets VALUES ('p2', 2501)",
+                [(3, r#"[["p1",60000,1500]]"#)] => Acts;
+            "somebody else's is used up", "INSERT INTO message_budgets VALUES ('p3', 9999)", [] => Acts;
+            "the region is closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
+            "the region was closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
+            "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
+            "no region", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [(4, NULL)] => Acts;
+        ),
         spec!(CHARGE_MESSAGE [CHARGES, 1000, "o"] "";
             "without owner", "", [] => Nothing;
             "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
