@@ -192,7 +192,7 @@ impl Row {
 }
 
 /// A request that Countersign makes: to an issuer or a delivery provider.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OutboundRequest {
     /// `GET` or `POST`.
     pub method: &'static str,
@@ -206,6 +206,13 @@ pub struct OutboundRequest {
     pub timeout_milliseconds: u32,
     /// A longer body counts as failed.
     pub maximum_body_bytes: usize,
+}
+
+impl fmt::Debug for OutboundRequest {
+    /// Headers carry credentials, bodies codes and addresses.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "OutboundRequest({} …)", self.method)
+    }
 }
 
 /// What came back.
@@ -224,7 +231,7 @@ pub struct OutboundResponse {
 }
 
 /// A mail to one recipient.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OutboundMail {
     /// Who it is from, as people read it.
     pub from_name: Option<String>,
@@ -240,6 +247,12 @@ pub struct OutboundMail {
     pub html: String,
     /// After this the mail counts as not taken.
     pub timeout_milliseconds: u32,
+}
+
+impl fmt::Debug for OutboundMail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OutboundMail(…)")
+    }
 }
 
 /// The random source failed.

@@ -113,10 +113,20 @@ export function foreignAreas(plans) {
 
 const isForeign = (name, leading) => leading !== null && name !== "US" && name !== "CA";
 
+/**
+ * The calling codes behind which a phone's number may begin with 0. Behind all others a 0 is the prefix of calls within
+ * the country, which some who carry messages take out: what is looked at here would not be what they send to.
+ */
+export function leadingZeroCodes(plans) {
+  const mayBegin = ({ countries }) => new Automaton(patterns(countries, REACHABLE)).after("0") !== DEAD;
+  return plans.filter(mayBegin).map(({ code }) => code);
+}
+
 /** The Rust file. */
 export function rustFile(plans, source) {
   const codes = plans.map(({ code }) => code);
   const areas = foreignAreas(plans);
+  const zeros = leadingZeroCodes(plans);
   const rows = refusedRanges(plans);
   const ranges = rows.flatMap((row) => row.ranges);
   const byLength = rows.flatMap((row) => row.byLength);
@@ -140,6 +150,12 @@ ${lines(codes)}
 #[rustfmt::skip]
 pub(super) static FOREIGN_AREAS: [u16; ${areas.length}] = [
 ${lines(areas)}
+];
+
+/// Calling codes behind which a phone's number may begin with 0, ascending.
+#[rustfmt::skip]
+pub(super) static LEADING_ZERO: [u16; ${zeros.length}] = [
+${lines(zeros)}
 ];
 
 /// Numbers that are toll-free, premium rate, shared cost, personal, a pager, voicemail or a company's access number, and

@@ -5,12 +5,11 @@ use std::task::Poll;
 
 use futures_util::future::maybe_done;
 
-use super::dispatch::{self, Taken};
+use super::dispatch;
 use super::provider::SendError;
 use super::words;
 use crate::app::App;
 use crate::json::object;
-use crate::mfa::factor::Kind;
 use crate::platform::{Platform, StorageError};
 use crate::storage::deliveries::{self, Claimed, Outcome};
 use crate::types::UnixSeconds;
@@ -79,17 +78,16 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 
 async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> Outcome {
     let outcome = outcome(now, delivery, dispatch::send(app, now, delivery).await, chance(app));
-    let (name, channel, provider, reason) = match &outcome {
-        Outcome::Sent { provider, channel } => ("sent", Some(*channel), Some(*provider), None),
-        Outcome::Retry { reason, .. } => ("retry", None, None, Some(reason)),
-        Outcome::Failed { reason } => ("failed", None, None, Some(reason)),
+    let (name, provider, reason) = match &outcome {
+        Outcome::Sent { provider } => ("sent", Some(*provider), None),
+        Outcome::Retry { reason, .. } => ("retry", None, Some(reason)),
+        Outcome::Failed { reason } => ("failed", None, Some(reason)),
     };
-    let is_code = delivery.message == words::CODE;
     app.platform.log(object! {
         "event": "delivery",
         "delivery": &delivery.id,
         "message": &delivery.message,
-        "channel": channel.or(is_code.then_some(delivery.channel)).map(Kind::as_str),
+        "channel": delivery.channel.as_str(),
         "attempt": delivery.attempts,
         "provider": provider,
         "outcome": name,
@@ -102,9 +100,14 @@ fn chance<P: Platform>(app: &App<P>) -> Chance {
     app.platform.random().unwrap_or(STEADY)
 }
 
-fn outcome(now: UnixSeconds, delivery: &Claimed, sent: Result<Taken, SendError>, chance: Chance) -> Outcome {
+fn outcome(
+    now: UnixSeconds,
+    delivery: &Claimed,
+    sent: Result<&'static str, SendError>,
+    chance: Chance,
+) -> Outcome {
     match sent {
-        Ok(Taken { by, channel }) => Outcome::Sent { provider: by, channel },
+        Ok(provider) => Outcome::Sent { provider },
         Err(SendError::Permanent { reason }) => Outcome::Failed { reason },
         Err(
             error @ (SendError::Retry { .. } | SendError::Elsewhere { .. } | SendError::Misconfigured { .. }),

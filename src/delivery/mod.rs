@@ -37,7 +37,7 @@ use crate::storage::clients::Client;
 
 /// What the consumer needs to send a message, as sealed in the delivery's row.
 pub struct Payload {
-    /// Phone number or e-mail address. Of a notice, an address for whom no authenticator reaches.
+    /// Phone number or e-mail address that a code goes to. That of a notice stands in its row.
     pub to: Option<String>,
     /// The code, unless it is a notice.
     pub code: Option<String>,
@@ -93,18 +93,12 @@ pub fn available_to(config: &Config, client: &Client) -> Available {
     Available { factors: client.factors(&config.factors), ..available(config) }
 }
 
-/// Kinds of authenticators that notices are sent to: those of `NOTICES` that somebody carries. A number gets text
-/// messages, whichever channel it was enrolled by.
+/// Whether notices go by mail, and whether by text message: by the channels of `NOTICES` that somebody carries.
 #[must_use]
-pub fn notice_kinds(config: &Config) -> Vec<Kind> {
-    let mut kinds = Vec::new();
-    if config.notices.email && config.routes.carries(Kind::Email) {
-        kinds.push(Kind::Email);
-    }
-    if config.notices.sms && config.routes.carries(Kind::Sms) && config.factors.is_on(Kind::Sms) {
-        kinds.extend([Kind::Sms, Kind::Voice]);
-    }
-    kinds
+pub fn notice_channels(config: &Config) -> (bool, bool) {
+    let by_mail = config.notices.email && config.routes.carries(Kind::Email);
+    let by_text = config.notices.sms && config.routes.carries(Kind::Sms) && config.factors.is_on(Kind::Sms);
+    (by_mail, by_text)
 }
 
 /// Tells the queue about a delivery, after the response if that comes first. A queue that refuses loses nothing: the
@@ -114,6 +108,19 @@ pub fn tell_queue<P: Platform>(app: &App<P>, delivery_id: String) -> impl Future
     async move {
         if let Err(error) = app.platform.enqueue(&delivery_id).await {
             app.platform.log(object! { "event": "queue_refused", "delivery": delivery_id, "error": error.0 });
+        }
+    }
+}
+
+/// Tells the queue about several.
+pub fn tell_queue_of_all<P: Platform>(
+    app: &App<P>,
+    delivery_ids: Vec<String>,
+) -> impl Future<Output = ()> + 'static {
+    let app = app.clone();
+    async move {
+        for delivery_id in delivery_ids {
+            tell_queue(&app, delivery_id).await;
         }
     }
 }

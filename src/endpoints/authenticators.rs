@@ -122,13 +122,11 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
             Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at, used_factors: None };
         let asker = Asker::of(app, request, client.as_deref(), false, None, token.identity.locale.as_deref());
         let concerned = Concerned { user: &token.user, identity: &token.identity, asker: &asker };
-        let notice = concerned.compose(app, Notice::AuthenticatorRemoved(id.kind()), Some((&id, None)))?;
+        let notice = concerned.compose(app, Notice::AuthenticatorRemoved(id.kind()), None)?;
         let (user, client) = (&token.user, client.as_deref());
         match authenticators::remove(app, user, client, &id, standing, notice.as_ref()).await? {
             Removed::Gone { announced } => {
-                if let Some(notice) = notice.filter(|_| announced) {
-                    app.platform.defer(delivery::tell_queue(app, notice.delivery_id));
-                }
+                app.platform.defer(delivery::tell_queue_of_all(app, announced));
                 return Ok(());
             }
             Removed::NotFound => return Err(WireError::NoSuchAuthenticator.into()),

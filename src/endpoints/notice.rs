@@ -6,16 +6,16 @@ use crate::app::App;
 use crate::delivery::{self, Payload};
 use crate::json::object;
 use crate::mfa::email_address::EmailAddress;
-use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::factor::AuthenticatorId;
+use crate::mfa::language::Languages;
 use crate::mfa::notice::Notice;
 use crate::platform::Platform;
-use crate::storage::notices::{self, NewNotice};
+use crate::storage::notices::{self, NewContact, NewNotice};
 use crate::storage::places;
 use crate::trust::bearer::Identity;
 use crate::types::UserId;
 
-/// Seconds after which a notice that nobody could deliver is given up.
-const NOTICE_SECONDS: i64 = 24 * 60 * 60;
+/// Seconds in which a notice is worth sending; and there is one notice of a lock-out in as many.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Whom a notice is for, and who has asked for what it tells of.
@@ -29,13 +29,13 @@ pub struct Concerned<'a> {
 }
 
 impl Concerned<'_> {
-    /// The notice, if the operator lets any be sent. `about` is the authenticator that it tells of, with its address if
-    /// it is one for messages.
+    /// The notice, if the operator lets any be sent. `about` is the authenticator that it tells of, by which it is not
+    /// told.
     pub fn compose<P: Platform>(
         &self,
         app: &App<P>,
         notice: Notice,
-        about: Option<(&AuthenticatorId, Option<&str>)>,
+        about: Option<AuthenticatorId>,
     ) -> Result<Option<NewNotice>, Failure> {
         let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
         self.compose_as(app, id, notice, about)
@@ -44,41 +44,51 @@ impl Concerned<'_> {
     fn compose_as<P: Platform>(
         &self,
         app: &App<P>,
-        delivery_id: String,
+        id: String,
         notice: Notice,
-        about: Option<(&AuthenticatorId, Option<&str>)>,
+        about: Option<AuthenticatorId>,
     ) -> Result<Option<NewNotice>, Failure> {
-        let kinds = delivery::notice_kinds(&app.config);
-        if kinds.is_empty() {
+        let (by_mail, by_text) = delivery::notice_channels(&app.config);
+        if !by_mail && !by_text {
             return Ok(None);
         }
-        // An address that its issuer has verified will do, unless it is the one that is told of.
-        let told_of = about.and_then(|(_, address)| address).and_then(index_form);
-        let address = self.identity.verified_email().filter(|address| {
-            kinds.contains(&Kind::Email) && index_form(address).is_some_and(|own| Some(own) != told_of)
-        });
         let payload = Payload {
-            to: address.map(str::to_owned),
+            to: None,
             code: None,
             about: notice.kind(),
-            languages: self.asker.languages.clone(),
+            // As the issuer has it: whoever has got into the account does not choose how its owner is warned.
+            languages: Languages::named(None, None, self.identity.locale.as_deref()),
             domain: self.asker.domain.clone(),
         };
         let keyring = &app.config.keyring;
-        let place = places::delivery(&delivery_id);
+        let place = places::delivery(&id);
         let sealed = keyring.seal(&place, payload.written().write().as_bytes(), app.platform.random()?)?;
         let now = self.asker.request.received_at;
         Ok(Some(NewNotice {
             sealed,
-            delivery_id,
+            id,
             notice,
             user: self.user.clone(),
-            about: about.map(|(id, _)| id.as_str().to_owned()),
-            has_address: address.is_some(),
-            kinds,
+            about,
+            contact: self.contact(app)?,
+            by_mail,
+            by_text,
             now,
-            expires_at: now.plus(NOTICE_SECONDS),
+            expires_at: now.plus(DAY_SECONDS),
         }))
+    }
+
+    /// The address that the issuer has verified.
+    fn contact<P: Platform>(&self, app: &App<P>) -> Result<Option<NewContact>, Failure> {
+        let Some(address) = self.identity.verified_email().and_then(|email| EmailAddress::parse(email).ok())
+        else {
+            return Ok(None);
+        };
+        let keyring = &app.config.keyring;
+        let sealed =
+            keyring.seal(&places::contact(self.user), address.expose().as_bytes(), app.platform.random()?)?;
+        let address_index = keyring.hash(places::ADDRESS, &[self.user.as_str(), &address.index_form()]);
+        Ok(Some(NewContact { sealed, address_index }))
     }
 
     /// Tells the person, behind the answer and at most once a day, that no more codes are taken for a while.
@@ -87,8 +97,7 @@ impl Concerned<'_> {
         let day = now.0.wrapping_div(DAY_SECONDS).to_string();
         let id = app.config.keyring.hash(places::LOCK_NOTICE, &[self.user.as_str(), &day]);
         // A webhook's id has no full stop.
-        let id = id.replace('.', "-");
-        let new = match self.compose_as(app, id, Notice::GuessesLocked, None) {
+        let new = match self.compose_as(app, id.replace('.', "-"), Notice::GuessesLocked, None) {
             Ok(Some(new)) => new,
             Ok(None) => return,
             // The answer is what it is, told or not.
@@ -97,8 +106,7 @@ impl Concerned<'_> {
         let handle = app.clone();
         app.platform.defer(async move {
             match notices::add(&handle, &new).await {
-                Ok(true) => delivery::tell_queue(&handle, new.delivery_id).await,
-                Ok(false) => {}
+                Ok(announced) => delivery::tell_queue_of_all(&handle, announced).await,
                 Err(error) => lost(&handle, &error),
             }
         });
@@ -107,9 +115,4 @@ impl Concerned<'_> {
 
 fn lost<P: Platform>(app: &App<P>, error: &impl std::fmt::Debug) {
     app.platform.log(object! { "event": "notice_lost", "error": format!("{error:?}") });
-}
-
-/// The form in which two spellings of an e-mail address are equal. `None` of what is none, phone numbers among it.
-fn index_form(address: &str) -> Option<String> {
-    EmailAddress::parse(address).ok().map(|address| address.index_form())
 }

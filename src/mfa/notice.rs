@@ -5,7 +5,7 @@ use super::factor::{Kind, MessageLimit};
 
 /// How many notices a user, and a number or address, may be sent: enough to hear of everything that a person does, and
 /// too few to earn on.
-pub const LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
+pub const LIMIT: MessageLimit = MessageLimit { burst: 20, per_hour: 1 };
 
 /// Something that the owner of an account should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +61,9 @@ impl Notice {
 /// `NOTICES`: by which channels notices go, mail first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoticeChannels {
-    /// By mail, to authenticators and to the address that a token's issuer has verified.
+    /// By mail, to the address that the issuer has verified and to authenticators for mail.
     pub email: bool,
-    /// By text message, where no mail reaches.
+    /// By text message, where no mail is sure to reach the person.
     pub sms: bool,
 }
 

@@ -8,7 +8,7 @@ mod prefixes;
 
 use std::rc::Rc;
 
-use self::prefixes::{CALLING_CODES, FOREIGN_AREAS, REFUSED, REFUSED_BY_LENGTH};
+use self::prefixes::{CALLING_CODES, FOREIGN_AREAS, LEADING_ZERO, REFUSED, REFUSED_BY_LENGTH};
 use super::phone_number::PhoneNumber;
 
 /// The regions that are sent to where the operator names none: countries with low prices or strict regulators, in which
@@ -24,12 +24,24 @@ const USUAL: [&str; 42] = [
 #[must_use]
 pub fn region(number: &PhoneNumber) -> Option<&str> {
     let digits = number.expose().strip_prefix('+')?;
-    if is_refused(digits) { None } else { of_digits(digits) }
+    if is_refused(digits) || has_prefix_of_the_country(digits) { None } else { of_digits(digits) }
+}
+
+/// Whether the number has the 0 that is dialled within its country only, as in `+49 0900 …`. Some who carry messages take
+/// it out, and then send to a number that nobody has looked at here.
+fn has_prefix_of_the_country(digits: &str) -> bool {
+    let national = calling_code(digits).and_then(|code| Some((code, digits.strip_prefix(code)?)));
+    national.is_some_and(|(code, national)| national.starts_with('0') && !is_among(&LEADING_ZERO, code))
+}
+
+fn calling_code(digits: &str) -> Option<&str> {
+    let start = |length: usize| digits.get(..length);
+    [1, 2, 3].into_iter().filter_map(start).find(|code| is_among(&CALLING_CODES, code))
 }
 
 fn of_digits(digits: &str) -> Option<&str> {
     let start = |length: usize| digits.get(..length);
-    let code = [1, 2, 3].into_iter().filter_map(start).find(|code| is_among(&CALLING_CODES, code))?;
+    let code = calling_code(digits)?;
     match code {
         "1" if is_among(&FOREIGN_AREAS, digits.get(1..4)?) => start(4),
         // 76 is Kazakhstan's too, and kept for later.
@@ -263,6 +275,17 @@ mod tests {
             assert_eq!(allowed.check(&germany), to_germany, "{allowed:?}");
             assert_eq!(allowed.check(&jamaica), to_jamaica, "{allowed:?}");
             assert_eq!(allowed.check(&nowhere), Err(Closed::NoRegion), "{allowed:?}");
+        }
+    }
+
+    #[test]
+    fn a_zero_behind_the_calling_code_is_a_numbers_own_in_few_countries_only() {
+        for text in ["+39061234567", "+2250701234567", "+24101234567"] {
+            assert!(region(&number(text)).is_some(), "{text}");
+        }
+        for text in ["+49015123456789", "+4909001123456", "+4407012345678", "+330612345678", "+4901371123456"]
+        {
+            assert_eq!(region(&number(text)), None, "{text}");
         }
     }
 

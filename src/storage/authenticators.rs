@@ -2,7 +2,7 @@
 
 use super::challenges::login_state;
 use super::clients::Client;
-use super::notices::NewNotice;
+use super::notices::{self, NewNotice};
 use super::statements;
 use crate::app::App;
 use crate::mfa::enrollment::Standing;
@@ -74,12 +74,12 @@ pub async fn list<P: Platform>(
 }
 
 /// What became of a removal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removed {
     /// It is gone, and so is what hung on it.
     Gone {
-        /// Whether the notice of it is in the outbox.
-        announced: bool,
+        /// The deliveries of its notice.
+        announced: Vec<String>,
     },
     /// The user has none of this id.
     NotFound,
@@ -111,12 +111,13 @@ pub async fn remove<P: Platform>(
         Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
         Statement { sql: statements::VOID_PENDING, parameters: guarded.clone() },
     ];
-    batch.extend(notice.map(|notice| notice.of_removal(id.twin().as_ref(), standing, client)));
+    batch.extend(notice.map(|notice| notice.of_removal(id, standing, client)));
     let active = batch.len();
     batch.extend([
         Statement { sql: statements::REMOVE_AUTHENTICATOR, parameters: guarded },
         Statement { sql: statements::VOID_CHALLENGES, parameters: named.to_vec() },
-        Statement { sql: statements::RETIRE_RECOVERY_CODE, parameters: vec![user] },
+        Statement { sql: statements::RETIRE_RECOVERY_CODE, parameters: vec![user.clone()] },
+        Statement { sql: statements::RETIRE_CONTACT, parameters: vec![user] },
     ]);
     let results = app.platform.batch(batch).await?;
     let first = |index: usize, what: &'static str| {
@@ -126,7 +127,8 @@ pub async fn remove<P: Platform>(
     let (state, found) = (first(0, "state")?, first(1, "found")?);
     Ok(if has_rows(2) || has_rows(active) {
         // The notice's statement stands before the removal's.
-        Removed::Gone { announced: notice.is_some() && active.checked_sub(1).is_some_and(has_rows) }
+        let before = active.checked_sub(1).and_then(|index| results.get(index));
+        Removed::Gone { announced: notices::announced(before.filter(|_| notice.is_some()))? }
     } else if client.is_some() && !state.flag("client_current")? {
         Removed::ClientChanged
     } else if found.flag("found")? {

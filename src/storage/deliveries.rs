@@ -2,7 +2,7 @@
 
 use super::statements;
 use crate::app::App;
-use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::factor::Kind;
 use crate::platform::{Platform, Row, Statement, StorageError};
 use crate::types::{UnixSeconds, UserId};
 
@@ -26,6 +26,17 @@ pub struct Template {
     pub html: Option<String>,
 }
 
+/// Where a notice goes: an address as it was when what it tells of happened.
+#[derive(Debug)]
+pub struct Target {
+    /// Whom the notice is for.
+    pub user: UserId,
+    /// The authenticator, or [`CONTACT`](super::notices::CONTACT).
+    pub name: String,
+    /// Its sealed address.
+    pub address: String,
+}
+
 /// A delivery that this consumer, and no other, may send now.
 #[derive(Debug)]
 pub struct Claimed {
@@ -33,7 +44,7 @@ pub struct Claimed {
     pub id: String,
     /// What it is: `code`, or a notice's name.
     pub message: String,
-    /// The channel of a code. That of a notice is still to be chosen.
+    /// The channel.
     pub channel: Kind,
     /// What to send, sealed.
     pub sealed: String,
@@ -41,12 +52,10 @@ pub struct Claimed {
     pub attempts: i64,
     /// When the code dies, or the notice is given up.
     pub expires_at: UnixSeconds,
-    /// Whom a notice is for.
-    pub user: Option<UserId>,
+    /// Where a notice goes.
+    pub target: Option<Target>,
     /// The operator's own words for it, in all languages that there are.
     pub templates: Vec<Template>,
-    /// Authenticators that a notice can be sent to, the oldest first, with their sealed addresses.
-    pub recipients: Vec<(AuthenticatorId, String)>,
 }
 
 /// What became of a claimed delivery.
@@ -56,8 +65,6 @@ pub enum Outcome {
     Sent {
         /// Which.
         provider: &'static str,
-        /// By which channel.
-        channel: Kind,
     },
     /// Try again then.
     Retry {
@@ -89,16 +96,15 @@ pub async fn claim<P: Platform>(
                 parameters: vec![id.as_str().into(), now.into(), now.plus(LEASE_SECONDS).into()],
             },
             Statement { sql: statements::DELIVERY_TEMPLATES, parameters: vec![id.as_str().into()] },
-            Statement { sql: statements::NOTICE_RECIPIENTS, parameters: vec![id.as_str().into()] },
         ]
     };
     let results = app.platform.batch(ids.iter().flat_map(of_one).collect()).await?;
     let mut claimed = Vec::new();
-    for of_one in results.chunks(3) {
-        if let [rows, templates, recipients] = of_one
+    for of_one in results.chunks(2) {
+        if let [rows, templates] = of_one
             && let Some(row) = rows.first()
         {
-            claimed.push(Claimed::from_rows(row, templates, recipients)?);
+            claimed.push(Claimed::from_rows(row, templates)?);
         }
     }
     Ok(claimed)
@@ -109,9 +115,9 @@ pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)])
     let batch = outcomes
         .iter()
         .map(|(claimed, outcome)| match outcome {
-            Outcome::Sent { provider, channel } => Statement {
+            Outcome::Sent { provider } => Statement {
                 sql: statements::DELIVERY_SENT,
-                parameters: vec![claimed.id.as_str().into(), (*provider).into(), channel.as_str().into()],
+                parameters: vec![claimed.id.as_str().into(), (*provider).into()],
             },
             Outcome::Retry { at, reason } => Statement {
                 sql: statements::DELIVERY_RETRY,
@@ -141,8 +147,8 @@ pub struct GivenUp {
     pub id: String,
     /// What it is: `code`, or a notice's name.
     pub message: String,
-    /// The channel of a code. That of a notice is not chosen before it is sent.
-    pub channel: Option<String>,
+    /// The channel.
+    pub channel: String,
     /// How often it was claimed.
     pub attempts: i64,
     /// Why it is not done.
@@ -162,7 +168,7 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
         Ok(GivenUp {
             id: row.text("id")?.to_owned(),
             message: row.text("message")?.to_owned(),
-            channel: row.optional_text("channel")?.map(str::to_owned),
+            channel: row.text("channel")?.to_owned(),
             attempts: row.integer("attempts")?,
             reason: row.text("failure")?.to_owned(),
         })
@@ -171,7 +177,7 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
 }
 
 impl Claimed {
-    fn from_rows(row: &Row, templates: &[Row], recipients: &[Row]) -> Result<Self, StorageError> {
+    fn from_rows(row: &Row, templates: &[Row]) -> Result<Self, StorageError> {
         Ok(Self {
             id: row.text("id")?.to_owned(),
             message: row.text("message")?.to_owned(),
@@ -179,16 +185,19 @@ impl Claimed {
             sealed: row.text("sealed")?.to_owned(),
             attempts: row.integer("attempts")?,
             expires_at: UnixSeconds(row.integer("expires_at")?),
-            user: row.optional_text("user_id")?.and_then(UserId::parse),
-            recipients: recipients.iter().map(recipient).collect::<Result<_, _>>()?,
+            target: target(row)?,
             templates: templates.iter().map(Template::from_row).collect::<Result<_, _>>()?,
         })
     }
 }
 
-fn recipient(row: &Row) -> Result<(AuthenticatorId, String), StorageError> {
-    let id = AuthenticatorId::parse(row.text("id")?).ok_or(StorageError::UnexpectedShape("id"))?;
-    Ok((id, row.text("sealed")?.to_owned()))
+fn target(row: &Row) -> Result<Option<Target>, StorageError> {
+    let (user, name, address) =
+        (row.optional_text("user_id")?, row.optional_text("target")?, row.optional_text("address")?);
+    let (Some(user), Some(name), Some(address)) = (user.and_then(UserId::parse), name, address) else {
+        return Ok(None);
+    };
+    Ok(Some(Target { user, name: name.to_owned(), address: address.to_owned() }))
 }
 
 impl Template {

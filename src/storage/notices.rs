@@ -1,75 +1,101 @@
-//! A notice on its way: a row of the outbox that names the user, in the batch of what it tells of. Whom it reaches is
-//! found out by the queue's consumer.
+//! Notices on their way: rows of the outbox, one for each address, in the batch of what they tell of; and the contact, the
+//! address that a user's issuer has verified.
 
 use super::statements;
 use crate::app::App;
-use crate::json::Json;
 use crate::mfa::enrollment::Standing;
-use crate::mfa::factor::{AuthenticatorId, Kind};
+use crate::mfa::factor::AuthenticatorId;
 use crate::mfa::notice::Notice;
-use crate::platform::{Platform, Statement, StorageError, Value};
+use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::storage::clients::Client;
 use crate::types::{UnixSeconds, UserId};
 
-/// A notice as it will stand in its row. It is added only where it would reach somebody.
+/// What names the contact among the targets of notices.
+pub const CONTACT: &str = "contact";
+
+/// A notice, and the contact that came with what it tells of.
 #[derive(Debug, Clone)]
 pub struct NewNotice {
-    /// The delivery's id, which the queue is told.
-    pub delivery_id: String,
+    /// What the ids of its deliveries begin with.
+    pub id: String,
     /// What is told.
     pub notice: Notice,
     /// What the consumer needs, sealed.
     pub sealed: String,
     /// Whom.
     pub user: UserId,
-    /// The authenticator that it is about, which is no independent channel.
-    pub about: Option<String>,
-    /// Whether an address is sealed with it, which will do where no authenticator does.
-    pub has_address: bool,
-    /// Kinds of authenticators that notices are sent to.
-    pub kinds: Vec<Kind>,
+    /// The authenticator that it is about, which is no independent channel. Of a removal there is none: what is removed may
+    /// be the owner's.
+    pub about: Option<AuthenticatorId>,
+    /// The address that the bearer's issuer has verified.
+    pub contact: Option<NewContact>,
+    /// Whether notices go by mail.
+    pub by_mail: bool,
+    /// Whether they go by text message.
+    pub by_text: bool,
     /// Now.
     pub now: UnixSeconds,
     /// When it is not worth sending any more.
     pub expires_at: UnixSeconds,
 }
 
+/// An address that a user's issuer has verified.
+#[derive(Debug, Clone)]
+pub struct NewContact {
+    /// Sealed.
+    pub sealed: String,
+    /// Keyed hash of its comparable form, as authenticators have it.
+    pub address_index: String,
+}
+
 impl NewNotice {
     /// `?1` to `?9` of each statement.
     fn parameters(&self) -> Vec<Value> {
-        let kinds = self.kinds.iter().map(|kind| Json::from(kind.as_str())).collect();
         vec![
-            self.delivery_id.as_str().into(),
+            self.id.as_str().into(),
             self.notice.as_str().into(),
             self.sealed.as_str().into(),
             self.now.into(),
             self.expires_at.into(),
             self.user.as_str().into(),
-            self.about.as_deref().into(),
-            self.has_address.into(),
-            Json::Array(kinds).write().into(),
+            self.about.as_ref().map(AuthenticatorId::as_str).into(),
+            self.by_mail.into(),
+            self.by_text.into(),
         ]
     }
 
-    /// Of what a redemption has done, behind it in its batch.
+    /// Of what a redemption has done, behind it in its batch. The last one has the ids of the deliveries.
     #[must_use]
-    pub fn of_redemption(&self, spent: &Value, redemption: &Value) -> Statement {
+    pub fn of_redemption(&self, spent: &Value, redemption: &Value) -> Vec<Statement> {
+        let contact = self.contact.as_ref().map(|contact| Statement {
+            sql: statements::PUT_CONTACT,
+            parameters: vec![
+                spent.clone(),
+                redemption.clone(),
+                self.user.as_str().into(),
+                contact.sealed.as_str().into(),
+                contact.address_index.as_str().into(),
+                self.now.into(),
+            ],
+        });
         let mut parameters = self.parameters();
         parameters.extend([spent.clone(), redemption.clone()]);
-        Statement { sql: statements::ANNOUNCE_REDEMPTION, parameters }
+        let announcement = Statement { sql: statements::ANNOUNCE_REDEMPTION, parameters };
+        contact.into_iter().chain([announcement]).collect()
     }
 
     /// Of a removal, before it in its batch and under the same conditions.
     #[must_use]
     pub fn of_removal(
         &self,
-        twin: Option<&AuthenticatorId>,
+        id: &AuthenticatorId,
         standing: Standing<'_>,
         client: Option<&Client>,
     ) -> Statement {
         let mut parameters = self.parameters();
         parameters.extend([
-            twin.map(AuthenticatorId::as_str).into(),
+            id.as_str().into(),
+            id.twin().map(|twin| twin.as_str().to_owned()).into(),
             standing.proof_of_mfa.into(),
             standing.issued_at.into(),
             client.map(|client| client.id.as_str()).into(),
@@ -79,9 +105,13 @@ impl NewNotice {
     }
 }
 
-/// Adds a notice by itself, unless one of its id is there. Whether it was added.
-pub async fn add<P: Platform>(app: &App<P>, new: &NewNotice) -> Result<bool, StorageError> {
+/// Adds a notice by itself, unless one of its id is there. Returns its deliveries.
+pub async fn add<P: Platform>(app: &App<P>, new: &NewNotice) -> Result<Vec<String>, StorageError> {
     let statement = Statement { sql: statements::ANNOUNCE, parameters: new.parameters() };
-    let results = app.platform.batch(vec![statement]).await?;
-    Ok(results.first().is_some_and(|rows| !rows.is_empty()))
+    announced(app.platform.batch(vec![statement]).await?.first())
+}
+
+/// Reads the ids of the deliveries that a statement has added.
+pub fn announced(rows: Option<&Vec<Row>>) -> Result<Vec<String>, StorageError> {
+    rows.into_iter().flatten().map(|row| row.text("id").map(str::to_owned)).collect()
 }

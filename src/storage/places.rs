@@ -25,6 +25,12 @@ pub fn factor<'a>(id: &'a str, user: &'a UserId) -> Place<'a> {
     Place { purpose: "factor", row: id, user: user.as_str() }
 }
 
+/// The address that a user's issuer has verified.
+#[must_use]
+pub fn contact(user: &UserId) -> Place<'_> {
+    Place { purpose: "contact", row: "", user: user.as_str() }
+}
+
 /// What the consumer needs to send a code or a notice.
 #[must_use]
 pub fn delivery(id: &str) -> Place<'_> {

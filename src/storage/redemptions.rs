@@ -9,7 +9,7 @@
 //! Every statement of the second batch but the first is guarded by "this request's row stands in `redemptions`", so
 //! that of any number of requests with one code exactly one changes anything.
 
-use super::notices::NewNotice;
+use super::notices::{self, NewNotice};
 use super::statements;
 use crate::app::App;
 use crate::json::{Json, object};
@@ -262,12 +262,12 @@ pub enum Redeemed<'a> {
 }
 
 /// Which of several requests with one code this one was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The one that counts.
     Won {
-        /// Whether the notice of it is in the outbox by this run.
-        announced: bool,
+        /// The deliveries of its notice that this run has put into the outbox.
+        announced: Vec<String>,
     },
     /// The mfa_token was exchanged by another.
     Spent,
@@ -304,7 +304,7 @@ pub async fn redeem<P: Platform>(
     Ok(if row.flag("won")? {
         // The notice's statement stands before the last one.
         let before = results.len().checked_sub(2).and_then(|index| results.get(index));
-        Outcome::Won { announced: notice.is_some() && before.is_some_and(|rows| !rows.is_empty()) }
+        Outcome::Won { announced: notices::announced(before.filter(|_| notice.is_some()))? }
     } else if row.flag("spent")? {
         Outcome::Spent
     } else if row.flag("client_current")? {
@@ -639,7 +639,7 @@ impl Attempt<'_> {
             sql: statements::REFUND_WINNER,
             parameters: own(vec![charge.key(self.user).into(), charge.budget().interval.into()]),
         });
-        batch.extend(notice.map(|notice| notice.of_redemption(&spent, &id)));
+        batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&spent, &id)));
         batch.push(Statement {
             sql: statements::REDEMPTION_STATE,
             parameters: own(vec![client, version, self.redemption_id(Run::First).into()]),

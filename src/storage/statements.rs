@@ -577,46 +577,94 @@ pub const VERIFY_DELIVERY: &str = "\
 UPDATE deliveries SET verified_at = ?4, charges = NULL
 WHERE owner = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// Puts a notice of what a redemption has done into the outbox, if an authenticator that it is not about is there to
-/// send it to, or an address comes with it. The channel is chosen when it is sent.
+/// Keeps where the issuer says that the user reads mail. Nothing is written where it says what it said before.
 ///
-/// `?1` id, `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the authenticator that it is about,
-/// or NULL, `?8` whether an address comes with it, `?9` kinds that notices are sent to (JSON array), `?10` what is spent,
-/// `?11` redemption.
-pub const ANNOUNCE_REDEMPTION: &str = "\
-INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
-SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, ?7
+/// `?1` what is spent, `?2` redemption, `?3` user, `?4` sealed address, `?5` its keyed hash, `?6` now.
+pub const PUT_CONTACT: &str = "\
+INSERT INTO contacts (user_id, sealed, address_index, updated_at)
+SELECT ?3, ?4, ?5, ?6
+WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+ON CONFLICT (user_id) DO UPDATE SET
+  sealed = excluded.sealed, address_index = excluded.address_index, updated_at = excluded.updated_at
+WHERE contacts.address_index <> excluded.address_index";
+
+/// The contact goes with the last authenticator.
+///
+/// `?1` user.
+pub const RETIRE_CONTACT: &str = "\
+DELETE FROM contacts
+WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?1)";
+
+/// The addresses that a notice goes to, and its row for each: mail to the contact and to every authenticator for mail;
+/// where neither the contact is known nor an authenticator for mail that was added with proof, also a text message to the
+/// oldest number. Whoever had only the password may have put an address for mail there, which must not keep the owner
+/// from hearing. The authenticator that it is about, and its address, are left out.
+///
+/// `?1` id, to which a number is added, `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the
+/// authenticator that it is about, or NULL, `?8` whether notices go by mail, `?9` by text message.
+macro_rules! notices {
+    () => {
+        "\
+(id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, target, address)
+SELECT ?1 || '-' || row_number() OVER (), ?2, channel, ?3, 'waiting', ?4, ?4, ?5, ?6, target, address
+FROM (SELECT 'contact' AS target, sealed AS address, 'email' AS channel
+      FROM contacts
+      WHERE user_id = ?6 AND ?8 = 1
+        AND address_index IS NOT (SELECT address_index FROM authenticators WHERE authenticators.id = ?7)
+      UNION ALL
+      SELECT * FROM (SELECT id, sealed, 'email' FROM authenticators
+                     WHERE user_id = ?6 AND ?8 = 1 AND kind = 'email' AND id IS NOT ?7
+                       AND address_index IS NOT (SELECT address_index FROM contacts WHERE contacts.user_id = ?6)
+                     ORDER BY confirmed_at DESC LIMIT 5)
+      UNION ALL
+      SELECT * FROM (SELECT id, sealed, 'sms' FROM authenticators
+                     WHERE user_id = ?6 AND ?9 = 1 AND kind IN ('sms', 'voice') AND id IS NOT ?7
+                       AND NOT EXISTS (SELECT 1 FROM contacts WHERE contacts.user_id = ?6 AND ?8 = 1)
+                       AND NOT EXISTS (SELECT 1 FROM authenticators AS mail
+                                       WHERE mail.user_id = ?6 AND ?8 = 1 AND mail.kind = 'email' AND mail.id IS NOT ?7
+                                         AND mail.confirmed_at >= (SELECT MIN(first.confirmed_at)
+                                                                   FROM authenticators AS first
+                                                                   WHERE first.user_id = ?6 AND first.kind <> 'email'))
+                     ORDER BY confirmed_at LIMIT 1))"
+    };
+}
+
+/// Puts the notices of what a redemption has done into the outbox.
+///
+/// `?1` to `?9` as in `notices!`, `?10` what is spent, `?11` redemption.
+pub const ANNOUNCE_REDEMPTION: &str = concat!(
+    "INSERT INTO deliveries ",
+    notices!(),
+    "
 WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?10 AND redemption = ?11)
-  AND (?8 = 1 OR EXISTS (SELECT 1 FROM authenticators
-                         WHERE user_id = ?6 AND kind IN (SELECT value FROM json_each(?9)) AND id IS NOT ?7))
-RETURNING id";
+RETURNING id"
+);
 
-/// The same of the removal of an active authenticator. Runs before [`REMOVE_AUTHENTICATOR`], under the same conditions.
+/// Those of the removal of an active authenticator, which is told of by itself as well: it may be the owner's. Runs before
+/// [`REMOVE_AUTHENTICATOR`], under the same conditions.
 ///
-/// `?1` to `?9` as in [`ANNOUNCE_REDEMPTION`], `?10` the twin's id, `?11` whether the bearer proves MFA, `?12` when it was issued, `?13` the
-/// client that it names, or NULL, `?14` client version.
-pub const ANNOUNCE_REMOVAL: &str = "\
-INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
-SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, removed.id
-FROM authenticators AS removed
-WHERE removed.user_id = ?6 AND removed.id IN (?7, ?10)
-  AND COALESCE((SELECT ?11 = 1 AND ?12 >= MIN(confirmed_at) FROM authenticators
+/// `?1` to `?9` as in `notices!`, `?10` and `?11` id and its twin's, `?12` whether the bearer proves MFA, `?13` when it was
+/// issued, `?14` the client that it names, or NULL, `?15` client version.
+pub const ANNOUNCE_REMOVAL: &str = concat!(
+    "INSERT INTO deliveries ",
+    notices!(),
+    "
+WHERE EXISTS (SELECT 1 FROM authenticators AS removed WHERE removed.user_id = ?6 AND removed.id IN (?10, ?11))
+  AND COALESCE((SELECT ?12 = 1 AND ?13 >= MIN(confirmed_at) FROM authenticators
                 WHERE user_id = ?6 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
-  AND (?13 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = ?13 AND version = ?14))
-  AND (?8 = 1 OR EXISTS (SELECT 1 FROM authenticators
-                         WHERE user_id = ?6 AND kind IN (SELECT value FROM json_each(?9)) AND id <> removed.id))
-RETURNING id";
+  AND (?14 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = ?14 AND version = ?15))
+RETURNING id"
+);
 
-/// The same of something that changes nothing, once for each id.
+/// Those of something that changes nothing, once for each id.
 ///
-/// `?1` to `?9` as in [`ANNOUNCE_REDEMPTION`].
-pub const ANNOUNCE: &str = "\
-INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
-SELECT ?1, ?2, 'email', ?3, 'waiting', ?4, ?4, ?5, ?6, ?7
-WHERE ?8 = 1 OR EXISTS (SELECT 1 FROM authenticators
-                        WHERE user_id = ?6 AND kind IN (SELECT value FROM json_each(?9)) AND id IS NOT ?7)
-ON CONFLICT (id) DO NOTHING
-RETURNING id";
+/// `?1` to `?9` as in `notices!`.
+pub const ANNOUNCE: &str = concat!(
+    "INSERT OR IGNORE INTO deliveries ",
+    notices!(),
+    "
+RETURNING id"
+);
 
 /// Gives the winner's guess back.
 ///
@@ -648,34 +696,21 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
 pub const CLAIM_DELIVERY: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
 WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?2
-RETURNING id, message, channel, sealed, attempts, expires_at, user_id";
+RETURNING id, message, channel, sealed, attempts, expires_at, user_id, target, address";
 
-/// The operator's own words for a delivery, in every language; those for a notice by every channel, since its is not
-/// chosen yet.
+/// The operator's own words for a delivery, in every language.
 ///
 /// `?1` id.
 pub const DELIVERY_TEMPLATES: &str = "\
 SELECT templates.message AS message, templates.channel AS channel, language, subject, text, html
 FROM deliveries CROSS JOIN templates
-WHERE deliveries.id = ?1 AND templates.message = deliveries.message
-  AND (templates.channel = deliveries.channel OR deliveries.message <> 'code')";
-
-/// Authenticators that a notice can be sent to, the oldest first: whoever has added one lately may be the one of whom the
-/// person is to be told. The one that it is about is none of them.
-///
-/// `?1` delivery.
-pub const NOTICE_RECIPIENTS: &str = "\
-SELECT authenticators.id AS id, authenticators.sealed AS sealed
-FROM deliveries CROSS JOIN authenticators
-WHERE deliveries.id = ?1 AND authenticators.user_id = deliveries.user_id AND authenticators.kind <> 'totp'
-  AND authenticators.id IS NOT deliveries.about
-ORDER BY authenticators.confirmed_at";
+WHERE deliveries.id = ?1 AND templates.message = deliveries.message AND templates.channel = deliveries.channel";
 
 /// Records that the provider took it, and forgets what was sent.
 ///
-/// `?1` id, `?2` which provider, `?3` by which channel.
+/// `?1` id, `?2` which provider.
 pub const DELIVERY_SENT: &str = "\
-UPDATE deliveries SET state = 'sent', sealed = NULL, failure = NULL, provider = ?2, channel = ?3
+UPDATE deliveries SET state = 'sent', sealed = NULL, address = NULL, failure = NULL, provider = ?2
 WHERE id = ?1 AND state = 'claimed'";
 
 /// Records that it must be tried again. A consumer whose lease has ended speaks for its own attempt alone, not for that
@@ -690,7 +725,7 @@ WHERE id = ?1 AND state = 'claimed' AND attempts = ?4";
 ///
 /// `?1` id, `?2` reason, `?3` which attempt, as in [`DELIVERY_RETRY`].
 pub const DELIVERY_FAILED: &str = "\
-UPDATE deliveries SET state = 'failed', sealed = NULL, failure = ?2
+UPDATE deliveries SET state = 'failed', sealed = NULL, address = NULL, failure = ?2
 WHERE id = ?1 AND state = 'claimed' AND attempts = ?3";
 
 /// Records that the queue has given up on a delivery that is not done. It stays due: the sweep tells the queue again.
@@ -699,7 +734,7 @@ WHERE id = ?1 AND state = 'claimed' AND attempts = ?3";
 pub const DELIVERY_GIVEN_UP: &str = "\
 UPDATE deliveries SET failure = 'the queue has given up; ' || COALESCE(failure, 'no attempt was recorded')
 WHERE id = ?1 AND state IN ('waiting', 'claimed')
-RETURNING id, message, CASE message WHEN 'code' THEN channel END AS channel, attempts, failure";
+RETURNING id, message, channel, attempts, failure";
 
 /// Deliveries that the queue must be told about again: its first message was lost, or a consumer died.
 ///
@@ -713,9 +748,9 @@ ORDER BY due_at LIMIT 100";
 ///
 /// `?1` now.
 pub const EXPIRE_DELIVERIES: &str = "\
-UPDATE deliveries SET state = 'expired', sealed = NULL, failure = COALESCE(failure, 'not delivered in time')
+UPDATE deliveries SET state = 'expired', sealed = NULL, address = NULL, failure = COALESCE(failure, 'not delivered in time')
 WHERE state IN ('waiting', 'claimed') AND expires_at <= ?1
-RETURNING id, message, CASE message WHEN 'code' THEN channel END AS channel, attempts, failure";
+RETURNING id, message, channel, attempts, failure";
 
 /// Expired enrollments. `?1` now.
 pub const SWEEP_ENROLLMENTS: &str = "DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments WHERE expires_at <= ?1 LIMIT 1000)";

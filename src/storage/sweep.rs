@@ -80,7 +80,7 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
             "event": "delivery_expired",
             "delivery": row.text("id")?,
             "message": row.text("message")?,
-            "channel": row.optional_text("channel")?,
+            "channel": row.text("channel")?,
             "attempts": row.integer("attempts")?,
             "reason": row.text("failure")?,
         });

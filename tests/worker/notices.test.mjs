@@ -8,6 +8,20 @@ import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
 
 const stage = useStage();
+// Nobody takes messages out of the queue here.
+const unread = useStage({ consume: false });
+
+/** Adds the mail authenticator of somebody for whom nobody reads the queue. */
+async function enrollMail(person) {
+  const mfa_token = person.mfaToken();
+  const { result, sent } = await unread.world.cost(() => person.associateEmail({ token: mfa_token }));
+  const { id, oob_code } = await accepted(result);
+  await unread.world.deliver(sent);
+  const binding_code = await unread.webhook.codeFor(person.email);
+  await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }));
+  return id;
+}
+
 const rowsOf = (person, world = stage.world) =>
   world.rows("SELECT id, message, state, channel FROM deliveries WHERE user_id = ?", `idp|${person.sub}`);
 
@@ -26,6 +40,19 @@ async function addApp(person, options) {
   return { secret, id, tokens };
 }
 
+/** Adds the number to somebody who has other factors already. */
+async function addNumber(person, number, { token = person.provenToken(), channel = "sms" } = {}) {
+  const body = { authenticator_types: ["oob"], oob_channels: [channel], phone_number: number };
+  const { oob_code, id } = await accepted(await person.associate(body, { token }));
+  const binding_code = await stage.webhook.codeFor(number);
+  await accepted(await person.exchange("oob", { mfa_token: token, oob_code, binding_code }));
+  return id;
+}
+
+let addresses = 0;
+/** Claims of somebody whose address the issuer has verified. */
+const verified = () => ({ email: `owner-${Date.now()}-${(addresses += 1)}@mail.example.com`, email_verified: true });
+
 describe("an authenticator that is added", () => {
   test("is told of by mail to the one for mail, at once and without a code", async () => {
     const person = stage.person();
@@ -36,30 +63,55 @@ describe("an authenticator that is added", () => {
     expect(told).not.toHaveProperty("code");
     expect(told.subject).toMatch(/^A sign-in method was added to your account at /);
     expect(told.text).toContain("authenticator app");
-    expect(await rowsOf(person)).toMatchObject([{ message: "authenticator_added", state: "sent", channel: "email" }]);
+    const [row] = await rowsOf(person);
+    expect(row).toMatchObject({ message: "authenticator_added", channel: "email" });
   });
 
-  test("is told of to the address that the issuer has verified, where there is no other", async () => {
-    const email = `own-${Date.now()}@mail.example.com`;
-    const person = stage.person({ claims: { email, email_verified: true } });
+  test("is told of to the address that the issuer has verified", async () => {
+    const person = stage.person({ claims: verified() });
     await person.enrollSms();
-    expect(await notice(email)).toMatchObject({ notice: "authenticator_added", text: expect.stringContaining("phone number") });
-    const unverified = `not-${Date.now()}@mail.example.com`;
-    const other = stage.person({ claims: { email: unverified, email_verified: false } });
+    const told = await notice(person.claims.email);
+    expect(told).toMatchObject({ notice: "authenticator_added", text: expect.stringContaining("phone number") });
+    const other = stage.person({ claims: { ...verified(), email_verified: false } });
     await other.enrollSms();
     expect(await rowsOf(other)).toEqual([]);
+  });
+
+  test("is told of there also when the token that it is added with has no address", async () => {
+    const person = stage.person({ claims: verified() });
+    const { email } = person.claims;
+    await person.enrollSms();
+    await notice(email);
+    person.claims = {};
+    await addApp(person);
+    expect(await notice(email, { count: 2 })).toMatchObject({ text: expect.stringContaining("authenticator app") });
+  });
+
+  test("is told of to every address for mail, so that one that somebody has parked hides nothing", async () => {
+    const person = stage.person();
+    await person.enrollOob("email");
+    person.claims = verified();
+    await person.enrollSms();
+    for (const to of [person.claims.email, person.email]) await notice(to);
+    expect(stage.webhook.noticesTo(person.number)).toEqual([]);
+  });
+
+  test("is told of by text message too, where all mail is from before the first factor", async () => {
+    const person = stage.person();
+    await person.enrollOob("email");
+    await stage.world.advance(1);
+    await person.enrollSms();
+    await notice(person.email);
+    await addApp(person);
+    for (const [to, count] of [[person.email, 2], [person.number, 1]]) await notice(to, { count });
   });
 
   test("is told of by text message to the oldest number, where no mail reaches", async () => {
     const person = stage.person();
     await person.enrollOob("voice");
-    const second = freshNumber();
-    const token = person.provenToken();
-    const body = { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: second };
-    const { oob_code } = await accepted(await person.associate(body, { token }));
-    const binding_code = await stage.webhook.codeFor(second);
     await stage.world.advance(1);
-    await accepted(await person.exchange("oob", { mfa_token: token, oob_code, binding_code }));
+    const second = freshNumber();
+    await addNumber(person, second);
     await notice(person.number);
     await addApp(person);
     const { channel, text } = await notice(person.number, { count: 2 });
@@ -81,10 +133,10 @@ describe("an authenticator that is added", () => {
     expect(await rowsOf(person)).toEqual([]);
   });
 
-  test("is told of in the language that the request names", async () => {
-    const person = stage.person();
+  test("is told of in the language that the issuer names, whatever the request says", async () => {
+    const person = stage.person({ claims: { locale: "de-AT" } });
     await person.enrollOob("email");
-    await addApp(person, { headers: { "accept-language": "de-AT" } });
+    await addApp(person, { headers: { "accept-language": "ja" } });
     expect(await notice(person.email)).toMatchObject({ language: "de", text: expect.stringContaining("Authenticator-App") });
   });
 
@@ -92,32 +144,27 @@ describe("an authenticator that is added", () => {
     const own = { message: "authenticator_added", channel: "email", language: "it" };
     const words = { subject: "Novità", text: "{{tenant}}: {{method}}", html: null };
     await stage.world.rows(setTemplate({ ...own, ...words }, stage.world.now()));
-    const person = stage.person();
+    const person = stage.person({ claims: { locale: "it" } });
     await person.enrollOob("email");
-    await addApp(person, { headers: { "accept-language": "it" } });
+    await addApp(person);
     expect(await notice(person.email)).toMatchObject({ language: "it", subject: "Novità" });
   });
 
-  test("is told of to the next address when the first will not have it", async () => {
-    const person = stage.person();
-    await person.enrollOob("email");
+  test("is told of at the address as it was then, though it is removed before anybody reads the queue", async () => {
+    const person = unread.person();
+    const enrolled = await enrollMail(person);
     const token = person.provenToken();
-    const body = { authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: person.number };
-    const { oob_code } = await accepted(await person.associate(body, { token }));
-    const binding_code = await stage.webhook.codeFor(person.number);
-    await accepted(await person.exchange("oob", { mfa_token: token, oob_code, binding_code }));
-    await notice(person.email);
-    stage.webhook.next(422);
-    await addApp(person);
-    expect(await notice(person.number)).toMatchObject({ notice: "authenticator_added", channel: "sms" });
+    const { secret } = await accepted(await person.associateOtp({ token }));
+    const otp = totp(secret, unread.world.now());
+    const { result, sent } = await unread.world.cost(() => person.exchange("otp", { mfa_token: token, otp }));
+    await accepted(result);
+    expect((await person.remove(enrolled)).status).toBe(204);
+    await unread.world.deliver(sent);
+    expect(unread.webhook.noticesTo(person.email)).toHaveLength(1);
   });
-
 });
 
 describe("a notice", () => {
-  // Nobody takes messages out of the queue here.
-  const unread = useStage({ consume: false });
-
   test("costs the request no further round trip, and the queue is told of it only where somebody can be reached", async () => {
     const cost = async (claims) => {
       const person = unread.person({ claims });
@@ -133,29 +180,50 @@ describe("a notice", () => {
   });
 });
 
-test("an authenticator that is removed is told of", async () => {
-  const person = stage.person();
-  await person.enrollOob("email");
-  const { id } = await addApp(person);
-  await notice(person.email);
-  await stage.world.advance(STEP_SECONDS);
-  expect((await person.remove(id)).status).toBe(204);
-  expect(await notice(person.email, { count: 2 })).toMatchObject({ notice: "authenticator_removed" });
-  // What was not confirmed was none.
-  const pending = await accepted(await person.associateOtp({ token: person.mfaToken() }));
-  expect((await person.remove(pending.id)).status).toBe(204);
-  expect(await rowsOf(person)).toHaveLength(2);
+describe("an authenticator that is removed", () => {
+  test("is told of", async () => {
+    const person = stage.person();
+    await person.enrollOob("email");
+    const { id } = await addApp(person);
+    await notice(person.email);
+    await stage.world.advance(STEP_SECONDS);
+    expect((await person.remove(id)).status).toBe(204);
+    expect(await notice(person.email, { count: 2 })).toMatchObject({ notice: "authenticator_removed" });
+    // What was not confirmed was none.
+    const pending = await accepted(await person.associateOtp({ token: person.mfaToken() }));
+    expect((await person.remove(pending.id)).status).toBe(204);
+    expect(await rowsOf(person)).toHaveLength(2);
+  });
+
+  test("is told of by itself as well: it may be the owner's, and the rest somebody else's", async () => {
+    const person = stage.person();
+    const { id } = await person.enrollOob("email");
+    const scope = { scope: "remove:authenticators" };
+    expect((await person.remove(id, { token: person.accessToken(scope) })).status).toBe(204);
+    expect(await notice(person.email)).toMatchObject({ notice: "authenticator_removed" });
+  });
+
+  test("takes the contact with it, if it was the last", async () => {
+    const person = stage.person({ claims: verified() });
+    const contacts = () => stage.world.rows("SELECT * FROM contacts WHERE user_id = ?", `idp|${person.sub}`);
+    const { id } = await person.enrollSms();
+    const [contact] = await contacts();
+    expect(JSON.stringify(contact)).not.toContain(person.claims.email);
+    await stage.world.advance(1);
+    expect((await person.remove(id)).status).toBe(204);
+    expect(await contacts()).toEqual([]);
+  });
 });
 
 test("a recovery code that is used is told of", async () => {
-  const person = stage.person({ claims: { email: `r-${Date.now()}@mail.example.com`, email_verified: true } });
+  const person = stage.person({ claims: verified() });
   const { recoveryCode } = await person.enrollOtp();
   await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
   expect(await notice(person.claims.email, { count: 2 })).toMatchObject({ notice: "recovery_code_used", channel: "email" });
 });
 
 test("guesses that are locked out are told of once a day, however many follow", async () => {
-  const person = stage.person({ claims: { email: `g-${Date.now()}@mail.example.com`, email_verified: true } });
+  const person = stage.person({ claims: verified() });
   await person.enrollOtp();
   await notice(person.claims.email);
   const guess = async () => (await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" })).status;
@@ -193,15 +261,15 @@ test("a notice that nobody has carried for a day is given up", async () => {
   await stage.world.advance(86_401);
   await stage.world.sweep();
   stage.webhook.recover();
-  const sql = "SELECT state, sealed FROM deliveries WHERE user_id = ?";
-  expect(await stage.world.rows(sql, `idp|${person.sub}`)).toEqual([{ state: "expired", sealed: null }]);
+  const sql = "SELECT state, sealed, address FROM deliveries WHERE user_id = ?";
+  expect(await stage.world.rows(sql, `idp|${person.sub}`)).toEqual([{ state: "expired", sealed: null, address: null }]);
 });
 
-test("whoever adds and removes authenticators all day is told of it ten times, and of the rest no more", async () => {
+test("whoever adds and removes authenticators all day is told of it twenty times, and of the rest no more", async () => {
   const person = stage.person();
   await person.enrollSms();
   let failed = [];
-  for (let round = 0; round < 12 && failed.length === 0; round += 1) {
+  for (let round = 0; round < 14 && failed.length === 0; round += 1) {
     const { id } = await addApp(person);
     expect((await person.remove(id)).status).toBe(204);
     const count = (await rowsOf(person)).length;
@@ -212,7 +280,7 @@ test("whoever adds and removes authenticators all day is told of it ten times, a
     });
   }
   expect(failed.length).toBeGreaterThan(0);
-  expect(stage.webhook.noticesTo(person.number)).toHaveLength(10);
+  expect(stage.webhook.noticesTo(person.number)).toHaveLength(20);
 });
 
 describe("NOTICES", () => {

@@ -119,7 +119,7 @@ impl<P: Platform> Exchange<'_, P> {
             } else {
                 Redeemed::Totp { authenticator: &candidate.id, step, resealed }
             };
-            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp, None, None).await;
+            return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp, None).await;
         }
         let unreadable = if readable { Ok(()) } else { Err(StorageError::Unreadable("sealed").into()) };
         self.or_refund(Charge::OneTimePassword, unreadable).await?;
@@ -159,7 +159,7 @@ impl<P: Platform> Exchange<'_, P> {
             return Err(WireError::InvalidBindingCode.into());
         }
         let address = self.address(&candidate.authenticator, &candidate.sealed);
-        let (address, resealed, address_indexes) = self.or_refund(charge, address).await?;
+        let (resealed, address_indexes) = self.or_refund(charge, address).await?;
         let redeemed = if is_enrollment {
             Redeemed::Enrollment {
                 enrollment: owner,
@@ -171,8 +171,7 @@ impl<P: Platform> Exchange<'_, P> {
         } else {
             Redeemed::Challenge { challenge: owner, authenticator: &candidate.authenticator, resealed }
         };
-        let factor = Factor::Kind(candidate.kind);
-        self.redeem(factor, &redeemed, WireError::InvalidBindingCode, Some(&address), None).await
+        self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode, None).await
     }
 
     fn binding_code_matches(&self, owner: &str, code: &Secret, stored: &str) -> Result<bool, Failure> {
@@ -212,7 +211,7 @@ impl<P: Platform> Exchange<'_, P> {
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
         };
         let factor = Factor::Recovery { independent: stored.independent };
-        self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, None, Some(&next)).await
+        self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, Some(&next)).await
     }
 
     /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an
@@ -238,7 +237,6 @@ impl<P: Platform> Exchange<'_, P> {
         factor: Factor,
         redeemed: &Redeemed<'_>,
         lost: WireError,
-        address: Option<&Secret>,
         next_recovery_code: Option<&RecoveryCode>,
     ) -> Result<Option<Answer>, Failure> {
         let prepared = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
@@ -256,13 +254,11 @@ impl<P: Platform> Exchange<'_, P> {
         };
         // Until then the token that is spent could be presented again.
         let remembered_until = self.bearer.refused_from();
-        let notice = self.or_refund(redeemed.charge(), self.notice(redeemed, address)).await?;
+        let notice = self.or_refund(redeemed.charge(), self.notice(redeemed)).await?;
         let won = redemptions::redeem(self.app, &self.attempt, redeemed, notice.as_ref(), remembered_until);
         match won.await? {
             Outcome::Won { announced } => {
-                if let Some(notice) = notice.filter(|_| announced) {
-                    self.app.platform.defer(delivery::tell_queue(self.app, notice.delivery_id));
-                }
+                self.app.platform.defer(delivery::tell_queue_of_all(self.app, announced));
                 prepared.told(next_recovery_code)
             }
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
@@ -278,17 +274,12 @@ impl<P: Platform> Exchange<'_, P> {
         Concerned { user: self.attempt.user, identity: self.bearer.identity(), asker: self.asker }
     }
 
-    /// What the person is told of it by another channel, if anything. `address` is that of an enrollment for messages.
-    fn notice(
-        &self,
-        redeemed: &Redeemed<'_>,
-        address: Option<&Secret>,
-    ) -> Result<Option<NewNotice>, Failure> {
+    /// What the person is told of it by another channel, if anything.
+    fn notice(&self, redeemed: &Redeemed<'_>) -> Result<Option<NewNotice>, Failure> {
         match redeemed {
             Redeemed::Enrollment { enrollment, kind, .. } => {
                 let id = AuthenticatorId::parse(enrollment).ok_or(StorageError::UnexpectedShape("id"))?;
-                let about = Some((&id, address.map(Secret::expose)));
-                self.concerned().compose(self.app, Notice::AuthenticatorAdded(*kind), about)
+                self.concerned().compose(self.app, Notice::AuthenticatorAdded(*kind), Some(id))
             }
             Redeemed::RecoveryCode { .. } => {
                 self.concerned().compose(self.app, Notice::RecoveryCodeUsed, None)
@@ -383,14 +374,13 @@ impl<P: Platform> Exchange<'_, P> {
         secret
     }
 
-    /// The address, the same sealed anew where that is due, and its indexes under every hash key.
-    fn address(&self, id: &str, sealed: &str) -> Result<(Secret, Option<String>, Vec<String>), Failure> {
+    /// The address sealed anew where that is due, and its indexes under every hash key.
+    fn address(&self, id: &str, sealed: &str) -> Result<(Option<String>, Vec<String>), Failure> {
         let id = AuthenticatorId::parse(id).ok_or(StorageError::UnexpectedShape("id"))?;
         let recipient = Recipient::open(self.app, &id, self.attempt.user, sealed)?;
         let parts = [self.attempt.user.as_str(), recipient.comparable.expose()];
         let indexes = self.app.config.keyring.hashes(places::ADDRESS, &parts);
-        let resealed = self.resealed(id.as_str(), sealed, recipient.address.expose().as_bytes())?;
-        Ok((recipient.address, resealed, indexes))
+        Ok((self.resealed(id.as_str(), sealed, recipient.address.expose().as_bytes())?, indexes))
     }
 
     /// What was sealed with an older key is sealed with the present one whenever it is used.

@@ -25,6 +25,12 @@ pub(super) static FOREIGN_AREAS: [u16; 27] = [
     829, 849, 868, 869, 876, 939,
 ];
 
+/// Calling codes behind which a phone's number may begin with 0, ascending.
+#[rustfmt::skip]
+pub(super) static LEADING_ZERO: [u16; 9] = [
+    39, 225, 226, 229, 241, 242, 250, 378, 992,
+];
+
 /// Numbers that are toll-free, premium rate, shared cost, personal, a pager, voicemail or a company's access number, and
 /// none that is a phone's: from the first to the last of their first nine digits, ascending.
 #[rustfmt::skip]

@@ -159,23 +159,21 @@ const TEMPLATES: &str = "INSERT INTO deliveries (id, channel, sealed, state, due
   VALUES ('code', 'sms', 'de', NULL, 'a', NULL, 0), ('code', 'sms', 'it', NULL, 'b', NULL, 0),
          ('code', 'email', 'de', 's', 'c', 'h', 0), ('guesses_locked', 'sms', 'de', NULL, 'd', NULL, 0),
          ('guesses_locked', 'email', 'de', 's', 'e', NULL, 0)";
-/// A notice for alice about her newest number.
-const NOTICED: &str = "INSERT INTO authenticators
-    (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
-  VALUES ('email|a', 'alice', 'email', 's1.m', 'h1.m', 100, 450, 450),
+/// Alice has an address that her issuer has verified, two for mail, one of them from before her first number, and two
+/// numbers. Bob has a contact as well.
+const REACHABLE: &str = "INSERT INTO contacts VALUES ('bob', 's1.cb', 'h1.cb', 0), ('alice', 's1.c', 'h1.c', 0);
+  INSERT INTO authenticators (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+  VALUES ('email|a', 'alice', 'email', 's1.m', 'h1.m', 100, 300, 300),
          ('sms|a', 'alice', 'sms', 's1.a', 'h1.a', 100, 400, 400),
          ('voice|n', 'alice', 'voice', 's1.n', 'h1.n', 100, 500, 500);
   INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
-  VALUES ('totp|a', 'alice', 'totp', 's1.t', 100, 300, 300);
-  INSERT INTO deliveries (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, about)
-  VALUES ('d', 'authenticator_added', 'email', 's1.d', 'waiting', 900, 900, 2000, 'alice', 'voice|n'),
-         ('d2', 'authenticator_added', 'email', 's1.d', 'waiting', 900, 900, 2000, 'bob', NULL)";
-const MAIL_AND_PHONES: &str = r#"["email","sms","voice"]"#;
-const ANNOUNCED: &str = "INSERT INTO authenticators
-    (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
-  VALUES ('email|a', 'alice', 'email', 's1.a', 'h1.m', 3, 100, 400, 400);
+  VALUES ('totp|a', 'alice', 'totp', 's1.t', 100, 600, 600);
   INSERT INTO redemptions VALUES ('t', 'r', 2000)";
-const MAIL_GONE: &str = "DELETE FROM authenticators WHERE id = 'email|a'";
+const CONTACT_GONE: &str = "DELETE FROM contacts WHERE user_id = 'alice'";
+const MAIL_ADDED_WITH_PROOF: &str = "DELETE FROM contacts WHERE user_id = 'alice';
+  UPDATE authenticators SET confirmed_at = 400 WHERE id = 'email|a'";
+const ALL_GONE: &str = "DELETE FROM contacts WHERE user_id = 'alice';
+  DELETE FROM authenticators WHERE user_id = 'alice' AND kind <> 'totp'";
 const CLAIMED: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
   VALUES ('d', 'sms', 's1.d', 'claimed', 900, 900, 2000), ('d2', 'sms', 's1.d', 'claimed', 900, 900, 2000)";
 
@@ -449,25 +447,42 @@ fn removing() -> Vec<Spec> {
             "an unknown client", "", [(6, "x")] => Nothing;
             "a client that has changed", "", [(7, 6)] => Nothing;
         ),
-        spec!(ANNOUNCE_REMOVAL ["n", "authenticator_removed", "s1.n", 1000, 9000, "alice", "sms|a", 0, MAIL_AND_PHONES,
-                "voice|a", 1, 950, "app", 7]
-            "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
-             VALUES ('sms|a', 'alice', 'sms', 's1.a', 0, 500, 0), ('email|a', 'alice', 'email', 's1.m', 0, 400, 0)";
+        spec!(ANNOUNCE_REMOVAL ["n", "authenticator_removed", "s1.n", 1000, 9000, "alice", NULL, 1, 1,
+                "sms|a", "voice|a", 1, 950, "app", 7] REACHABLE;
             "proven", "", [] => Acts;
-            "by its other channel", "", [(7, "voice|a"), (10, "sms|a")] => Acts;
-            "another one", "", [(7, "sms|x"), (10, "voice|x")] => Nothing;
-            "somebody else's", "", [(7, "sms|b"), (10, "voice|b")] => Nothing;
-            "not proven", "", [(11, 0)] => Nothing;
-            "proven before", "", [(12, 499)] => Nothing;
-            "proven after mail and before the factor", "", [(12, 450)] => Nothing;
-            "mail alone, not proven, with an address", "DELETE FROM authenticators WHERE id = 'sms|a'",
-                [(7, "email|a"), (11, 0), (8, 1)] => Acts;
-            "no client named", "", [(13, NULL)] => Acts;
-            "an unknown client", "", [(13, "x")] => Nothing;
-            "a client that has changed", "", [(14, 6)] => Nothing;
-            "nobody else to tell", MAIL_GONE, [] => Nothing;
-            "an address comes with it", MAIL_GONE, [(8, 1)] => Acts;
-            "notices go by other channels", "", [(9, r#"["sms","voice"]"#)] => Nothing;
+            "by its other channel", "", [(10, "voice|a"), (11, "sms|a")] => Acts;
+            "another one", "", [(10, "sms|x"), (11, "voice|x")] => Nothing;
+            "somebody else's", "", [(10, "sms|b"), (11, "voice|b")] => Nothing;
+            "not proven", "", [(12, 0)] => Nothing;
+            "proven before", "", [(13, 399)] => Nothing;
+            "proven after mail and before the factor", "", [(13, 350)] => Nothing;
+            "mail alone, not proven", "DELETE FROM authenticators WHERE user_id = 'alice' AND kind <> 'email'",
+                [(10, "email|a"), (12, 0)] => Acts;
+            "no client named", "", [(14, NULL)] => Acts;
+            "an unknown client", "", [(14, "x")] => Nothing;
+            "a client that has changed", "", [(15, 6)] => Nothing;
+            "without contact, by mail and by text message", CONTACT_GONE, [] => Acts;
+            "without contact, with mail that was added with proof", MAIL_ADDED_WITH_PROOF, [] => Acts;
+            "about that mail", MAIL_ADDED_WITH_PROOF, [(7, "email|a")] => Acts;
+            "about the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'",
+                [(7, "email|a")] => Nothing;
+            "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
+                => Acts;
+            "mail at somebody else's contact's address",
+                "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
+            "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
+            "notices go by mail alone", CONTACT_GONE, [(9, 0)] => Acts;
+            "by text message alone", "", [(8, 0)] => Acts;
+            "by text message alone, with mail that was added with proof",
+                "UPDATE authenticators SET confirmed_at = 400 WHERE id = 'email|a'", [(8, 0)] => Acts;
+            "only somebody else has mail that was added with proof", "DELETE FROM contacts WHERE user_id = 'alice';
+                UPDATE authenticators SET confirmed_at = 999 WHERE id = 'email|b'", [] => Acts;
+            "somebody else's number is older than the mail", "DELETE FROM contacts WHERE user_id = 'alice';
+                UPDATE authenticators SET confirmed_at = 200 WHERE user_id = 'bob'", [] => Acts;
+        ),
+        spec!(RETIRE_CONTACT ["alice"] "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.c', 0), ('bob', 's1.cb', 'h1.cb', 0)";
+            "nothing is left", "", [] => Acts;
+            "something is left", SMS_ACTIVE, [] => Nothing;
         ),
         spec!(REMOVE_AUTHENTICATOR ["alice", "sms|a", "voice|a", 1, 950, "app", 7] SMS_ACTIVE;
             "proven", "", [] => Acts;
@@ -756,26 +771,66 @@ fn redeeming() -> Vec<Spec> {
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
             "another's message", "DELETE FROM deliveries WHERE id = 'd'", [] => Nothing;
         ),
-        spec!(ANNOUNCE_REDEMPTION ["n", "authenticator_added", "s1.n", 1000, 9000, "alice", "sms|a", 0, MAIL_AND_PHONES, "t", "r"]
-            ANNOUNCED;
-            "won", "", [] => Acts;
+        spec!(PUT_CONTACT ["t", "r", "alice", "s1.new", "h1.new", 1000]
+            "INSERT INTO redemptions VALUES ('t', 'r', 2000); INSERT INTO contacts VALUES ('bob', 's1.cb', 'h1.cb', 0)";
+            "the first", "", [] => Acts;
+            "another address", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.c', 0)", [] => Acts;
+            "the same address", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.new', 0)", [] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
-            "nobody to tell", MAIL_GONE, [] => Nothing;
-            "an address comes with it", MAIL_GONE, [(8, 1)] => Acts;
-            "told by what it is about", "", [(7, "email|a")] => Nothing;
-            "about nothing", MAIL_GONE, [(6, "bob"), (7, NULL)] => Acts;
-            "notices go by other channels", "", [(9, r#"["sms","voice"]"#)] => Nothing;
-            "somebody else could be told", MAIL_GONE, [] => Nothing;
         ),
-        spec!(ANNOUNCE ["n", "guesses_locked", "s1.n", 1000, 9000, "alice", NULL, 0, MAIL_AND_PHONES] MAIL_ACTIVE;
+        spec!(ANNOUNCE_REDEMPTION ["n", "authenticator_added", "s1.n", 1000, 9000, "alice", "voice|n", 1, 1, "t", "r"]
+            REACHABLE;
+            "to the contact and by mail", "", [] => Acts;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+            "nobody to tell", ALL_GONE, [] => Nothing;
+            "without contact, by mail and by text message", CONTACT_GONE, [] => Acts;
+            "without contact, with mail that was added with proof", MAIL_ADDED_WITH_PROOF, [] => Acts;
+            "about that mail", MAIL_ADDED_WITH_PROOF, [(7, "email|a")] => Acts;
+            "about the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'",
+                [(7, "email|a")] => Nothing;
+            "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
+                => Acts;
+            "mail at somebody else's contact's address",
+                "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
+            "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
+            "about nothing", CONTACT_GONE, [(7, NULL)] => Acts;
+            "notices go by mail alone", CONTACT_GONE, [(9, 0)] => Acts;
+            "by text message alone", "", [(8, 0)] => Acts;
+            "by text message alone, with mail that was added with proof",
+                "UPDATE authenticators SET confirmed_at = 400 WHERE id = 'email|a'", [(8, 0)] => Acts;
+            "about somebody else's", "", [(6, "bob"), (7, NULL)] => Acts;
+            "only somebody else has mail that was added with proof", "DELETE FROM contacts WHERE user_id = 'alice';
+                UPDATE authenticators SET confirmed_at = 999 WHERE id = 'email|b'", [] => Acts;
+            "somebody else's number is older than the mail", "DELETE FROM contacts WHERE user_id = 'alice';
+                UPDATE authenticators SET confirmed_at = 200 WHERE user_id = 'bob'", [] => Acts;
+        ),
+        spec!(ANNOUNCE ["n", "guesses_locked", "s1.n", 1000, 9000, "alice", NULL, 1, 1] REACHABLE;
             "the first", "", [] => Acts;
-            "told before", "INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
-                VALUES ('n', 'email', 'sent', 0, 0, 9000)", [] => Nothing;
-            "nobody to tell", MAIL_GONE, [] => Nothing;
-            "an address comes with it", MAIL_GONE, [(8, 1)] => Acts;
-            "notices go by other channels", "", [(9, r#"["sms","voice"]"#)] => Nothing;
-            "told by what it is about", "", [(7, "email|a")] => Nothing;
+            "told before", "DELETE FROM authenticators WHERE id = 'email|a';
+                INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
+                VALUES ('n-1', 'email', 'sent', 0, 0, 9000)", [] => Nothing;
+            "nobody to tell", ALL_GONE, [] => Nothing;
+            "without contact, by mail and by text message", CONTACT_GONE, [] => Acts;
+            "without contact, with mail that was added with proof", MAIL_ADDED_WITH_PROOF, [] => Acts;
+            "about that mail", MAIL_ADDED_WITH_PROOF, [(7, "email|a")] => Acts;
+            "about the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'",
+                [(7, "email|a")] => Nothing;
+            "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
+                => Acts;
+            "mail at somebody else's contact's address",
+                "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
+            "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
+            "notices go by mail alone", CONTACT_GONE, [(9, 0)] => Acts;
+            "by text message alone", "", [(8, 0)] => Acts;
+            "by text message alone, with mail that was added with proof",
+                "UPDATE authenticators SET confirmed_at = 400 WHERE id = 'email|a'", [(8, 0)] => Acts;
+            "about somebody else's", "", [(6, "bob")] => Acts;
+            "only somebody else has mail that was added with proof", "DELETE FROM contacts WHERE user_id = 'alice';
+                UPDATE authenticators SET confirmed_at = 999 WHERE id = 'email|b'", [] => Acts;
+            "somebody else's number is older than the mail", "DELETE FROM contacts WHERE user_id = 'alice';
+                UPDATE authenticators SET confirmed_at = 200 WHERE user_id = 'bob'", [] => Acts;
         ),
         spec!(REFUND_WINNER ["t", "r", "g", 360]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt'); INSERT INTO redemptions VALUES ('t', 'r', 2000)";
@@ -929,22 +984,11 @@ fn delivering() -> Vec<Spec> {
                  message=code channel=sms language=it subject=NULL text=b html=NULL");
             "of another channel", "UPDATE deliveries SET channel = 'email' WHERE id = 'd'", []
                 => Answers("message=code channel=email language=de subject=s text=c html=h");
-            "of a notice, by every channel", "UPDATE deliveries SET message = 'guesses_locked' WHERE id = 'd'", []
-                => Answers("message=guesses_locked channel=email language=de subject=s text=e html=NULL\n\
-                            message=guesses_locked channel=sms language=de subject=NULL text=d html=NULL");
+            "of another message", "UPDATE deliveries SET message = 'guesses_locked' WHERE id = 'd'", []
+                => Answers("message=guesses_locked channel=sms language=de subject=NULL text=d html=NULL");
             "unknown", "", [(1, "x")] => Nothing;
         ),
-        spec!(NOTICE_RECIPIENTS ["d"] NOTICED;
-            "all that take messages but the one that it is about, the oldest first", "", []
-                => Answers("id=sms|a sealed=s1.a\nid=email|a sealed=s1.m");
-            "about nothing", "UPDATE deliveries SET about = NULL WHERE id = 'd'", []
-                => Answers("id=sms|a sealed=s1.a\nid=email|a sealed=s1.m\nid=voice|n sealed=s1.n");
-            "of a code", "UPDATE deliveries SET user_id = NULL WHERE id = 'd'", [] => Nothing;
-            "of somebody else", "UPDATE deliveries SET user_id = 'bob' WHERE id = 'd'", []
-                => Answers("id=email|b sealed=s1.b\nid=sms|b sealed=s1.b");
-            "unknown", "", [(1, "x")] => Nothing;
-        ),
-        spec!(DELIVERY_SENT ["d", "webhook", "sms"] CLAIMED;
+        spec!(DELIVERY_SENT ["d", "webhook"] CLAIMED;
             "claimed", "", [] => Acts;
             "not claimed", "UPDATE deliveries SET state = 'waiting'", [] => Nothing;
         ),
