@@ -331,7 +331,7 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
             }
             return Some(None);
         };
-        if !sid.starts_with("AC") || !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_sid("AC", &sid) {
             self.report(ACCOUNT, "must be an account's SID: AC and 32 hexadecimal digits.".to_owned());
             return None;
         }
@@ -357,9 +357,10 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
             None => None,
         };
         let from = match self.value("TWILIO_MESSAGING_SERVICE_SID") {
-            Some(service) if service.starts_with("MG") => Some(service),
+            Some(service) if is_sid("MG", &service) => Some(service),
             Some(_) => {
-                self.report("TWILIO_MESSAGING_SERVICE_SID", "must begin with MG.".to_owned());
+                let problem = "must be a service's SID: MG and 32 hexadecimal digits.";
+                self.report("TWILIO_MESSAGING_SERVICE_SID", problem.to_owned());
                 None
             }
             None if number.is_none() => self.needed("TWILIO_FROM", ACCOUNT),
@@ -378,8 +379,7 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         let (Some(service), Some(account)) = (self.value(VERIFY_SERVICE), account) else {
             return Some(None);
         };
-        let digits = service.strip_prefix("VA").unwrap_or_default();
-        if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_sid("VA", &service) {
             self.report(VERIFY_SERVICE, "must be a service's SID: VA and 32 hexadecimal digits.".to_owned());
             return None;
         }
@@ -496,6 +496,13 @@ fn tenant_name(text: &str) -> Result<String, String> {
         return Err(format!("must have at most {MAXIMUM_TENANT_NAME} characters."));
     }
     Ok(name.to_owned())
+}
+
+/// Whether a text is one of Twilio's identifiers ("String Identifier (SID)"): two letters for what it names, and 32
+/// hexadecimal digits.
+fn is_sid(kind: &str, text: &str) -> bool {
+    let digits = text.strip_prefix(kind).unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn default_language(text: Option<&str>) -> Result<String, String> {

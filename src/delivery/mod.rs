@@ -1,10 +1,11 @@
-//! Out-of-band codes on their way to a person.
+//! Codes and notices on their way to a person.
 //!
 //! ```text
-//!   associate, challenge ──► row in `deliveries` (same batch) ──► queue: the row's id
-//!                          ▲                                               │
-//!   cron sweep: tells the queue again about rows that stayed behind        ▼
-//!                                                     consumer: claim, send, record
+//!   associate, challenge: a code ─┐
+//!   token, removal: a notice ─────┴─► row in `deliveries` (same batch) ──► queue: the row's id
+//!                                   ▲                                               │
+//!            cron sweep: tells the queue again about rows that stayed behind        ▼
+//!                                                              consumer: claim, send, record
 //! ```
 //!
 //! The queue delivers at least once; the claim makes that one message, in all cases but two, in which a code too many is

@@ -83,7 +83,7 @@ impl SendError {
     }
 }
 
-/// Something that brings codes to people.
+/// Something that brings codes and notices to people.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread; a Send bound would only be in the way")]
 pub trait Provider {
     /// Hands the message over. `Ok` means that the provider has taken responsibility for it. `from` is the sender, if a

@@ -2,6 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::words::CODE;
+use crate::mfa::factor::Kind;
+use crate::mfa::language;
+use crate::mfa::notice::Notice;
 use crate::storage::deliveries::Template;
 
 /// The longest text of an own template, in bytes.
@@ -104,7 +108,18 @@ pub fn places(template: &str) -> impl Iterator<Item = &str> {
 /// # Errors
 /// What is wrong, as a sentence about "it".
 pub fn check(template: &Template) -> Result<(), String> {
-    let is_code = template.message == "code";
+    let is_code = template.message == CODE;
+    if !is_code && !Notice::NAMES.contains(&template.message.as_str()) {
+        return Err(format!("is for the message {:?}, which there is not", template.message));
+    }
+    match Kind::parse(&template.channel) {
+        Some(Kind::Sms | Kind::Email) => {}
+        Some(Kind::Voice) if is_code => {}
+        _ => return Err(format!("is for the channel {:?}, by which that is not sent", template.channel)),
+    }
+    if language::tag(&template.language).as_ref() != Some(&template.language) {
+        return Err(format!("is in the language {:?}, which is no tag", template.language));
+    }
     let allowed: &[&str] = if is_code { &["code", "minutes", "tenant"] } else { &["method", "tenant"] };
     let is_mail = template.channel == "email";
     if is_mail != template.subject.is_some() {
@@ -200,7 +215,17 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_template_is_named() {
         let long = |maximum: usize| format!("{{{{code}}}}{}", "x".repeat(maximum));
+        let in_language = |tag: &str| Template { language: tag.to_owned(), ..own("code", "sms", "{{code}}") };
         for (template, problem) in [
+            (own("hello", "sms", "{{tenant}}"), "is for the message \"hello\", which there is not"),
+            (own("code", "fax", "{{code}}"), "is for the channel \"fax\", by which that is not sent"),
+            (own("code", "totp", "{{code}}"), "is for the channel \"totp\", by which that is not sent"),
+            (
+                own("guesses_locked", "voice", "{{tenant}}"),
+                "is for the channel \"voice\", by which that is not sent",
+            ),
+            (in_language("it_IT"), "is in the language \"it_IT\", which is no tag"),
+            (in_language(""), "is in the language \"\", which is no tag"),
             (own("code", "sms", "ends in {{code"), "has no {{code}} in its text"),
             (own("code", "voice", "no code"), "has no {{code}} in its text"),
             (own("code", "sms", " \n"), "must have from 1 to 2000 bytes of text"),

@@ -22,7 +22,7 @@ use crate::storage::places;
 use crate::types::{Secret, UnixSeconds, UserId};
 
 /// Seconds that a code is good for, and the enrollment or challenge with it.
-pub use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
+pub use crate::mfa::enrollment::CODE_SECONDS;
 
 /// The rate of the binding `SHIELD`, as wrangler.toml has it.
 const SHIELD_LIMIT: i64 = 20;

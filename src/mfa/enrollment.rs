@@ -19,7 +19,7 @@ use crate::types::UnixSeconds;
 /// Seconds that an authenticator app may stay unconfirmed.
 pub const TOTP_ENROLLMENT_SECONDS: i64 = 24 * 60 * 60;
 /// Seconds that a code sent by message is good for, and its enrollment with it.
-pub const OOB_ENROLLMENT_SECONDS: i64 = 5 * 60;
+pub const CODE_SECONDS: i64 = 5 * 60;
 /// Active authenticators that a user may have; the statements carry the same figure.
 pub const MAXIMUM_AUTHENTICATORS: i64 = 20;
 
@@ -176,7 +176,7 @@ impl Wanted {
     pub const fn lifetime(&self) -> i64 {
         match self {
             Self::Totp => TOTP_ENROLLMENT_SECONDS,
-            Self::Sms(_) | Self::Voice(_) | Self::Email(_) => OOB_ENROLLMENT_SECONDS,
+            Self::Sms(_) | Self::Voice(_) | Self::Email(_) => CODE_SECONDS,
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::statements;
 use crate::app::App;
 use crate::json::object;
-use crate::mfa::enrollment::OOB_ENROLLMENT_SECONDS as CODE_SECONDS;
+use crate::mfa::enrollment::CODE_SECONDS;
 use crate::mfa::sending::milliseconds;
 use crate::platform::{Platform, Statement, StorageError};
 use crate::types::UnixSeconds;

@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrate } from "../../scripts/database.mjs";
-import { readArguments } from "../../scripts/templates/arguments.mjs";
+import { MESSAGES, readArguments } from "../../scripts/templates/arguments.mjs";
 import { listTemplates, removeTemplate, setTemplate, showTemplate } from "../../scripts/templates/statements.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 
@@ -112,6 +112,14 @@ describe("the command", () => {
     expect((await templates("check", ...WHICH.with(3, "email"), ...mail)).out).toBe(
       "Subject: Da Example\n\n123456\n\n<p>Example</p>\n<p>123456</p>\n",
     );
+  }, 300_000);
+
+  test("knows every message that the Worker knows by the same name", async () => {
+    for (const message of MESSAGES) {
+      const text = message === "code" ? "{{code}}" : "{{tenant}}";
+      const which = ["--message", message, "--channel", "sms", "--language", "it"];
+      expect({ message, ...(await templates("check", ...which, "--text", text)) }).toMatchObject({ code: 0, err: "" });
+    }
   }, 300_000);
 
   test("stores nothing that could not be sent", async () => {

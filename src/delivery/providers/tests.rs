@@ -15,7 +15,7 @@ const MAILS: &str = "https://email.eu-central-1.amazonaws.com/v2/email/outbound-
 /// Verify, SES and the webhook.
 fn variables() -> Variables {
     Service::variables()
-        .with("TWILIO_ACCOUNT_SID", "AC0123")
+        .with("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef")
         .with("TWILIO_AUTH_TOKEN", "token")
         .with("TWILIO_VERIFY_SERVICE_SID", SERVICE)
         .with("SES_REGION", "eu-central-1")
@@ -73,7 +73,10 @@ fn verify_gets_the_code_the_channel_and_the_language() {
         assert_eq!((fields[0].1.as_str(), fields[1].1.as_str()), ("+4915123456789", name));
         assert!(fields[2].1.len() == 6 && fields[2].1.bytes().all(|byte| byte.is_ascii_digit()));
         assert_eq!(fields[3].1, language);
-        assert!(requests[0].headers.contains(&("authorization", "Basic QUMwMTIzOnRva2Vu".to_owned())));
+        assert!(requests[0].headers.contains(&(
+            "authorization",
+            "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjp0b2tlbg==".to_owned()
+        )));
         assert_eq!(row(&service), ("sent".to_owned(), Some("twilio_verify".to_owned()), None));
     }
 }

@@ -6,13 +6,16 @@ use crate::testing::Variables;
 use crate::testing::person::{Service, WEBHOOK};
 use crate::testing::platform::json_response;
 
-const MESSAGES: &str = "https://api.twilio.com/2010-04-01/Accounts/AC0123/Messages.json";
-const CALLS: &str = "https://api.twilio.com/2010-04-01/Accounts/AC0123/Calls.json";
+const SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
+const MESSAGES: &str =
+    "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json";
+const CALLS: &str =
+    "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Calls.json";
 const MAILS: &str = "https://api.resend.com/emails";
 
 fn variables() -> Variables {
     Service::variables()
-        .with("TWILIO_ACCOUNT_SID", "AC0123")
+        .with("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef")
         .with("TWILIO_AUTH_TOKEN", "token")
         .with("TWILIO_FROM", "+15550100123")
         .with("RESEND_API_KEY", "re_123")
@@ -78,7 +81,10 @@ fn each_is_asked_in_its_own_words() {
     let names: Vec<_> = form.iter().map(|(name, _)| name.as_ref()).collect();
     assert_eq!(names, ["To", "From", "Body"]);
     assert_eq!((&*form[0].1, &*form[1].1), ("+4915123456789", "+15550100123"));
-    assert!(sms[0].headers.contains(&("authorization", "Basic QUMwMTIzOnRva2Vu".to_owned())));
+    assert!(sms[0].headers.contains(&(
+        "authorization",
+        "Basic QUMwMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZjp0b2tlbg==".to_owned()
+    )));
 
     let (voice, _) = asked(&service, "b", "voice", &json!("+49 151 23456789"));
     let form: Vec<_> = form_urlencoded::parse(voice[0].body.as_ref().unwrap().as_bytes()).collect();
@@ -337,5 +343,7 @@ fn a_provider_that_is_half_configured_is_explained() {
     let errors = variables().with("TWILIO_API_KEY", "SK1").config().unwrap_err();
     assert_eq!(errors[0].variable, "TWILIO_API_SECRET");
     assert!(variables().with("TWILIO_API_KEY", "SK1").with("TWILIO_API_SECRET", "s").config().is_ok());
-    assert!(variables().without("TWILIO_FROM").with("TWILIO_MESSAGING_SERVICE_SID", "MG1").config().is_ok());
+    assert!(
+        variables().without("TWILIO_FROM").with("TWILIO_MESSAGING_SERVICE_SID", SERVICE).config().is_ok()
+    );
 }
