@@ -1,4 +1,5 @@
 /** openid-client as published, against the built Worker: discovery, every grant, every way to authenticate. */
+import { createLocalJWKSet, jwtVerify } from "jose";
 import * as oidc from "openid-client";
 import { describe, expect, test } from "vitest";
 import { API } from "../support/clients.mjs";
@@ -53,6 +54,20 @@ async function application(method) {
 const grant = (configuration, type, parameters, options) =>
   oidc.genericGrantRequest(configuration, GRANT[type] ?? type, parameters, options);
 
+/** openid-client takes an id_token that came over TLS at its word; here it is held to the published keys. */
+async function signedByThisService(idToken, configuration) {
+  const { jwks_uri: jwksUri, issuer } = configuration.serverMetadata();
+  const keys = createLocalJWKSet(await (await customFetch(jwksUri, { method: "GET", headers: {} })).json());
+  const audience = configuration.clientMetadata().client_id;
+  const { protectedHeader } = await jwtVerify(idToken, keys, {
+    issuer,
+    audience,
+    algorithms: ["RS256"],
+    currentDate: new Date(stage.world.now() * 1000),
+  });
+  expect(protectedHeader.kid).toEqual(expect.any(String));
+}
+
 test("discovery is read, and says what there is", async () => {
   const { configuration } = await application("None");
   const metadata = configuration.serverMetadata();
@@ -77,6 +92,7 @@ describe.each(Object.keys(METHODS))("an application that authenticates by %s", (
     expect(first.expires_in).toBeGreaterThan(0);
     expect(first.scope).toBe("openid read:things");
     expect(first.claims().sub).toBe(`idp|${person.sub}`);
+    await signedByThisService(first.id_token, configuration);
     expect(decode(first.access_token).claims.amr).toEqual(["pwd", "otp", "mfa"]);
 
     const token = person.provenToken();

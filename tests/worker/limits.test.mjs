@@ -227,8 +227,9 @@ describe("caps", () => {
     await stage.world.advance(2);
     for (let count = 1; count < 20; count += 1) await person.enrollOtp({ token: person.provenToken() });
     expect(await authenticators(person)).toHaveLength(20);
-    await refused(await person.associateOtp({ token: person.provenToken() }), 400, "invalid_request");
-    await refused(await person.associateSms({ token: person.provenToken() }), 400, "invalid_request");
+    const text = "The user has 20 authenticators. Remove one first.";
+    await refused(await person.associateOtp({ token: person.provenToken() }), 400, "invalid_request", text);
+    await refused(await person.associateSms({ token: person.provenToken() }), 400, "invalid_request", text);
   });
 
   test("the same number confirmed again replaces itself and nothing else", async () => {
