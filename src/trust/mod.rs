@@ -12,3 +12,6 @@ pub mod key_sets;
 pub mod own_tokens;
 pub mod signing_keys;
 pub mod subject_token;
+
+#[cfg(test)]
+mod vectors;
