@@ -39,9 +39,14 @@ export function signingPair(alg, kid, { bits = 2048, members = {} } = {}) {
 /** `header` and `claims` as they are, signed as `header.alg` says with `key` (a key object, or bytes for HS256). */
 export function signed(header, claims, key) {
   const input = `${encode(header)}.${encode(claims)}`;
-  if (header.alg === "none") return `${input}.`;
-  if (header.alg === "HS256") return `${input}.${createHmac("sha256", key).update(input).digest("base64url")}`;
-  return `${input}.${SIGNERS[header.alg](key, Buffer.from(input)).toString("base64url")}`;
+  return `${input}.${signature(header.alg, input, key)}`;
+}
+
+/** The signature over `input` as `alg` says, in base64url. */
+export function signature(alg, input, key) {
+  if (alg === "none") return "";
+  if (alg === "HS256") return createHmac("sha256", key).update(input).digest("base64url");
+  return SIGNERS[alg](key, Buffer.from(input)).toString("base64url");
 }
 
 /** The private key object of a private JWK. */
