@@ -29,7 +29,7 @@ use crate::storage::enrollments::{self, Enrolled, NewEnrollment};
 use crate::storage::places;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
-use crate::types::{ClientId, UnixSeconds};
+use crate::types::ClientId;
 
 impl From<Rejection> for WireError {
     fn from(rejection: Rejection) -> Self {
@@ -99,7 +99,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
 
     // Twice, because the client's row may have changed since it was cached, or what stood in the way may have gone.
     for _ in 0..2 {
-        let client = order.client(app, request.received_at, &bearer).await?;
+        let client = order.client(app, request, &bearer).await?;
         require_scope(&bearer, "enroll")?;
         let available = delivery::available_to(&app.config, &client);
         let wanted = choose(&order.asked, &available).map_err(WireError::from)?;
@@ -174,9 +174,10 @@ impl<'a> Order<'a> {
     async fn client<P: Platform>(
         &self,
         app: &App<P>,
-        now: UnixSeconds,
+        request: &Request,
         bearer: &Bearer,
     ) -> Result<Rc<Client>, Failure> {
+        let now = request.received_at;
         let client = if self.names_client() {
             self.claimed.authenticate(app, now, &self.client_id).await?
         } else {
@@ -185,7 +186,7 @@ impl<'a> Order<'a> {
                 .filter(|client| !client.require_authentication)
                 .ok_or(WireError::Unauthorized { challenge: false })?
         };
-        require_issuer(&client, bearer.user())?;
+        require_issuer(request, &client, bearer.user())?;
         Ok(client)
     }
 }

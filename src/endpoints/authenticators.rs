@@ -164,6 +164,6 @@ async fn client<P: Platform>(
     };
     let client = clients::find(app, request.received_at, id).await?;
     let client = client.ok_or(WireError::Unauthorized { challenge: false })?;
-    require_issuer(&client, bearer.user())?;
+    require_issuer(request, &client, bearer.user())?;
     Ok(Some(client))
 }

@@ -45,7 +45,7 @@ pub async fn in_body<P: Platform>(
     if bearer.client().is_some_and(|own| own != &client.id) {
         return Err(WireError::OtherClient.into());
     }
-    require_issuer(client, bearer.user())?;
+    require_issuer(request, client, bearer.user())?;
     Ok(bearer)
 }
 

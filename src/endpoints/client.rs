@@ -12,7 +12,7 @@ use crate::http::request::Request;
 use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
 use crate::storage::statements;
-use crate::trust::client_authentication::{self, Credentials, basic_credentials};
+use crate::trust::client_authentication::{self, BasicCredentials, Credentials, basic_credentials};
 use crate::types::{ClientId, GrantType, Secret, UnixSeconds, UserId};
 
 /// The only assertion type there is (RFC 7523, section 2.2).
@@ -29,18 +29,17 @@ impl Claimed {
     /// Reads the client's id and credentials. `basic` says whether the `Authorization` header is the client's; at
     /// `/mfa/*` it is the user's.
     pub fn decode(request: &Request, parameters: &Parameters, basic: bool) -> Result<Self, WireError> {
-        let header = request.headers.authorization.as_deref().filter(|_| basic);
+        let basic = if basic { by_basic(request) } else { None };
         let assertion = parameters.optional("client_assertion")?;
         let assertion_type = parameters.optional("client_assertion_type")?;
         match (assertion, assertion_type) {
             (Some(_), None) => return Err(WireError::MissingParameter("client_assertion_type")),
             (None, Some(_)) => return Err(WireError::MissingParameter("client_assertion")),
             (Some(_), Some(kind)) if kind != JWT_BEARER => {
-                return Err(WireError::Unauthorized { challenge: false });
+                return Err(WireError::Unauthorized { challenge: basic.is_some() });
             }
             _ => {}
         }
-        let basic = header.and_then(basic_credentials);
         let client_id = parameters.optional("client_id")?.map(|id| ClientId(id.to_owned()));
         Ok(Self {
             credentials: Credentials {
@@ -115,11 +114,16 @@ pub fn require_grant(client: &Client, grant: GrantType) -> Result<(), WireError>
     if client.may_use(grant) { Ok(()) } else { Err(WireError::UnauthorizedClient(grant)) }
 }
 
-/// The registration must let tokens of the user's issuer name the client.
-pub fn require_issuer(client: &Client, user: &UserId) -> Result<(), WireError> {
+/// The registration must let tokens of the user's issuer name the client. A refusal is told as wrong credentials are.
+pub fn require_issuer(request: &Request, client: &Client, user: &UserId) -> Result<(), WireError> {
     if client.accepts_issuer(user.issuer_name()) {
         Ok(())
     } else {
-        Err(WireError::Unauthorized { challenge: false })
+        Err(WireError::Unauthorized { challenge: by_basic(request).is_some() })
     }
+}
+
+/// The client's credentials in the `Authorization` header. A user's token there is none.
+fn by_basic(request: &Request) -> Option<BasicCredentials> {
+    request.headers.authorization.as_deref().and_then(basic_credentials)
 }

@@ -104,7 +104,7 @@ async fn subject<P: Platform>(
     if client.is_public() && subject.client.as_ref().is_some_and(|own| *own != client.id) {
         return Err(WireError::OtherClient.into());
     }
-    require_issuer(client, &subject.user)?;
+    require_issuer(request, client, &subject.user)?;
     Ok(subject)
 }
 

@@ -134,6 +134,25 @@ fn a_client_may_present_its_secret_by_post_or_by_basic_and_only_basic_is_challen
 }
 
 #[test]
+fn a_client_that_came_by_basic_is_challenged_whatever_it_is_refused_for() {
+    let service = Service::new();
+    let alice = service.person("alice").at_client("server");
+    service.world.query("UPDATE clients SET issuers = '[\"other\"]'", &[]);
+    let closed = json!({ "grant_type": OTP, "mfa_token": alice.logs_in(), "otp": "000000" });
+    let mut other_type = closed.clone();
+    other_type["client_assertion"] = json!("a.b.c");
+    other_type["client_assertion_type"] = json!("x");
+    for body in [closed, other_type] {
+        let mut request = service.post("/oauth/token", None, &body);
+        let credentials = Base64::encode_string(format!("server:{CLIENT_SECRET}").as_bytes());
+        request.headers.authorization = Some(format!("Basic {credentials}"));
+        let answer = service.send(&request);
+        answer.is_refused(401, "Unauthorized");
+        assert!(answer.header("WWW-Authenticate").is_some(), "{body}");
+    }
+}
+
+#[test]
 fn a_client_takes_the_tokens_of_its_own_issuers_only() {
     let service = Service::new();
     let (alice, stranger) = (service.person("alice"), service.stranger("alice"));
