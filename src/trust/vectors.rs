@@ -122,3 +122,50 @@ fn signatures_of_ed25519_are_not_malleable() {
     assert!(good > 80 && bad > 60, "{good} good, {bad} bad");
     assert_eq!(otherwise, [0; 0]);
 }
+
+/// The claims of RFC 7515's examples.
+const JOE: &str =
+    "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+
+#[test]
+fn the_examples_of_the_rfcs_are_what_they_say() {
+    let rsa = json!([{ "kty": "RSA", "e": "AQAB", "n": concat!(
+        "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR",
+        "T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB",
+        "dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia",
+        "GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+    ) }]);
+    let p256 = json!([{ "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }]);
+    let ed25519 =
+        json!([{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }]);
+    // RFC 7515, appendices A.2, A.3, A.1 and A.5.
+    let rs256 = format!(
+        "eyJhbGciOiJSUzI1NiJ9.{JOE}.{}{}{}{}",
+        "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9",
+        "uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB",
+        "_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rq",
+        "Vt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+    );
+    let es256 = format!(
+        "eyJhbGciOiJFUzI1NiJ9.{JOE}.{}",
+        "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+    );
+    let hs256 =
+        format!("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{JOE}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    let none = format!("eyJhbGciOiJub25lIn0.{JOE}.");
+    // RFC 8037, appendix A.4.
+    let eddsa = concat!(
+        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.",
+        "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+    );
+    for (keys, jws) in [(&rsa, rs256.as_str()), (&p256, &es256), (&ed25519, eddsa)] {
+        assert!(passes(keys, jws), "{jws}");
+        for others in [&rsa, &p256, &ed25519].into_iter().filter(|others| *others != keys) {
+            assert!(!passes(others, jws), "{jws}");
+        }
+    }
+    for keys in [&rsa, &p256, &ed25519] {
+        assert!(!passes(keys, &hs256) && !passes(keys, &none));
+    }
+}

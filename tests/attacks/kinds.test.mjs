@@ -1,10 +1,12 @@
 /** Each kind of token at each door: it opens those that are its own, and no other. */
 import { beforeAll, expect, test } from "vitest";
 import { accepted, read } from "../support/answers.mjs";
-import { API, API_SCOPES } from "../support/clients.mjs";
+import { API, API_SCOPES, addClient } from "../support/clients.mjs";
 import { ProofKey } from "../support/dpop.mjs";
+import { decode } from "../support/jwt.mjs";
+import { Stage } from "../support/stage.mjs";
 import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
-import { MFA_AUDIENCE } from "../support/worker.mjs";
+import { MFA_AUDIENCE, startWorkers } from "../support/worker.mjs";
 import { ASSERTION, ASSOCIATE, CHALLENGE, DOORS, EXCHANGE, GRANT, LIST, REMOVE, SUBJECT_AUDIENCE, useDoors } from "./doors.mjs";
 
 const MFA_SCOPES = ["enroll", "read:authenticators", "remove:authenticators"];
@@ -62,6 +64,11 @@ const KINDS = {
 
 let held;
 beforeAll(async () => {
+  held = await heldIn(stage);
+});
+
+/** Everything that somebody may hold of a deployment. */
+async function heldIn(stage) {
   const audiences = [
     { audience: API, scopes: API_SCOPES },
     { audience: MFA_AUDIENCE, scopes: MFA_SCOPES },
@@ -77,8 +84,8 @@ beforeAll(async () => {
   const proof = await (await ProofKey.generate()).proof("POST", "/oauth/token", { nonce: "x" });
   const assertion = await ASSERTION.guest(stage);
   const own = { api, id_token, mfa, mfa_token };
-  held = { person, own, oob_code, recoveryCode: recovery_codes[0], proof, assertion };
-});
+  return { person, own, oob_code, recoveryCode: recovery_codes[0], proof, assertion };
+}
 
 test.each(Object.keys(KINDS))("%s opens its own doors and no other", async (name) => {
   const { doors, of } = KINDS[name];
@@ -95,3 +102,26 @@ test.each(Object.keys(KINDS))("%s opens its own doors and no other", async (name
 function asHolder(door) {
   return door.guest(stage, { client: held.person.client, sub: held.person.sub });
 }
+
+test("tokens of another deployment of the same name open nothing", async () => {
+  const { webhook, issuers, client } = stage;
+  const elsewhere = new Stage();
+  Object.assign(elsewhere, { webhook, issuers, issuer: issuers[0] });
+  elsewhere.world = await startWorkers({ issuers, webhook });
+  try {
+    elsewhere.client = await addClient(elsewhere.world, { id: client.id });
+    const { own } = await heldIn(elsewhere);
+    const subject = decode(own.mfa).claims.idp_sub;
+    for (const token of [own.mfa, own.mfa_token, own.api, own.id_token]) {
+      for (const door of DOORS) {
+        const { knock } = door === ASSERTION ? held.assertion : door.guest(stage, { client, sub: subject });
+        await door.shut(await knock(token));
+      }
+    }
+    // There they are as good as ours are here.
+    const there = elsewhere.person({ client: { id: decode(own.mfa).claims.client_id }, sub: subject });
+    for (const token of [own.mfa, own.mfa_token]) await LIST.opened(await there.list({ token }));
+  } finally {
+    await elsewhere.world.dispose();
+  }
+});
