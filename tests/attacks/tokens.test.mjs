@@ -286,6 +286,15 @@ test.each([
   shut((guest) => guest.sign(claims()), { doors: PERSONS.filter((door) => door !== EXCHANGE) }),
 );
 
+test.each([
+  ["is older than ten minutes", () => ({ iat: at(-700), exp: at(300) })],
+  ["is for nobody", () => ({ aud: undefined, client_id: "https://other.example.com" })],
+  ["is for the service, not for the application", () => ({ aud: PUBLIC_URL })],
+  ["does not say when the person was there", () => ({ auth_time: "yesterday" })],
+])("a public client exchanges no token that %s", (_, claims) =>
+  shut((guest) => guest.sign(claims()), { doors: [EXCHANGE] }),
+);
+
 const TYPES = ["id_token+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt", "JWE", "", "mfa+jwt ", "at+jwt\u0000", "x"];
 
 test.each(TYPES)("typ of another kind of token is refused: %j", (typ) => shut((guest) => guest.sign({}, { typ })));
