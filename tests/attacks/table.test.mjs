@@ -27,6 +27,13 @@ test("each attack names a test that exists", () => {
   expect(rows.filter(({ file, name }) => !names[file].includes(name))).toEqual([]);
 });
 
+test("each claim of SECURITY.md names a test that exists", () => {
+  const claims = [...read("../../SECURITY.md").matchAll(/^\| .+ \| `(tests\/[^`]+)` › (.+) \|$/gm)];
+  expect(claims.length).toBeGreaterThan(40);
+  const unknown = claims.filter(([, file, name]) => !namesIn(`../../${file}`).includes(name));
+  expect(unknown.map(([, file, name]) => `${file} › ${name}`)).toEqual([]);
+});
+
 test("each row of the tables is read, and none is there twice", () => {
   const written = read("README.md").split("\n").filter((line) => line.startsWith("| ") && line.includes("›"));
   expect(rows).toHaveLength(written.length);
