@@ -16,8 +16,8 @@ import { step } from "./terminal/step.mjs";
 await runMain(async () => {
   const { dryRun } = readArguments();
   const repository = repositorySettings();
-  const resources = resourcesOf(repository);
   const known = completed(knownVariables({ repository, kept: keptSettings(), environment: process.env }));
+  const resources = resourcesOf(repository, known);
   const secrets = givenSecrets();
 
   if (dryRun) {

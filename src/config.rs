@@ -69,6 +69,17 @@ pub struct Config {
     pub providers: Providers,
     /// `DELIVERY`: who carries which.
     pub routes: Routes,
+    /// `EXPORT_EVENTS`, `EXPORT_METRICS`: where events go beside the log.
+    pub export: Export,
+}
+
+/// Where events go beside the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Export {
+    /// To the queue of the binding `AUDIT_QUEUE`.
+    pub events: bool,
+    /// As data points to the dataset of the binding `METRICS`.
+    pub metrics: bool,
 }
 
 impl Config {
@@ -98,6 +109,7 @@ impl Config {
         let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
         let providers = read.providers();
         let routes = read.routes(providers.as_ref());
+        let export = (read.switch("EXPORT_EVENTS"), read.switch("EXPORT_METRICS"));
         match (
             public_url,
             tenant_name,
@@ -113,6 +125,7 @@ impl Config {
             access_token_seconds,
             providers,
             routes,
+            export,
         ) {
             (
                 Some((public_url, host)),
@@ -129,6 +142,7 @@ impl Config {
                 Some(access_token_seconds),
                 Some(providers),
                 Some(routes),
+                (Some(events), Some(metrics)),
             ) => Ok(Self {
                 public_url,
                 host,
@@ -145,6 +159,7 @@ impl Config {
                 access_token_seconds,
                 providers,
                 routes,
+                export: Export { events, metrics },
             }),
             _ => Err(read.errors),
         }

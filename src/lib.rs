@@ -15,6 +15,7 @@
 //! [`storage::statements`].
 
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod delivery;
 #[cfg(feature = "development")]

@@ -4,6 +4,7 @@
 //! `workers::Workers` on Cloudflare's bindings; native tests implement it on SQLite with the same migrations
 //! and statements, and can make each part of it fail.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 
@@ -11,9 +12,9 @@ use crate::json::Json;
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
 
-/// The outside world: clock, randomness, database, cache, queue, network, mail and signatures.
+/// The outside world: clock, randomness, database, cache, queues, network, mail and signatures.
 ///
-/// A handle: cheap to clone, so that deferred work can own one.
+/// A handle of one event (a request, a batch, a run of the sweep): cheap to clone, so that deferred work can own one.
 #[expect(async_fn_in_trait, reason = "an isolate has one thread; a Send bound would only be in the way")]
 pub trait Platform: Clone + 'static {
     /// A public key, imported and ready to verify with. Lives in the isolate's cache across requests.
@@ -47,6 +48,15 @@ pub trait Platform: Clone + 'static {
 
     /// Tells the queue that a delivery waits in the database.
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError>;
+
+    /// Hands an event to the queue that takes them out of here.
+    async fn export(&self, event: &Json) -> Result<(), QueueError>;
+
+    /// Writes a data point of metrics. It is on its way when this returns.
+    fn measure(&self, point: &DataPoint) -> Result<(), MetricError>;
+
+    /// What the event that this handle belongs to has cost so far, whichever other events the isolate serves beside it.
+    fn usage(&self) -> Usage;
 
     /// Counts something in this location, roughly, and says whether it is within the binding's rate. A shield that costs
     /// nothing to ask; where there is none, everything is.
@@ -255,6 +265,68 @@ impl fmt::Debug for OutboundMail {
     }
 }
 
+/// One point of metrics, as Analytics Engine takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataPoint {
+    /// By what points are sampled: at most 96 bytes.
+    pub index: String,
+    /// What they are grouped by: at most 20.
+    pub blobs: Vec<String>,
+    /// What is counted: at most 20.
+    pub doubles: Vec<f64>,
+}
+
+/// What an event has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Since it began. The clock of Workers stands still while they compute: this is time spent waiting for others.
+    pub milliseconds: u32,
+    /// To the database.
+    pub round_trips: u32,
+    /// SQL statements in those.
+    pub statements: u32,
+    /// Reads of the shared cache.
+    pub cache_reads: u32,
+    /// HTTP exchanges begun.
+    pub fetches: u32,
+}
+
+/// Counts what one event costs. Deferred work counts as well, until somebody reads it.
+#[derive(Debug, Default)]
+pub struct Meter(Cell<Usage>);
+
+impl Meter {
+    /// A round trip to the database with so many statements.
+    pub fn round_trip(&self, statements: usize) {
+        let statements = u32::try_from(statements).unwrap_or(u32::MAX);
+        self.change(|usage| {
+            usage.round_trips = usage.round_trips.saturating_add(1);
+            usage.statements = usage.statements.saturating_add(statements);
+        });
+    }
+
+    /// A read of the shared cache.
+    pub fn cache_read(&self) {
+        self.change(|usage| usage.cache_reads = usage.cache_reads.saturating_add(1));
+    }
+
+    /// An HTTP exchange.
+    pub fn fetch(&self) {
+        self.change(|usage| usage.fetches = usage.fetches.saturating_add(1));
+    }
+
+    /// What was counted, `milliseconds` after the beginning.
+    pub fn read(&self, milliseconds: u32) -> Usage {
+        Usage { milliseconds, ..self.0.get() }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Usage)) {
+        let mut usage = self.0.get();
+        change(&mut usage);
+        self.0.set(usage);
+    }
+}
+
 /// The random source failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RandomError;
@@ -297,6 +369,10 @@ pub enum MailError {
 /// The queue did not take the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueError(pub String);
+
+/// Metrics did not take a data point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricError(pub String);
 
 /// A key could not be imported or used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,11 +32,12 @@ export function knownVariables({ repository, kept, environment }) {
   );
 }
 
-/** What the Worker needs of an account, by wrangler.toml. The namespace is named after its binding. */
-export function resourcesOf(repository) {
+/** What the Worker needs of an account, by wrangler.toml and the variables. The namespace is named after its binding. */
+export function resourcesOf(repository, variables = {}) {
   const [database] = repository.d1_databases;
   const [namespace] = repository.kv_namespaces;
-  const queues = [...repository.queues.producers, ...repository.queues.consumers].flatMap(
+  const { producers, consumers } = queuesOf(repository, variables);
+  const queues = [...producers, ...consumers].flatMap(
     ({ queue, dead_letter_queue: dead }) => [queue, dead],
   );
   return {
@@ -60,12 +61,28 @@ export function deploymentSettings({ repository, variables, databaseId, namespac
     d1_databases: [{ ...database, database_id: databaseId }, ...databases],
     kv_namespaces: [{ ...namespace, id: namespaceId }, ...namespaces],
     ...mailOf(repository, variables.CLOUDFLARE_EMAIL),
+    queues: queuesOf(repository, variables),
+    ...metricsOf(repository, variables.EXPORT_METRICS),
   };
+}
+
+const isOn = (switched) => switched?.trim() === "on";
+
+// The queue by which events leave the Worker, where they are to.
+function queuesOf({ queues }, { EXPORT_EVENTS: switched }) {
+  if (!isOn(switched) || queues.producers.some(({ binding }) => binding === "AUDIT_QUEUE")) return queues;
+  return { ...queues, producers: [...queues.producers, { binding: "AUDIT_QUEUE", queue: "countersign-audit" }] };
+}
+
+// The dataset that metrics are written to. The account makes it when the first point comes.
+function metricsOf({ analytics_engine_datasets: datasets = [] }, switched) {
+  if (!isOn(switched) || datasets.some(({ binding }) => binding === "METRICS")) return {};
+  return { analytics_engine_datasets: [...datasets, { binding: "METRICS", dataset: "countersign" }] };
 }
 
 // The binding by which Cloudflare Email Service takes mails. Accounts without that service must do without the binding.
 function mailOf({ send_email: bindings = [] }, switched) {
-  if (switched?.trim() !== "on" || bindings.some(({ name }) => name === "EMAIL")) return {};
+  if (!isOn(switched) || bindings.some(({ name }) => name === "EMAIL")) return {};
   return { send_email: [...bindings, { name: "EMAIL" }] };
 }
 

@@ -9,6 +9,7 @@ use super::dispatch;
 use super::provider::SendError;
 use super::words;
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::json::object;
 use crate::platform::{Platform, StorageError};
 use crate::storage::deliveries::{self, Claimed, Outcome};
@@ -78,21 +79,23 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 
 async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> Outcome {
     let outcome = outcome(now, delivery, dispatch::send(app, now, delivery).await, chance(app));
-    let (name, provider, reason) = match &outcome {
-        Outcome::Sent { provider } => ("sent", Some(*provider), None),
-        Outcome::Retry { reason, .. } => ("retry", None, Some(reason)),
-        Outcome::Failed { reason } => ("failed", None, Some(reason)),
+    let (act, provider, reason) = match &outcome {
+        Outcome::Sent { provider } => (Act::DeliverySent, Some(*provider), None),
+        Outcome::Retry { reason, .. } => (Act::DeliveryDelayed, None, Some(reason)),
+        Outcome::Failed { reason } => (Act::DeliveryFailed, None, Some(reason)),
     };
-    app.platform.log(object! {
-        "event": "delivery",
-        "delivery": &delivery.id,
-        "message": &delivery.message,
-        "channel": delivery.channel.as_str(),
-        "attempt": delivery.attempts,
-        "provider": provider,
-        "outcome": name,
-        "reason": reason,
-    });
+    let is_code = delivery.message == words::CODE;
+    Event::new(act, now)
+        .with("delivery", &delivery.id)
+        .with("user", delivery.target.as_ref().map(|target| target.user.as_str()))
+        .with("message", &delivery.message)
+        // A code's channel is the factor that it is of; a notice's is not.
+        .with("factor", is_code.then(|| delivery.channel.factor()))
+        .with("channel", delivery.channel.as_str())
+        .with("attempt", delivery.attempts)
+        .with("provider", provider)
+        .with("reason", reason)
+        .record(app);
     outcome
 }
 

@@ -6,11 +6,12 @@
 use std::rc::Rc;
 
 use super::bearer::{authenticate, require_scope};
-use super::client::{Claimed, require_issuer};
+use super::client::{Claimed, registered, require_issuer};
 use super::idempotency;
 use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
 use super::{Failure, Fault};
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::delivery;
 use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
@@ -103,6 +104,7 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         require_scope(&bearer, "enroll")?;
         let available = delivery::available_to(&app.config, &client);
         let wanted = choose(&order.asked, &available).map_err(WireError::from)?;
+        request.involved.factor(wanted.kind().factor());
         match enroll(app, request, &order, wanted, &bearer, &client).await? {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Refused(Refused::ClientChanged) => app.isolate.clients.forget(&client.id),
@@ -177,12 +179,11 @@ impl<'a> Order<'a> {
         request: &Request,
         bearer: &Bearer,
     ) -> Result<Rc<Client>, Failure> {
-        let now = request.received_at;
         let client = if self.names_client() {
-            self.claimed.authenticate(app, now, &self.client_id).await?
+            self.claimed.authenticate(app, request, &self.client_id).await?
         } else {
-            let client = crate::storage::clients::find(app, now, &self.client_id).await?;
-            client
+            registered(app, request, &self.client_id)
+                .await?
                 .filter(|client| !client.require_authentication)
                 .ok_or(WireError::Unauthorized { challenge: false })?
         };
@@ -266,6 +267,11 @@ async fn enroll<P: Platform>(
     match (enrollments::add(app, &new).await?, once) {
         (Enrolled::Added { recovery_issued, recorded }, _) => {
             decided(app, &asker, id.kind(), &recorded);
+            let delivery = new.message.as_ref().map(|message| &*message.delivery_id);
+            Event::of(request, Act::EnrollmentBegun)
+                .with("authenticator", id.as_str())
+                .with("delivery", delivery)
+                .record(app);
             if let Some(message) = new.message {
                 app.platform.defer(delivery::tell_queue(app, message.delivery_id));
             }

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use super::client::require_issuer;
+use super::client::{registered, require_issuer};
 use super::message::{Asker, Recipient};
 use super::notice::Concerned;
 use super::{Failure, bearer};
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::delivery;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
@@ -19,7 +20,7 @@ use crate::mfa::notice::Notice;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::platform::{Platform, StorageError};
 use crate::storage::authenticators::{self, Content, Entry, Listed, Removed};
-use crate::storage::clients::{self, Client};
+use crate::storage::clients::Client;
 use crate::trust::bearer::Bearer;
 use crate::types::UserId;
 
@@ -118,6 +119,8 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
         };
         bearer::require_scope(&bearer, "remove:authenticators")?;
         let id = authenticator_id(encoded)?;
+        request.involved.factor(id.kind().factor());
+        request.involved.authenticator(id.as_str());
         let standing =
             Standing { proof_of_mfa: token.proof_of_mfa, issued_at: token.issued_at, used_factors: None };
         let asker = Asker::of(app, request, client.as_deref(), false, None, token.identity.locale.as_deref());
@@ -126,6 +129,7 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
         let (user, client) = (&token.user, client.as_deref());
         match authenticators::remove(app, user, client, &id, standing, notice.as_ref()).await? {
             Removed::Gone { announced } => {
+                Event::of(request, Act::AuthenticatorRemoved).record(app);
                 app.platform.defer(delivery::tell_queue_of_all(app, announced));
                 return Ok(());
             }
@@ -162,7 +166,7 @@ async fn client<P: Platform>(
     let Some(id) = bearer.client() else {
         return Ok(None);
     };
-    let client = clients::find(app, request.received_at, id).await?;
+    let client = registered(app, request, id).await?;
     let client = client.ok_or(WireError::Unauthorized { challenge: false })?;
     require_issuer(request, &client, bearer.user())?;
     Ok(Some(client))

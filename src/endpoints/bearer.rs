@@ -5,7 +5,6 @@ use super::{Failure, Fault, proof};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
-use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::trust::bearer::{Bearer, BearerError, MfaToken, Scheme, presented_token, verify_bearer};
@@ -13,12 +12,16 @@ use crate::trust::bearer::{Bearer, BearerError, MfaToken, Scheme, presented_toke
 /// The verified token of the `Authorization` header.
 pub async fn authenticate<P: Platform>(app: &App<P>, request: &Request) -> Result<Bearer, Failure> {
     let presented = request.headers.authorization.as_deref().and_then(presented_token);
-    let (scheme, token) = presented.ok_or(WireError::InvalidBearer)?;
+    let Some((scheme, token)) = presented else {
+        request.involved.reason("missing");
+        return Err(WireError::InvalidBearer.into());
+    };
     let bearer = match verify_bearer(app, request.received_at, token).await {
         Ok(bearer) => bearer,
         Err(BearerError::ExpiredMfaToken) => return Err(WireError::ExpiredMfaToken.into()),
-        Err(error) => return Err(refused(app, request, error, WireError::InvalidBearer)),
+        Err(error) => return Err(refused(request, error, WireError::InvalidBearer)),
     };
+    request.involved.user(bearer.user());
     match (scheme, &bearer, bearer.bound_to()) {
         // SDKs send mfa_tokens like this, bound or not; it is the exchange that needs the key.
         (Scheme::Bearer, Bearer::Mfa(_), _) | (Scheme::Bearer, Bearer::Access(_), None) => Ok(bearer),
@@ -26,7 +29,7 @@ pub async fn authenticate<P: Platform>(app: &App<P>, request: &Request) -> Resul
             proof::of_access_token(app, request, token, key).await?;
             Ok(bearer)
         }
-        _ => Err(refused(app, request, BearerError::OtherBinding, WireError::InvalidBearer)),
+        _ => Err(refused(request, BearerError::OtherBinding, WireError::InvalidBearer)),
     }
 }
 
@@ -40,8 +43,9 @@ pub async fn in_body<P: Platform>(
     let bearer = match verify_bearer(app, request.received_at, token).await {
         Ok(bearer) => bearer,
         Err(BearerError::ExpiredMfaToken) => return Err(WireError::ExpiredMfaToken.into()),
-        Err(error) => return Err(refused(app, request, error, WireError::MalformedMfaToken)),
+        Err(error) => return Err(refused(request, error, WireError::MalformedMfaToken)),
     };
+    request.involved.user(bearer.user());
     if bearer.client().is_some_and(|own| own != &client.id) {
         return Err(WireError::OtherClient.into());
     }
@@ -70,13 +74,12 @@ pub fn require_scope(bearer: &Bearer, scope: &'static str) -> Result<(), WireErr
     }
 }
 
-/// Tells the log exactly what was wrong with a token, and the client no more than `wire`. A token that cannot be
-/// judged because the issuer's keys cannot be had is not called invalid.
-pub fn refused<P: Platform>(app: &App<P>, request: &Request, error: BearerError, wire: WireError) -> Failure {
+/// Lets the event say exactly what was wrong with a token, and the client learn no more than `wire`. A token that cannot
+/// be judged because the issuer's keys cannot be had is not called invalid.
+pub fn refused(request: &Request, error: BearerError, wire: WireError) -> Failure {
     if let BearerError::Unavailable(reason) = error {
         return Fault::Issuer(format!("{reason:?}")).into();
     }
-    app.platform
-        .log(object! { "event": "token_refused", "request": &request.id, "reason": format!("{error:?}") });
+    request.involved.reason(format!("{error:?}"));
     wire.into()
 }

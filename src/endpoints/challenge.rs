@@ -7,6 +7,7 @@ use super::idempotency::{self, Once};
 use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::delivery;
 use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
@@ -22,7 +23,6 @@ use crate::storage::clients::Client;
 use crate::storage::idempotent_answers;
 use crate::trust::bearer::MfaToken;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
-use crate::types::UnixSeconds;
 
 impl From<Refused> for WireError {
     fn from(refused: Refused) -> Self {
@@ -64,7 +64,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
     // Twice, because the client's row may have changed since it was cached, the authenticator may have gone, or the
     // same request may have been answered meanwhile.
     for _ in 0..2 {
-        let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        let client = claimed.authenticate(app, request, client_id).await?;
         let login = bearer::mfa_token(app, request, token, &client).await?;
         let once = idempotency
             .as_ref()
@@ -85,13 +85,14 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
             }
         };
         let chosen = choose(app, &client, &login, &active, &asked)?;
+        request.involved.factor(chosen.kind().factor());
         let locale = login.identity.locale.as_deref();
         let asker = Asker::of(app, request, Some(&client), !client.is_public(), ui_locales, locale);
         if chosen.kind() != Kind::Totp || once.is_some() {
             pass_shield(app, &asker).await?;
         }
         let answer = if chosen.kind() == Kind::Totp {
-            ask(app, now, once.as_ref()).await?
+            ask(app, request, once.as_ref()).await?
         } else {
             send(app, &asker, &login, &client, &active, &chosen, once.as_ref()).await?
         };
@@ -126,13 +127,16 @@ fn choose<P: Platform>(
 /// The answer that asks for the app's code, or `None` when the same request has been answered meanwhile.
 async fn ask<P: Platform>(
     app: &App<P>,
-    now: UnixSeconds,
+    request: &Request,
     once: Option<&Once<'_>>,
 ) -> Result<Option<Response>, Failure> {
-    let answer = otp_answer();
+    let (answer, now) = (otp_answer(), request.received_at);
     match once {
         Some(once) if !idempotent_answers::keep(app, &once.keep(app, &answer, now)?, now).await? => Ok(None),
-        _ => Ok(Some(Response::json(Dialect::Mfa, &answer))),
+        _ => {
+            Event::of(request, Act::ChallengeAsked).record(app);
+            Ok(Some(Response::json(Dialect::Mfa, &answer)))
+        }
     }
 }
 
@@ -181,6 +185,10 @@ async fn send<P: Platform>(
     match challenges::add(app, &new).await? {
         Challenged::Added { recorded } => {
             decided(app, asker, chosen.kind(), &recorded);
+            Event::of(asker.request, Act::ChallengeSent)
+                .with("authenticator", chosen.as_str())
+                .with("delivery", &delivery_id)
+                .record(app);
             app.platform.defer(delivery::tell_queue(app, delivery_id));
             Ok(Some(Response::json(Dialect::Mfa, &answer)))
         }

@@ -13,7 +13,7 @@ use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
 use crate::storage::statements;
 use crate::trust::client_authentication::{self, BasicCredentials, Credentials, basic_credentials};
-use crate::types::{ClientId, GrantType, Secret, UnixSeconds, UserId};
+use crate::types::{ClientId, GrantType, Secret, UserId};
 
 /// The only assertion type there is (RFC 7523, section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -69,24 +69,29 @@ impl Claimed {
     pub async fn authenticate<P: Platform>(
         &self,
         app: &App<P>,
-        now: UnixSeconds,
+        request: &Request,
         id: &ClientId,
     ) -> Result<Rc<Client>, Failure> {
-        let unauthorized = WireError::Unauthorized { challenge: self.credentials.basic.is_some() };
-        let client = clients::find(app, now, id).await?.ok_or_else(|| unauthorized.clone())?;
+        let now = request.received_at;
+        let unauthorized = |reason: String| {
+            request.involved.reason(reason);
+            WireError::Unauthorized { challenge: self.credentials.basic.is_some() }
+        };
+        let unknown = || unauthorized("UnknownClient".to_owned());
+        let client = registered(app, request, id).await?.ok_or_else(unknown)?;
         let credentials = &self.credentials;
         let (client, assertion) =
             match client_authentication::authenticate(app, now, &client, credentials).await {
                 Ok(assertion) => (client, assertion),
-                Err(_) => {
+                Err(error) => {
                     app.isolate.clients.forget(id);
                     let reread = clients::find(app, now, id).await?;
                     let reread = reread
                         .filter(|reread| reread.version != client.version)
-                        .ok_or_else(|| unauthorized.clone())?;
+                        .ok_or_else(|| unauthorized(format!("{error:?}")))?;
                     let assertion = client_authentication::authenticate(app, now, &reread, credentials)
                         .await
-                        .map_err(|_| unauthorized.clone())?;
+                        .map_err(|error| unauthorized(format!("{error:?}")))?;
                     (reread, assertion)
                 }
             };
@@ -102,11 +107,25 @@ impl Claimed {
             };
             let results = app.platform.batch(vec![statement]).await?;
             if results.first().is_none_or(Vec::is_empty) {
-                return Err(unauthorized.into());
+                return Err(unauthorized("AssertionUsedBefore".to_owned()).into());
             }
         }
         Ok(client)
     }
+}
+
+/// The registered client of this id.
+pub async fn registered<P: Platform>(
+    app: &App<P>,
+    request: &Request,
+    id: &ClientId,
+) -> Result<Option<Rc<Client>>, Failure> {
+    let client = clients::find(app, request.received_at, id).await?;
+    match &client {
+        Some(client) => request.involved.client(&client.id),
+        None => request.involved.reason("UnknownClient"),
+    }
+    Ok(client)
 }
 
 /// The registration must allow the grant.
@@ -119,6 +138,7 @@ pub fn require_issuer(request: &Request, client: &Client, user: &UserId) -> Resu
     if client.accepts_issuer(user.issuer_name()) {
         Ok(())
     } else {
+        request.involved.reason("OtherIssuer");
         Err(WireError::Unauthorized { challenge: by_basic(request).is_some() })
     }
 }

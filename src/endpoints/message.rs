@@ -2,10 +2,10 @@
 
 use super::Failure;
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::delivery::Payload;
 use crate::http::errors::{MessageKind, WireError};
 use crate::http::request::Request;
-use crate::json::object;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::budget::Refusal;
 use crate::mfa::email_address::EmailAddress;
@@ -209,7 +209,7 @@ pub fn compose<P: Platform>(
     })
 }
 
-/// Tells the log which rules spoke about a message, and the client the first that refuses. `None` where none did.
+/// Tells which rules spoke about a message, and the client the first that refuses. `None` where none did.
 pub fn decided<P: Platform>(
     app: &App<P>,
     asker: &Asker<'_>,
@@ -218,15 +218,12 @@ pub fn decided<P: Platform>(
 ) -> Option<WireError> {
     let limits = &app.config.sending_limits;
     for obstacle in obstacles {
-        app.platform.log(object! {
-            "event": "message_limit",
-            "request": &asker.request.id,
-            "channel": kind.as_str(),
-            "rule": obstacle.rule.as_str(),
-            "outcome": if limits.enforces(obstacle.rule) { "refused" } else { "recorded" },
-            "retry_after": obstacle.refusal.retry_after,
-            "network": asker.origin.network,
-        });
+        Event::of(asker.request, Act::MessageLimit)
+            .with("reason", obstacle.rule.as_str())
+            .with("enforced", limits.enforces(obstacle.rule))
+            .with("retry_after", obstacle.refusal.retry_after)
+            .with("network", asker.origin.network)
+            .record(app);
     }
     let first = obstacles.iter().find(|obstacle| limits.enforces(obstacle.rule))?;
     Some(WireError::TooManyMessages(message_kind(kind), first.refusal))

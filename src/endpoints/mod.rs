@@ -13,7 +13,7 @@
 //!
 //! Beside them stand the steps that several of them take: [`bearer`] (whose token), [`client`] (which client),
 //! [`idempotency`] (asked before), [`proof`] (of a key), [`target`] (what a token is for), [`message`] (a code on its
-//! way), [`notice`] (a notice on its way), [`mfa_required`] (the demand of a factor).
+//! way), [`notice`] (a notice on its way), [`mfa_required`] (the demand of a factor), [`refusal`] (which act a refusal is).
 
 pub mod associate;
 pub mod authenticators;
@@ -26,14 +26,15 @@ pub mod metadata;
 pub mod mfa_required;
 pub mod notice;
 pub mod proof;
+pub mod refusal;
 pub mod target;
 pub mod token;
 pub mod token_exchange;
 
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::http::errors::WireError;
 use crate::http::request::Request;
-use crate::json::object;
 use crate::platform::{KeyError, Platform, RandomError, StorageError};
 use crate::storage::keyring::SealError;
 use crate::trust::own_tokens::MintError;
@@ -51,6 +52,19 @@ pub enum Fault {
     Issuer(String),
     /// Something that cannot be, unless there is a bug.
     Bug(&'static str),
+}
+
+impl Fault {
+    /// Its class, and what exactly went wrong. No value of a row stands in that, and no token.
+    fn reason(&self) -> (&'static str, String) {
+        match self {
+            Self::Storage(error) => ("storage", format!("{error:?}")),
+            Self::Random => ("random", String::new()),
+            Self::Key(error) => ("key", error.0.clone()),
+            Self::Issuer(reason) => ("issuer", reason.clone()),
+            Self::Bug(what) => ("bug", (*what).to_owned()),
+        }
+    }
 }
 
 impl From<StorageError> for Fault {
@@ -91,7 +105,7 @@ impl From<KeyError> for Fault {
 pub enum Failure {
     /// The client is told this.
     Refused(WireError),
-    /// The log is told this, and the client that it may try again.
+    /// The event is told this, and the client that it may try again.
     Fault(Fault),
 }
 
@@ -108,18 +122,20 @@ impl<T: Into<Fault>> From<T> for Failure {
 }
 
 impl Failure {
-    /// What goes over the wire. Faults are logged here, with the request's id.
+    /// What goes over the wire. What was refused, or failed, is told here and nowhere else.
     pub fn into_wire<P: Platform>(self, app: &App<P>, request: &Request) -> WireError {
         match self {
-            Self::Refused(error) => error,
+            Self::Refused(error) => {
+                if let Some(event) = refusal::event(request, &error) {
+                    event.record(app);
+                }
+                error
+            }
             Self::Fault(fault) => {
-                let event = object! {
-                    "event": "fault",
-                    "request": &request.id,
-                    "path": &request.path,
-                    "fault": format!("{fault:?}"),
-                };
-                app.platform.log(event);
+                let act =
+                    if matches!(fault, Fault::Key(_)) { Act::SigningFailed } else { Act::RequestFailed };
+                let (reason, detail) = fault.reason();
+                Event::of(request, act).with("reason", reason).with("detail", detail).record(app);
                 match fault {
                     Fault::Bug(_) => WireError::Unexpected,
                     _ => WireError::Unavailable,

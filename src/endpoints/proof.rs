@@ -4,7 +4,6 @@ use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::http::response::Response;
-use crate::json::object;
 use crate::platform::Platform;
 use crate::trust::dpop::{self, Expected, ProofError};
 use crate::trust::jwk::Thumbprint;
@@ -24,15 +23,14 @@ pub async fn at_token_endpoint<P: Platform>(
         Ok(key) => Ok(Some(key)),
         Err(ProofError::StaleNonce) => Err(WireError::UseDpopNonce { challenge: false }),
         Err(error) => {
-            log(app, request, &format!("{error:?}"));
+            request.involved.reason(format!("{error:?}"));
             Err(WireError::InvalidDpopProof { challenge: false })
         }
     }
 }
 
 /// A token that is bound to a key is exchanged for others with that key's proof only.
-pub fn require_key<P: Platform>(
-    app: &App<P>,
+pub fn require_key(
     request: &Request,
     bound_to: Option<&Thumbprint>,
     proved: Option<&Thumbprint>,
@@ -40,7 +38,7 @@ pub fn require_key<P: Platform>(
     if bound_to.is_none() || bound_to == proved {
         return Ok(());
     }
-    log(app, request, "OtherKey");
+    request.involved.reason("OtherKey");
     Err(WireError::InvalidDpopProof { challenge: false })
 }
 
@@ -62,7 +60,7 @@ pub async fn of_access_token<P: Platform>(
         Err(Some(error)) => format!("{error:?}"),
         Err(None) => "Missing".to_owned(),
     };
-    log(app, request, &reason);
+    request.involved.reason(reason);
     Err(WireError::InvalidDpopProof { challenge: true })
 }
 
@@ -87,11 +85,6 @@ async fn verify<P: Platform>(
         access_token,
     };
     dpop::verify_proof(app, request.received_at, proof, &expected).await
-}
-
-/// Tells the log exactly what was wrong; clients are told less. A stale nonce is nothing wrong.
-fn log<P: Platform>(app: &App<P>, request: &Request, reason: &str) {
-    app.platform.log(object! { "event": "proof_refused", "request": &request.id, "reason": reason });
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::message::Asker;
 use super::target::{Target, Wish};
 use super::{Failure, bearer, proof, token_exchange};
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
@@ -69,6 +70,14 @@ impl Answer {
         })
     }
 
+    /// Tells that these tokens are about to be handed out, for `target`.
+    pub(super) fn record<P: Platform>(&self, app: &App<P>, request: &Request, target: &Target) {
+        Event::of(request, Act::TokensIssued)
+            .with("audience", &target.audience)
+            .with("bound", self.bound)
+            .record(app);
+    }
+
     /// The same, saying what a token exchange has issued.
     pub(super) fn of_exchange(self, issued_token_type: &'static str) -> Self {
         Self { issued_token_type: Some(issued_token_type), ..self }
@@ -95,6 +104,9 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
 
     let grant_type = GrantType::parse(grant_type);
+    if let Some(grant_type) = grant_type {
+        request.involved.grant(grant_type);
+    }
     if grant_type == Some(GrantType::TokenExchange) {
         return token_exchange::exchange(app, request, &parameters, &claimed).await;
     }
@@ -102,12 +114,12 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
     let proved = proof::at_token_endpoint(app, request).await?;
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
-        let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        let client = claimed.authenticate(app, request, client_id).await?;
         let grant_type = grant_type.ok_or(WireError::UnsupportedGrantType)?;
         require_grant(&client, grant_type)?;
         let grant = Grant::decode(grant_type, &parameters)?;
         let bearer = login(app, request, parameters.required("mfa_token")?, &client).await?;
-        proof::require_key(app, request, bearer.bound_to(), proved.as_ref())?;
+        proof::require_key(request, bearer.bound_to(), proved.as_ref())?;
         let target = target(app, &parameters, &bearer, &client)?;
         let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
         let attempt = Attempt {

@@ -42,13 +42,13 @@ pub(super) async fn exchange<P: Platform>(
     let proved = proof::at_token_endpoint(app, request).await?;
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
-        let client = claimed.authenticate(app, request.received_at, client_id).await?;
+        let client = claimed.authenticate(app, request, client_id).await?;
         require_grant(&client, GrantType::TokenExchange)?;
         let subject = subject(app, request, subject_token, token_type, &client).await?;
         // A bound token is its holder's alone, also where it is exchanged.
         if subject.bound_to.is_some() && subject.bound_to != proved {
             let error = BearerError::OtherBinding;
-            return Err(bearer::refused(app, request, error, WireError::InvalidSubjectToken));
+            return Err(bearer::refused(request, error, WireError::InvalidSubjectToken));
         }
         let wish = Wish {
             login_scopes: subject.scopes.as_ref(),
@@ -99,7 +99,8 @@ async fn subject<P: Platform>(
     let verified =
         verify_subject_token(app, request.received_at, token, token_type, client.is_public()).await;
     let subject =
-        verified.map_err(|error| bearer::refused(app, request, error, WireError::InvalidSubjectToken))?;
+        verified.map_err(|error| bearer::refused(request, error, WireError::InvalidSubjectToken))?;
+    request.involved.user(&subject.user);
     // A back end may exchange what its front end was given. Who proves nothing may exchange its own tokens only.
     if client.is_public() && subject.client.as_ref().is_some_and(|own| *own != client.id) {
         return Err(WireError::OtherClient.into());
@@ -133,5 +134,6 @@ async fn issue<P: Platform>(
         bound_to: key,
     };
     let answer = Answer::sign(app, request.received_at, &grant).await?;
+    answer.record(app, request, target);
     Ok(answer.of_exchange(ACCESS_TOKEN_TYPE))
 }

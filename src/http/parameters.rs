@@ -175,8 +175,10 @@ mod tests {
             path: "/".into(),
             query: String::new(),
             origin: Origin::default(),
+            country: None,
             headers: Headers { content_type: content_type.map(Into::into), ..Headers::default() },
             body,
+            involved: Default::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A request as the endpoints see it.
 
+use crate::audit::Involved;
 use crate::mfa::sending::Origin;
 use crate::types::UnixSeconds;
 
@@ -23,10 +24,14 @@ pub struct Request {
     pub query: String,
     /// Where it came from.
     pub origin: Origin,
+    /// The country it came from, as the network's edge has it: two letters of ISO 3166-1.
+    pub country: Option<String>,
     /// The headers that anything here reads.
     pub headers: Headers,
     /// The body.
     pub body: Body,
+    /// Whom it turns out to be about, for the events that tell of it.
+    pub involved: Involved,
 }
 
 /// The verbs that mean something here.

@@ -12,6 +12,8 @@ pub struct Response {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
+    /// The `error` member, if it is an error.
+    pub error: Option<&'static str>,
 }
 
 /// Which of the two recorded content types an answer has: they differ between the API's halves.
@@ -36,13 +38,13 @@ impl Response {
     /// An answer with these parts and no further headers.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: String) -> Self {
-        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body }
+        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body, error: None }
     }
 
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
+        Self { status, headers: Vec::new(), body: String::new(), error: None }
     }
 
     /// 200 with `value` as its body.
@@ -63,6 +65,7 @@ impl Response {
         }
         let mut response = Self::new(error.status(), dialect.content_type(), body.write());
         response.headers.extend(error.headers());
+        response.error = Some(error.code());
         response.in_dialect(dialect)
     }
 

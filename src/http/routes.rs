@@ -67,6 +67,20 @@ impl<'a> Route<'a> {
         }
     }
 
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Associate => "/mfa/associate",
+            Self::Challenge => "/mfa/challenge",
+            Self::Authenticators => "/mfa/authenticators",
+            Self::Authenticator(_) => "/mfa/authenticators/{id}",
+            Self::Token => "/oauth/token",
+            Self::KeySet => "/.well-known/jwks.json",
+            Self::Discovery => "/.well-known/openid-configuration",
+            #[cfg(feature = "development")]
+            Self::Development(_) => "development",
+        }
+    }
+
     /// Whether a DPoP proof means anything here.
     const fn takes_proofs(self) -> bool {
         matches!(self, Self::Associate | Self::Authenticators | Self::Authenticator(_) | Self::Token)
@@ -81,6 +95,12 @@ impl<'a> Route<'a> {
             Self::Development(_) => matches!(method, Method::Get),
         }
     }
+}
+
+/// The route that a path is of, as logs and metrics call it: there are few of them, and no id stands in any.
+#[must_use]
+pub fn endpoint(path: &str) -> &'static str {
+    Route::of(path).map_or("other", Route::name)
 }
 
 /// How a path answers, also where there is nothing.

@@ -31,6 +31,15 @@ impl Kind {
         }
     }
 
+    /// What `FACTORS` calls it, and events do.
+    #[must_use]
+    pub const fn factor(self) -> &'static str {
+        match self {
+            Self::Totp => "otp",
+            Self::Sms | Self::Voice | Self::Email => self.as_str(),
+        }
+    }
+
     /// Reads [`Kind::as_str`] back.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {

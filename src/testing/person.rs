@@ -24,8 +24,10 @@ use super::executor::block_on;
 use super::issuer::TestIssuer;
 use super::platform::{FakePlatform, json_response};
 use crate::app::App;
+use crate::audit;
 use crate::delivery::consumer::{self, Verdict};
 use crate::http::request::{Body, Headers, Method, Request};
+use crate::http::response::Response;
 use crate::http::routes;
 use crate::mfa::one_time_password::{STEP_SECONDS, TotpSecret, code_at, matching_step};
 use crate::mfa::sending::Origin;
@@ -138,6 +140,7 @@ impl Service {
             path: path.to_owned(),
             query: String::new(),
             origin: Origin::default(),
+            country: Some("DE".to_owned()),
             headers: Headers {
                 authorization: bearer.map(|token| format!("Bearer {token}")),
                 dpop: None,
@@ -148,6 +151,7 @@ impl Service {
                 origin: None,
             },
             body: Body::Bytes(body.to_string().into_bytes()),
+            involved: Default::default(),
         }
     }
 
@@ -156,7 +160,7 @@ impl Service {
     #[expect(clippy::print_stderr, reason = "tests print nothing unless they fail")]
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let lines = self.world.log_lines().len();
-        let answer = Answer::of(block_on(routes::handle(&self.app, request)));
+        let answer = Answer::of(block_on(self.answer(request)));
         self.world.run_deferred();
         eprintln!(
             "{} {}: {} {:?}",
@@ -168,10 +172,18 @@ impl Service {
         answer
     }
 
+    /// What the Worker does with a request.
+    async fn answer(&self, request: &Request) -> Response {
+        let app = App { platform: self.world.event(), ..self.app.clone() };
+        let response = routes::handle(&app, request).await;
+        audit::answered(&app, request, routes::endpoint(&request.path), response.status, response.error);
+        response
+    }
+
     /// Sends a request that stops at each await until it is polled.
     pub(crate) fn start<'a>(&'a self, request: &'a Request) -> Running<'a> {
         Running {
-            future: Box::pin(async move { Answer::of(routes::handle(&self.app, request).await) }),
+            future: Box::pin(async move { Answer::of(self.answer(request).await) }),
             world: &self.world,
         }
     }
@@ -260,7 +272,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn of(response: crate::http::response::Response) -> Self {
+    fn of(response: Response) -> Self {
         Self { status: response.status, headers: response.headers, text: response.body }
     }
 

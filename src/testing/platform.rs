@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use super::executor::{Deferred, yield_now};
 use crate::json::Json;
 use crate::platform::{
-    FetchError, KeyError, MailError, OutboundMail, OutboundRequest, OutboundResponse, Platform, QueueError,
-    RandomError, Row, Statement, StorageError, Value,
+    DataPoint, FetchError, KeyError, MailError, Meter, MetricError, OutboundMail, OutboundRequest,
+    OutboundResponse, Platform, QueueError, RandomError, Row, Statement, StorageError, Usage, Value,
 };
 use crate::trust::algorithm::{Algorithm, Family};
 use crate::types::UnixSeconds;
@@ -29,7 +29,14 @@ const MAXIMUM_PARAMETERS: usize = 100;
 
 /// A world. Clones share it, so a test keeps one and looks at what the code under test did to it.
 #[derive(Clone)]
-pub(crate) struct FakePlatform(Rc<World>);
+pub(crate) struct FakePlatform(Rc<World>, Event);
+
+/// What one event costs, and when it began.
+#[derive(Clone)]
+struct Event {
+    meter: Rc<Meter>,
+    began_at: UnixSeconds,
+}
 
 struct World {
     now: Cell<UnixSeconds>,
@@ -61,6 +68,9 @@ struct World {
     /// How often each key was counted by the shield, and how often it may be.
     counted: RefCell<HashMap<String, usize>>,
     rate: Cell<usize>,
+    exported: RefCell<Vec<serde_json::Value>>,
+    export_broken: Cell<bool>,
+    points: RefCell<Vec<DataPoint>>,
 }
 
 struct CachedText {
@@ -94,7 +104,7 @@ impl FakePlatform {
 
     /// The same with other random numbers.
     pub(crate) fn with_seed(seed: u64) -> Self {
-        Self(Rc::new(World {
+        let world = Rc::new(World {
             now: Cell::new(START),
             random: RefCell::new(SeededRandom::new(seed)),
             random_left: Cell::new(None),
@@ -121,7 +131,16 @@ impl FakePlatform {
             signing_broken: Cell::new(false),
             counted: RefCell::default(),
             rate: Cell::new(usize::MAX),
-        }))
+            exported: RefCell::default(),
+            export_broken: Cell::new(false),
+            points: RefCell::default(),
+        });
+        Self(world, Event { meter: Rc::default(), began_at: START })
+    }
+
+    /// The same world, as an event of its own sees it.
+    pub(crate) fn event(&self) -> Self {
+        Self(Rc::clone(&self.0), Event { meter: Rc::default(), began_at: self.0.now.get() })
     }
 
     /// Lets the shield pass each key so many times.
@@ -166,6 +185,28 @@ impl FakePlatform {
     /// All lines as one text, to search for what must not be there.
     pub(crate) fn log_text(&self) -> String {
         self.0.log.borrow().iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The events among them that are called `code`.
+    pub(crate) fn events(&self, code: &str) -> Vec<serde_json::Value> {
+        self.log_lines().into_iter().filter(|line| line["event"] == code).collect()
+    }
+
+    // Events and metrics.
+
+    /// Whether the queue of events refuses them from now on.
+    pub(crate) fn break_export(&self, broken: bool) {
+        self.0.export_broken.set(broken);
+    }
+
+    /// The events in the queue that takes them out.
+    pub(crate) fn exported(&self) -> Vec<serde_json::Value> {
+        self.0.exported.borrow().clone()
+    }
+
+    /// The data points so far.
+    pub(crate) fn points(&self) -> Vec<DataPoint> {
+        self.0.points.borrow().clone()
     }
 
     // Database.
@@ -373,6 +414,7 @@ impl Platform for FakePlatform {
     }
 
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
+        self.1.meter.round_trip(statements.len());
         yield_now().await;
         self.0.batches.borrow_mut().push(statements.clone());
         let fault = self.0.batch_faults.borrow_mut().pop_front().unwrap_or(BatchFault::None);
@@ -396,6 +438,7 @@ impl Platform for FakePlatform {
     }
 
     async fn cached(&self, key: &str) -> Option<String> {
+        self.1.meter.cache_read();
         yield_now().await;
         self.0.cache_reads.set(self.0.cache_reads.get() + 1);
         if self.0.cache_broken.get() {
@@ -418,6 +461,7 @@ impl Platform for FakePlatform {
 
     async fn fetch(&self, request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
         let (url, limit) = (request.url.clone(), request.maximum_body_bytes);
+        self.1.meter.fetch();
         self.0.fetches.borrow_mut().push(request);
         yield_now().await;
         while self.0.held.borrow().contains(&url) {
@@ -450,6 +494,30 @@ impl Platform for FakePlatform {
         }
         self.0.queue.borrow_mut().push(delivery_id.to_owned());
         Ok(())
+    }
+
+    async fn export(&self, event: &Json) -> Result<(), QueueError> {
+        yield_now().await;
+        if self.0.export_broken.get() {
+            return Err(QueueError("broken on purpose".to_owned()));
+        }
+        self.0.exported.borrow_mut().push(serde_json::from_str(&event.write()).expect("JSON"));
+        Ok(())
+    }
+
+    fn measure(&self, point: &DataPoint) -> Result<(), MetricError> {
+        assert!(point.index.len() <= 96, "an index has at most 96 bytes");
+        assert!(point.blobs.len() <= 20 && point.doubles.len() <= 20, "at most 20 of each");
+        if self.0.export_broken.get() {
+            return Err(MetricError("broken on purpose".to_owned()));
+        }
+        self.0.points.borrow_mut().push(point.clone());
+        Ok(())
+    }
+
+    fn usage(&self) -> Usage {
+        let seconds = self.0.now.get().since(self.1.began_at);
+        self.1.meter.read(u32::try_from(seconds * 1000).expect("no clock goes backwards"))
     }
 
     async fn is_within_rate(&self, key: &str) -> bool {

@@ -34,6 +34,7 @@ use super::algorithm::Algorithm;
 use super::issuer::TrustedIssuer;
 use super::jwk::{self, PublicJwk};
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::json::{self, Json, object};
 use crate::platform::Platform;
 use crate::types::UnixSeconds;
@@ -467,13 +468,15 @@ async fn renew<P: Platform>(
             let set = Rc::new(KeySet::new(keys, now, ttl));
             cache.hold(&identity, Rc::clone(&set));
             let (platform, key) = (app.platform.clone(), source.cache_key());
+            Event::new(Act::KeySetFetched, now).with("source", source.label()).record(app);
             app.platform.defer(async move { platform.cache(&key, &text, STALE_SECONDS).await });
             Some(set)
         }
         Err(failure) => {
-            app.platform.log(object! {
-                "event": "key_set_not_fetched", "source": source.label(), "reason": format!("{failure:?}"),
-            });
+            Event::new(Act::KeySetUnreachable, now)
+                .with("source", source.label())
+                .with("reason", format!("{failure:?}"))
+                .record(app);
             None
         }
     };

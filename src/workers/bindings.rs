@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, JSON, Object, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -12,7 +12,8 @@ use worker::worker_sys::Queue;
 use worker::worker_sys::types::{D1Database, D1PreparedStatement, D1Result};
 use worker::{Delay, Env};
 
-use crate::platform::{MailError, OutboundMail, QueueError, Row, Statement, StorageError, Value};
+use crate::json::Json;
+use crate::platform::{DataPoint, MailError, OutboundMail, QueueError, Row, Statement, StorageError, Value};
 
 #[wasm_bindgen]
 extern "C" {
@@ -33,6 +34,12 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     async fn send(this: &SendEmail, message: &Object) -> Result<JsValue, JsValue>;
+
+    /// A dataset of Analytics Engine, for which `worker`'s wrapper takes one kind of value at a time.
+    type Dataset;
+
+    #[wasm_bindgen(method, catch, js_name = writeDataPoint)]
+    fn write_data_point(this: &Dataset, point: &Object) -> Result<(), JsValue>;
 
     #[wasm_bindgen(method, catch)]
     async fn put(this: &KvNamespace, key: &str, value: &str, options: &Object) -> Result<JsValue, JsValue>;
@@ -116,11 +123,30 @@ pub(super) async fn cache(env: &Env, key: &str, value: &str, seconds: i64) {
 
 /// Sends a delivery's id to the queue, and nothing else.
 pub(super) async fn enqueue(env: &Env, delivery_id: &str) -> Result<(), QueueError> {
-    let queue = binding::<Queue>(env, "OOB_QUEUE").map_err(QueueError)?;
-    let message = object("delivery", &JsValue::from_str(delivery_id));
+    send(env, "OOB_QUEUE", object("delivery", &JsValue::from_str(delivery_id)).into()).await
+}
+
+/// Sends an event to the queue `AUDIT_QUEUE`, which only a deployment that wants it has.
+pub(super) async fn export(env: &Env, event: &Json) -> Result<(), QueueError> {
+    let message = JSON::parse(&event.write()).map_err(queue_error)?;
+    send(env, "AUDIT_QUEUE", message).await
+}
+
+async fn send(env: &Env, name: &str, message: JsValue) -> Result<(), QueueError> {
+    let queue = binding::<Queue>(env, name).map_err(QueueError)?;
     let options = object("contentType", &JsValue::from_str("json"));
-    let sending = queue.send(message.into(), options.into()).map_err(queue_error)?;
+    let sending = queue.send(message, options.into()).map_err(queue_error)?;
     JsFuture::from(sending).await.map(|_| ()).map_err(queue_error)
+}
+
+/// Writes a data point to the dataset `METRICS`, which only a deployment that wants it has.
+pub(super) fn measure(env: &Env, point: &DataPoint) -> Result<(), String> {
+    let blobs: Array = point.blobs.iter().map(|blob| JsValue::from_str(blob)).collect();
+    let doubles: Array = point.doubles.iter().copied().map(JsValue::from_f64).collect();
+    let written = object("indexes", &Array::of1(&JsValue::from_str(&point.index)));
+    set(&written, "blobs", &blobs);
+    set(&written, "doubles", &doubles);
+    binding::<Dataset>(env, "METRICS")?.write_data_point(&written).map_err(|error| text_of(&error))
 }
 
 /// Hands a mail to the binding `EMAIL`, which only a deployment that wants it has.

@@ -15,6 +15,7 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 
 use super::bindings::text_of;
 use super::platform::Workers;
+use crate::audit::Involved;
 use crate::http::request::{Body, Headers, MAXIMUM_BODY_BYTES, Method, Request};
 use crate::http::response::Response;
 use crate::mfa::sending::Origin;
@@ -33,6 +34,7 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
         "OPTIONS" => Method::Options,
         _ => Method::Other,
     };
+    let cloudflare = Reflect::get(request, &JsValue::from_str("cf")).unwrap_or_default();
     let body = if method == Method::Post {
         body(request, header("content-length").and_then(|length| length.parse().ok())).await
     } else {
@@ -49,10 +51,11 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
         path: url.path.to_owned(),
         query: url.query.to_owned(),
         origin: if method == Method::Post {
-            origin(request, header("cf-connecting-ip"))
+            origin(&cloudflare, header("cf-connecting-ip"))
         } else {
             Origin::default()
         },
+        country: country(&cloudflare),
         headers: Headers {
             authorization: header("authorization"),
             dpop: header("dpop"),
@@ -63,16 +66,22 @@ pub(super) async fn read(request: &web_sys::Request, platform: &Workers) -> Requ
             origin: header("origin"),
         },
         body,
+        involved: Involved::default(),
     }
 }
 
 /// The address as Cloudflare saw it, and the network that it belongs to.
-fn origin(request: &web_sys::Request, address: Option<String>) -> Origin {
-    let cloudflare = Reflect::get(request, &JsValue::from_str("cf"));
-    let network = cloudflare.and_then(|cloudflare| Reflect::get(&cloudflare, &JsValue::from_str("asn")));
+fn origin(cloudflare: &JsValue, address: Option<String>) -> Origin {
+    let network = Reflect::get(cloudflare, &JsValue::from_str("asn"));
     #[expect(clippy::cast_possible_truncation, reason = "ASNs are whole numbers of 32 bits")]
     let network = network.ok().and_then(|network| network.as_f64()).map(|network| network as i64);
     Origin { address: address.and_then(|address| address.parse().ok()), network }
+}
+
+/// The country as Cloudflare saw it: two letters of ISO 3166-1, `T1` for Tor. Absent where it does not know.
+fn country(cloudflare: &JsValue) -> Option<String> {
+    let country = Reflect::get(cloudflare, &JsValue::from_str("country")).ok()?.as_string()?;
+    (country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(country)
 }
 
 /// The parts of a request's URL. The runtime has parsed and normalised it, so that cutting it is enough; a URL parser

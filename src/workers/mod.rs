@@ -18,6 +18,7 @@ use worker::worker_sys::{Context, Message, MessageBatch};
 
 use self::platform::Workers;
 use crate::app::{App, Isolate};
+use crate::audit;
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
 use crate::http::request::Method;
@@ -63,18 +64,22 @@ pub async fn fetch(
 
 async fn answer(request: &web_sys::Request, platform: Workers) -> Result<web_sys::Response, JsValue> {
     let asked = exchange::read(request, &platform).await;
-    let response = match app(platform.clone()) {
-        Some(app) => routes::handle(&app, &asked).await,
-        None => routes::not_configured(&asked),
+    let Some(app) = app(platform) else {
+        return exchange::write(&routes::not_configured(&asked));
     };
+    let response = routes::handle(&app, &asked).await;
     // The files of `public/` come last, so that none of them hides a route.
-    if response.status == 404
-        && asked.method == Method::Get
-        && let Some(file) = platform.asset(request, &asked.id).await
-    {
-        return Ok(file);
-    }
-    exchange::write(&response)
+    let file = if response.status == 404 && asked.method == Method::Get {
+        app.platform.asset(request, &asked.id).await
+    } else {
+        None
+    };
+    let (endpoint, status, error) = match &file {
+        Some(file) => ("file", file.status(), None),
+        None => (routes::endpoint(&asked.path), response.status, response.error),
+    };
+    audit::answered(&app, &asked, endpoint, status, error);
+    file.map_or_else(|| exchange::write(&response), Ok)
 }
 
 /// Messages of the queue, or those that it has given up on: ids of deliveries.

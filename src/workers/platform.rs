@@ -15,8 +15,8 @@ use super::{bindings, exchange, subtle};
 use crate::config::{Config, ConfigError};
 use crate::json::Json;
 use crate::platform::{
-    FetchError, KeyError, MailError, OutboundMail, OutboundRequest, OutboundResponse, Platform, QueueError,
-    RandomError, Row, Statement, StorageError,
+    DataPoint, FetchError, KeyError, MailError, Meter, MetricError, OutboundMail, OutboundRequest,
+    OutboundResponse, Platform, QueueError, RandomError, Row, Statement, StorageError, Usage,
 };
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
@@ -27,11 +27,15 @@ pub(super) struct Workers {
     env: Env,
     /// What keeps an event alive after its handler has answered.
     lifetime: Rc<Context>,
+    /// What this event costs: an isolate serves several at once, each with a handle of its own.
+    meter: Rc<Meter>,
+    /// When it began, in milliseconds since 1970.
+    began_at: f64,
 }
 
 impl Workers {
     pub(super) fn new(env: Env, lifetime: Context) -> Self {
-        Self { env, lifetime: Rc::new(lifetime) }
+        Self { env, lifetime: Rc::new(lifetime), meter: Rc::default(), began_at: Date::now() }
     }
 
     pub(super) fn configuration(&self) -> Result<Config, Vec<ConfigError>> {
@@ -73,10 +77,12 @@ impl Platform for Workers {
     }
 
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
+        self.meter.round_trip(statements.len());
         bindings::batch(&self.env, statements).await
     }
 
     async fn cached(&self, key: &str) -> Option<String> {
+        self.meter.cache_read();
         bindings::cached(&self.env, key).await
     }
 
@@ -85,6 +91,7 @@ impl Platform for Workers {
     }
 
     async fn fetch(&self, request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
+        self.meter.fetch();
         exchange::fetch(request).await
     }
 
@@ -94,6 +101,23 @@ impl Platform for Workers {
 
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError> {
         bindings::enqueue(&self.env, delivery_id).await
+    }
+
+    async fn export(&self, event: &Json) -> Result<(), QueueError> {
+        bindings::export(&self.env, event).await
+    }
+
+    fn measure(&self, point: &DataPoint) -> Result<(), MetricError> {
+        bindings::measure(&self.env, point).map_err(MetricError)
+    }
+
+    fn usage(&self) -> Usage {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole milliseconds; a clock that was put back gives none"
+        )]
+        self.meter.read((Date::now() - self.began_at) as u32)
     }
 
     async fn is_within_rate(&self, key: &str) -> bool {

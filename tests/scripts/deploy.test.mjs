@@ -96,6 +96,11 @@ describe("the plan", () => {
     expect(secretsIn(plan({ ...COMPLETE, secrets: [...COMPLETE.secrets, "WEBHOOK_SECRET"] }, withWebhook))).toEqual([]);
   });
 
+  test("makes the queue of events where those are exported", () => {
+    const steps = planDeployment(resourcesOf(repository, { EXPORT_EVENTS: "on" }), COMPLETE, { variables, secrets: {} });
+    expect(what(steps)[0]).toBe("queue countersign-audit");
+  });
+
   test("leaves out what wrangler.toml names by its id", () => {
     const named = resourcesOf({
       ...repository,
@@ -139,6 +144,24 @@ describe("the settings of a deployment", () => {
     expect(settings().send_email).toBeUndefined();
     const own = [{ name: "EMAIL", allowed_sender_addresses: ["codes@example.com"] }];
     expect(bindings("on", { send_email: own })).toEqual(own);
+  });
+
+  test("have the queue of events and the dataset of metrics where those are switched on, and only there", () => {
+    const of = (switched, more) => settings(undefined, more, switched);
+    const producer = { binding: "AUDIT_QUEUE", queue: "countersign-audit" };
+    const dataset = { binding: "METRICS", dataset: "countersign" };
+    expect(of({ EXPORT_EVENTS: " on " }).queues).toEqual({
+      ...repository.queues,
+      producers: [...repository.queues.producers, producer],
+    });
+    expect(of({ EXPORT_METRICS: "on" }).analytics_engine_datasets).toEqual([dataset]);
+    expect(of({ EXPORT_EVENTS: "off", EXPORT_METRICS: "off" }).queues).toEqual(repository.queues);
+    expect(settings().analytics_engine_datasets).toBeUndefined();
+    const own = [{ ...dataset, dataset: "own" }];
+    expect(of({ EXPORT_METRICS: "on" }, { analytics_engine_datasets: own }).analytics_engine_datasets).toEqual(own);
+    const queues = { ...repository.queues, producers: [{ ...producer, queue: "own" }] };
+    expect(of({ EXPORT_EVENTS: "on" }, { queues }).queues).toEqual(queues);
+    expect(resourcesOf({ ...repository, queues }, { EXPORT_EVENTS: "on" }).queues).toContain("own");
   });
 
   test("take a variable from the environment, else from the last time, else from wrangler.toml", () => {

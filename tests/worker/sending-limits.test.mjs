@@ -52,7 +52,7 @@ describe("an address", () => {
     const person = stage.person();
     await refused(await sms(address, person));
     const last = (await spoken()).at(-1);
-    expect(last).toMatchObject({ event: "message_limit", rule: "client_address", outcome: "refused", channel: "sms" });
+    expect(last).toMatchObject({ event: "message_limit", reason: "client_address", enforced: true, factor: "sms" });
     expect(JSON.stringify(last)).not.toContain(address);
     expect(JSON.stringify(last)).not.toContain(person.number);
   });
@@ -74,7 +74,7 @@ describe("an address", () => {
     const prefix = `198.18.${(hosts += 1)}`;
     const asked = await statuses(11, (index) => sms(`${prefix}.${index}`));
     expect(asked).toEqual([...Array(10).fill(200), 429]);
-    expect((await spoken()).at(-1)).toMatchObject({ rule: "address_prefix" });
+    expect((await spoken()).at(-1)).toMatchObject({ reason: "address_prefix" });
     expect((await sms(freshAddress())).status).toBe(200);
   });
 
@@ -185,7 +185,7 @@ describe("a network", () => {
     await world.sweep();
     const { retryAfter } = await refusedFor429(await ask(asn), TOO_MANY, { now: world.now() });
     expect(retryAfter).toBeLessThanOrEqual(600);
-    expect((await spoken(world)).at(-1)).toMatchObject({ rule: "network", network: asn });
+    expect((await spoken(world)).at(-1)).toMatchObject({ reason: "network", network: asn });
     expect((await ask(64_501)).status).toBe(200);
     expect((await abroad.person().associateOtp({ cf: { asn } })).status).toBe(200);
     await world.advance(601);
@@ -255,7 +255,7 @@ describe("where the limits are only recorded", () => {
     const logged = (await trial.world.logLines()).filter((line) => line.includes('"message_limit"'));
     const lines = [...new Set(logged.map((line) => line.slice(line.indexOf("{"))))];
     expect(lines).toHaveLength(2);
-    for (const line of lines) expect(line).toMatch(/"rule":"client_address","outcome":"recorded"/);
+    for (const line of lines) expect(line).toMatch(/"reason":"client_address","enforced":false/);
   });
 
   test("users and numbers are held to theirs all the same", async () => {

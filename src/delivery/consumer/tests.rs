@@ -247,7 +247,7 @@ fn what_a_provider_refuses_for_good_is_failed_and_forgotten() {
         );
         assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
         assert_eq!(service.messages().len(), 1);
-        assert!(service.world.log_text().contains("\"outcome\":\"failed\""));
+        assert!(!service.world.events("delivery_failed").is_empty());
     }
 }
 
@@ -367,13 +367,12 @@ fn the_log_says_what_became_of_a_message_and_not_to_whom_it_went() {
     let (service, id) = one_message();
     provider_answers(&service, 503, None);
     consumed(&service, &[&id]);
-    let line = service.world.log_lines().pop().unwrap();
-    assert_eq!(line["event"], "delivery");
+    let line = service.world.events("delivery_delayed").pop().unwrap();
     assert_eq!(line["delivery"], id);
     assert_eq!(line["channel"], "sms");
     assert_eq!(
         (&line["attempt"], &line["outcome"], &line["reason"]),
-        (&json!(1), &json!("retry"), &json!("webhook: status 503"))
+        (&json!(1), &json!("failure"), &json!("webhook: status 503"))
     );
     let code = service.messages()[0]["code"].as_str().unwrap().to_owned();
     assert!(!line.to_string().contains(&code) && !line.to_string().contains(NUMBER));

@@ -305,7 +305,7 @@ fn a_bearer_that_cannot_be_judged_is_not_called_invalid() {
     let answer = alice.associates(&alice.logs_in(), &otp());
     answer.is_refused(503, UNAVAILABLE);
     assert_eq!(answer.header("Retry-After"), Some("1"));
-    assert!(service.world.log_text().contains("\"event\":\"fault\""));
+    assert!(service.world.log_text().contains("\"event\":\"request_failed\""));
 }
 
 #[test]
@@ -659,7 +659,10 @@ fn a_database_that_fails_leaves_nothing_behind_or_everything() {
         assert_eq!(service.world.count("enrollments"), enrollments, "{fault:?}");
         assert_eq!(service.world.count("deliveries"), enrollments, "{fault:?}");
         let log = service.world.log_text();
-        assert!(log.contains("\"event\":\"fault\"") && log.contains("\"request\":\"request-1\""), "{log}");
+        assert!(
+            log.contains("\"event\":\"request_failed\"") && log.contains("\"request\":\"request-1\""),
+            "{log}"
+        );
         // The next try goes its way.
         alice.associates(&alice.logs_in(), &sms()).granted();
     }

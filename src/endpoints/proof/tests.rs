@@ -155,8 +155,7 @@ fn what_is_wrong_with_a_proof_stands_in_the_log_alone() {
         assert_eq!(answer.json()["error"], "invalid_dpop_proof");
         assert_eq!(answer.header("WWW-Authenticate"), None);
         assert!(answer.header("DPoP-Nonce").is_some(), "the next one can be good at once");
-        let line = service.world.log_lines().pop().unwrap();
-        assert_eq!((&line["event"], &line["reason"]), (&json!("proof_refused"), &json!(reason)));
+        assert_eq!(service.world.events("proof_refused").pop().unwrap()["reason"], reason);
     }
     assert!(service.world.batches().is_empty(), "nobody has looked for the client");
 }
@@ -191,7 +190,7 @@ fn a_trusted_issuers_bound_mfa_token_needs_the_keys_proof() {
     let by_another = proved(&service, alice.otp_request(&login, &code), &key(1));
     let answer = service.send(&by_another);
     answer.is_refused(400, INVALID_PROOF);
-    assert_eq!(service.world.log_lines().pop().unwrap()["reason"], "OtherKey");
+    assert_eq!(service.world.events("proof_refused").pop().unwrap()["reason"], "OtherKey");
     assert_eq!(service.charged_seconds("guess:idp|alice"), 0);
     let tokens = service.send(&proved(&service, alice.otp_request(&login, &code), &key(0))).granted();
     assert_eq!(claims(&tokens["access_token"])["cnf"], confirmation(&key(0)));
@@ -243,7 +242,7 @@ fn a_bound_subject_token_is_exchanged_by_its_holder_only() {
     let alice = service.person("alice");
     let request = || exchange_request(&alice, &json!({ "cnf": confirmation(&key(0)) }));
     service.send(&request()).is_refused(400, "The subject_token is invalid.");
-    assert_eq!(service.world.log_lines().pop().unwrap()["reason"], "OtherBinding");
+    assert_eq!(service.world.events("bearer_refused").pop().unwrap()["reason"], "OtherBinding");
     service.send(&proved(&service, request(), &key(1))).is_refused(400, "The subject_token is invalid.");
     let tokens = service.send(&proved(&service, request(), &key(0))).granted();
     assert_eq!(claims(&tokens["access_token"])["cnf"], confirmation(&key(0)));
@@ -297,7 +296,7 @@ fn a_token_under_the_other_scheme_is_invalid() {
             answer.is_refused(401, INVALID_BEARER);
             assert_eq!(answer.json()["error"], "invalid_grant");
             assert_eq!(answer.header("WWW-Authenticate"), None);
-            assert_eq!(service.world.log_lines().pop().unwrap()["reason"], "OtherBinding");
+            assert_eq!(service.world.events("bearer_refused").pop().unwrap()["reason"], "OtherBinding");
         }
     }
     for token in [&login, &bound_login] {
@@ -333,7 +332,7 @@ fn at_the_mfa_api_the_faults_of_proofs_are_challenges() {
         let answer = service.send(&request);
         answer.is_refused(401, INVALID_PROOF);
         challenges(&answer, "invalid_dpop_proof");
-        assert_eq!(service.world.log_lines().pop().unwrap()["reason"], reason);
+        assert_eq!(service.world.events("proof_refused").pop().unwrap()["reason"], reason);
     }
 }
 

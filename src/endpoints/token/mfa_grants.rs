@@ -6,6 +6,7 @@
 
 use super::Answer;
 use crate::app::App;
+use crate::audit::{self, Act, Event};
 use crate::delivery;
 use crate::endpoints::message::{Asker, Recipient};
 use crate::endpoints::mfa_required::{Login, demand};
@@ -69,6 +70,11 @@ pub(super) struct Exchange<'a, P: Platform> {
 impl<P: Platform> Exchange<'_, P> {
     /// The answer, or `None` when the client's row has changed and everything is to be looked at again.
     pub(super) async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
+        match grant {
+            Grant::Otp(_) => self.involved().factor(Kind::Totp.factor()),
+            Grant::RecoveryCode(_) => self.involved().factor(audit::RECOVERY_CODE),
+            Grant::Oob { .. } => {}
+        }
         let answer = self.redeem_grant(grant).await;
         if matches!(answer, Err(Failure::Refused(WireError::TooManyFailedCodes(_)))) {
             self.concerned().tell_of_lock(self.app);
@@ -135,6 +141,9 @@ impl<P: Platform> Exchange<'_, P> {
         let oob_code = self.accept(oob_code)?;
         let owner = &oob_code.enrollment;
         let is_enrollment = AuthenticatorId::parse(owner).is_some();
+        if is_enrollment {
+            self.involved().authenticator(owner);
+        }
         let (charge, tried) = if is_enrollment {
             (Charge::EnrollmentCode(owner), redemptions::try_oob(self.app, &self.attempt, owner).await?)
         } else {
@@ -149,6 +158,8 @@ impl<P: Platform> Exchange<'_, P> {
             Tried::Paid(OobTry::Gone) => return Err(WireError::ExpiredOobCode.into()),
             not_paid => return not_paid.told(),
         };
+        self.involved().factor(candidate.kind.factor());
+        self.involved().authenticator(&candidate.authenticator);
         // Its channel may have been switched off since the code was sent.
         if !factors.is_on(candidate.kind) {
             redemptions::refund(self.app, &self.attempt, charge).await;
@@ -258,16 +269,42 @@ impl<P: Platform> Exchange<'_, P> {
         let won = redemptions::redeem(self.app, &self.attempt, redeemed, notice.as_ref(), remembered_until);
         match won.await? {
             Outcome::Won { announced } => {
+                self.record(redeemed);
+                if let Prepared::Tokens(answer) = &prepared {
+                    answer.record(self.app, self.asker.request, self.target);
+                }
                 self.app.platform.defer(delivery::tell_queue_of_all(self.app, announced));
                 prepared.told(next_recovery_code)
             }
             Outcome::Spent => Err(WireError::SpentMfaToken.into()),
-            Outcome::Lost => Err(lost.into()),
+            Outcome::Lost => {
+                self.involved().reason("used_meanwhile");
+                Err(lost.into())
+            }
             Outcome::ClientChanged => {
                 redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
                 Ok(None)
             }
         }
+    }
+
+    fn involved(&self) -> &audit::Involved {
+        &self.asker.request.involved
+    }
+
+    /// Tells what the code has done.
+    fn record(&self, redeemed: &Redeemed<'_>) {
+        let (act, authenticator) = match redeemed {
+            Redeemed::Enrollment { enrollment, .. } => (Act::AuthenticatorConfirmed, Some(*enrollment)),
+            Redeemed::Totp { authenticator, .. } | Redeemed::Challenge { authenticator, .. } => {
+                (Act::CodeAccepted, Some(*authenticator))
+            }
+            Redeemed::RecoveryCode { .. } => (Act::RecoveryCodeUsed, None),
+        };
+        if let Some(id) = authenticator {
+            self.involved().authenticator(id);
+        }
+        Event::of(self.asker.request, act).record(self.app);
     }
 
     fn concerned(&self) -> Concerned<'_> {

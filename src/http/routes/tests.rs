@@ -19,8 +19,10 @@ fn request(method: Method, path: &str) -> Request {
         path: path.to_owned(),
         query: String::new(),
         origin: Default::default(),
+        country: None,
         headers: Headers::default(),
         body: Body::Bytes(Vec::new()),
+        involved: Default::default(),
     }
 }
 

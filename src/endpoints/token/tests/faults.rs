@@ -277,8 +277,8 @@ fn faults_are_logged_with_the_requests_id_and_told_neutrally() {
     let answer = scene.send();
     assert_eq!(answer.json()["error"], "temporarily_unavailable");
     assert!(!answer.text.contains("purpose"));
-    let line = scene.service.world.log_lines().pop().unwrap();
-    assert_eq!(line["event"], "fault");
+    let line = scene.service.world.events("request_failed").pop().unwrap();
     assert_eq!(line["request"], "request-1");
-    assert!(line["fault"].as_str().unwrap().contains("network connection lost"));
+    assert_eq!(line["reason"], "storage");
+    assert!(line["detail"].as_str().unwrap().contains("network connection lost"));
 }
