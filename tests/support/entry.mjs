@@ -34,6 +34,7 @@ const nothing = () => ({ roundTrips: [], statements: 0, kvReads: [], kvWrites: [
 let counts = nothing();
 let pending = 0;
 const queued = [];
+const points = [];
 const lines = [];
 
 for (const level of ["debug", "log", "info", "warn", "error"]) {
@@ -53,8 +54,8 @@ function asText(part) {
 // --- Faults --------------------------------------------------------------------------------------------------------
 
 /**
- * Each: { on, matching, mode: "before" | "after" | "hang", times, message }. `on` is a binding (DB, JWKS, OOB_QUEUE),
- * "fetch", or "queue" for the consumer as a whole, which then dies before it does anything.
+ * Each: { on, matching, mode: "before" | "after" | "hang", times, message }. `on` is a binding (DB, JWKS, OOB_QUEUE,
+ * AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies before it does anything.
  */
 let faults = [];
 
@@ -160,6 +161,35 @@ function queue(real) {
   });
 }
 
+/** The queue of events: whoever takes them from it sees what was sent. */
+function auditQueue(real) {
+  return instead(real, {
+    send: (body, ...rest) => withFaults("AUDIT_QUEUE", JSON.stringify(body) ?? "", () => real.send(body, ...rest)),
+  });
+}
+
+/** A dataset of Analytics Engine for one event, which takes what the real one takes and nothing else. */
+function dataset() {
+  const bytes = (text) => new TextEncoder().encode(text).byteLength;
+  const list = (values, kind, maximum) =>
+    Array.isArray(values) && values.length <= maximum && values.every((value) => typeof value === kind);
+  let written = 0;
+  return {
+    writeDataPoint(point) {
+      const { indexes, blobs, doubles, ...others } = point;
+      const fault = takeFault("METRICS", JSON.stringify(point));
+      if (fault) throw new Error(fault.message);
+      written += 1;
+      if (written > 250) throw new TypeError("an invocation writes at most 250 data points");
+      if (Object.keys(others).length > 0) throw new TypeError(`a data point has no ${Object.keys(others)}`);
+      if (!list(indexes, "string", 1) || bytes(indexes.join("")) > 96) throw new TypeError("an index is too long");
+      if (!list(blobs, "string", 20) || bytes(blobs.join("")) > 16 * 1024) throw new TypeError("blobs are too long");
+      if (!list(doubles, "number", 20) || !doubles.every(Number.isFinite)) throw new TypeError("doubles are no numbers");
+      points.push(point);
+    },
+  };
+}
+
 const realFetch = globalThis.fetch;
 globalThis.fetch = (input, init) => {
   const url = typeof input === "string" ? input : (input.url ?? String(input));
@@ -179,8 +209,10 @@ function email(url) {
   };
 }
 
-function wrapped({ EMAIL_DOUBLE, ...env }) {
+function wrapped({ EMAIL_DOUBLE, METRICS_DOUBLE, ...env }) {
   const bindings = { ...env, DB: database(env.DB), JWKS: namespace(env.JWKS), OOB_QUEUE: queue(env.OOB_QUEUE) };
+  if (env.AUDIT_QUEUE) bindings.AUDIT_QUEUE = auditQueue(env.AUDIT_QUEUE);
+  if (METRICS_DOUBLE) bindings.METRICS = dataset();
   return EMAIL_DOUBLE ? { ...bindings, EMAIL: email(EMAIL_DOUBLE) } : bindings;
 }
 
@@ -204,6 +236,7 @@ async function control(request) {
     counts,
     pending,
     queued,
+    points,
     lines,
     held: faults.reduce((sum, each) => sum + (each.held ?? 0), 0),
   });

@@ -21,6 +21,7 @@ export const ISSUER = `${PUBLIC_URL}/`;
 export const TENANT_NAME = "Example & Söhne";
 export const QUEUE = "countersign-oob";
 export const DEAD_LETTERS = "countersign-oob-dead";
+export const EVENTS = "countersign-audit";
 
 const CONSUMER = "consumer";
 const ROUTE = "MF-Route-Override";
@@ -43,6 +44,7 @@ export function builtFolder(build) {
  * @param {{ limit: number, period: number }} [options.shield] the rate of the binding SHIELD; without, there is none
  * @param {string | true} [options.email] the double that plays the binding EMAIL, by its URL, or true for Miniflare's own;
  *   without, there is none
+ * @param {boolean} [options.exports] whether events go to a queue and metrics to a dataset, which the bindings are there for
  * @param {string} [options.persist] a folder that outlives this Miniflare
  * @param {boolean} [options.files] whether the files of public/ are served, as a deployment does
  */
@@ -65,8 +67,9 @@ export class World {
     files = false,
     shield,
     email,
+    exports = false,
   } = {}) {
-    this.options = { build, varsOf, consume, persist, files, shield, email };
+    this.options = { build, varsOf, consume, persist, files, shield, email, exports };
     this.isolates = Array.from({ length: isolates }, (_, index) => `isolate-${index}`);
     this.logged = [];
     this.secrets = {
@@ -80,13 +83,14 @@ export class World {
       TRUSTED_ISSUERS: JSON.stringify(issuers.map((issuer) => issuer.trusted())),
       ENCRYPTION_KEYS: JSON.stringify(this.secrets.encryption),
       SIGNING_KEY_MAIN: JSON.stringify(this.secrets.signing),
+      ...(exports && { EXPORT_EVENTS: "on", EXPORT_METRICS: "on" }),
       ...(webhook && { WEBHOOK_URL: webhook.url, WEBHOOK_SECRET: this.secrets.webhook }),
       ...vars,
     };
   }
 
   async start() {
-    const { build, varsOf, consume, persist, files, shield, email } = this.options;
+    const { build, varsOf, consume, persist, files, shield, email, exports } = this.options;
     const folder = builtFolder(build);
     const [entry, driver, script, wasm] = await Promise.all([
       readFile(new URL("entry.mjs", import.meta.url), "utf8"),
@@ -113,6 +117,7 @@ export class World {
           JWKS: { type: "kv", id: "jwks" },
           OOB_QUEUE: { type: "queue", name: QUEUE },
           ...(shield && { SHIELD: { type: "rate-limit", namespace: "1001", simple: shield } }),
+          ...(exports && { AUDIT_QUEUE: { type: "queue", name: EVENTS }, METRICS_DOUBLE: { type: "text", value: "on" } }),
           ...(files && { ASSETS: { type: "assets" } }),
           ...(email === true && { EMAIL: { type: "send-email" } }),
           ...(typeof email === "string" && { EMAIL_DOUBLE: { type: "text", value: email } }),
@@ -144,7 +149,7 @@ export class World {
             name: "driver",
             compatibilityDate: compatibility().compatibilityDate,
             compatibilityFlags: ["service_binding_extra_handlers"],
-            triggers: [{ type: "queue", name: DEAD_LETTERS, maxBatchTimeout: 0 }],
+            triggers: [DEAD_LETTERS, EVENTS].map((name) => ({ type: "queue", name, maxBatchTimeout: 0 })),
             manifest: {
               mainModule: "driver.mjs",
               modulesRoot: "/",
@@ -292,7 +297,7 @@ export class World {
   }
 
   /**
-   * Sets the faults of every isolate, replacing earlier ones. `on` is DB, JWKS, OOB_QUEUE or fetch; `matching` a pattern
+   * Sets the faults of every isolate, replacing earlier ones. `on` is DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS or fetch; `matching` a pattern
    * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, or lets it "hang".
    */
   async fail(...faults) {
@@ -361,6 +366,17 @@ export class World {
     return [...consoles, ...this.logged.map(({ text }) => text)];
   }
 
+  /** Every object that any isolate has logged by its console: events, and lines of requests and of the machinery. */
+  async told() {
+    const texts = (await this.#everywhere()).flatMap(({ lines }) => lines.map(({ text }) => text));
+    return texts.filter((text) => text.startsWith("{")).map((text) => JSON.parse(text));
+  }
+
+  /** Every data point that any isolate wrote. */
+  async points() {
+    return (await this.#everywhere()).flatMap(({ points }) => points);
+  }
+
   /** What one isolate logged by its console. */
   async logLinesOf(isolate) {
     return (await this.#control(this.isolates[isolate])).lines.map(({ text }) => text);
@@ -413,7 +429,12 @@ export class World {
 
   /** The messages that the queue has given up on. */
   deadLetters() {
-    return this.#drive({});
+    return this.#drive({ takenFrom: DEAD_LETTERS });
+  }
+
+  /** The events that were exported, as they came out of their queue. */
+  exported() {
+    return this.#drive({ takenFrom: EVENTS });
   }
 
   async dispose() {

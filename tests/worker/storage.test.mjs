@@ -13,7 +13,7 @@ import { ISSUER } from "../support/worker.mjs";
 
 const persist = await mkdtemp(join(tmpdir(), "countersign-storage-"));
 afterAll(() => rm(persist, { recursive: true, force: true }));
-const stage = useStage({ isolates: 2, persist });
+const stage = useStage({ isolates: 2, persist, exports: true });
 
 const userId = (person) => `idp|${person.sub}`;
 
@@ -127,8 +127,11 @@ test("a dump after a full run holds no secret, code, recovery code, token, numbe
     ),
     queue: await world.queued(),
     log: await world.logLines(),
+    events: await world.exported(),
+    metrics: await world.points(),
     KV: await Promise.all((await world.kv.list()).keys.map(async ({ name }) => `${name} ${await world.kv.get(name)}`)),
   };
+  for (const place of ["queue", "log", "events", "metrics"]) expect(places[place].length, place).toBeGreaterThan(0);
   const found = [];
   for (const [place, values] of Object.entries(places)) {
     const seen = values
