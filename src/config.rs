@@ -538,6 +538,7 @@ fn access_token_seconds(text: Option<&str>) -> Result<i64, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::Export;
     use crate::testing::{TestIssuer, Variables};
 
     fn problems(variables: &Variables) -> Vec<(String, String)> {
@@ -655,6 +656,19 @@ mod tests {
         }
         for wrong in ["59", "86401", "-1", "1.5", "1h", "99999999999999999999"] {
             assert!(problem("ACCESS_TOKEN_SECONDS", wrong).starts_with("must be"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn events_stay_in_the_log_unless_they_are_to_go_elsewhere() {
+        let export = |variables: Variables| variables.config().unwrap().export;
+        assert_eq!(export(Variables::new()), Export { events: false, metrics: false });
+        let events = Variables::new().with("EXPORT_EVENTS", "on").with("EXPORT_METRICS", "off");
+        assert_eq!(export(events), Export { events: true, metrics: false });
+        let metrics = Variables::new().with("EXPORT_METRICS", " on ");
+        assert_eq!(export(metrics), Export { events: false, metrics: true });
+        for name in ["EXPORT_EVENTS", "EXPORT_METRICS"] {
+            assert_eq!(problem(name, "yes"), "must be on or off.");
         }
     }
 

@@ -10,9 +10,9 @@
 //! | cron | [`storage::sweep`] |
 //!
 //! Dependencies point one way: [`endpoints`] → [`mfa`] (the rules, pure), [`trust`] (tokens, keys, clients),
-//! [`storage`] (every statement), [`delivery`]. None of them knows of Workers; what they need of the world is
-//! [`platform::Platform`]. What must be atomic is one guarded statement or one batch in D1; see
-//! [`storage::statements`].
+//! [`storage`] (every statement), [`delivery`]. What happens in them is told by [`audit`]. None of them knows of Workers;
+//! what they need of the world is [`platform::Platform`]. What must be atomic is one guarded statement or one batch in
+//! D1; see [`storage::statements`].
 
 pub mod app;
 pub mod audit;

@@ -21,9 +21,6 @@ use crate::types::{ClientId, GrantType, UnixSeconds, UserId};
 /// The longest index that Analytics Engine takes, in bytes.
 const MAXIMUM_INDEX_BYTES: usize = 96;
 
-/// What events call a recovery code, as a factor.
-pub const RECOVERY_CODE: &str = "recovery-code";
-
 /// Whom and what a request has turned out to be about. Only what has been verified or found is put in: what somebody
 /// merely claims may be anything.
 #[derive(Debug, Default)]

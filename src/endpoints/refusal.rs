@@ -1,9 +1,10 @@
 //! From a refusal, as the client is told it, to the act that the event of it tells.
 
-use crate::audit::{Act, Event, RECOVERY_CODE};
+use crate::audit::{Act, Event};
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::http::routes;
+use crate::mfa::policy::RECOVERY_CODE;
 
 /// The event of a refusal. `None` of what is no act: requests that nobody could have meant, and a demand for a nonce.
 pub fn event(request: &Request, error: &WireError) -> Option<Event> {

@@ -6,7 +6,7 @@
 
 use super::Answer;
 use crate::app::App;
-use crate::audit::{self, Act, Event};
+use crate::audit::{Act, Event, Involved};
 use crate::delivery;
 use crate::endpoints::message::{Asker, Recipient};
 use crate::endpoints::mfa_required::{Login, demand};
@@ -72,7 +72,7 @@ impl<P: Platform> Exchange<'_, P> {
     pub(super) async fn run(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
         match grant {
             Grant::Otp(_) => self.involved().factor(Kind::Totp.factor()),
-            Grant::RecoveryCode(_) => self.involved().factor(audit::RECOVERY_CODE),
+            Grant::RecoveryCode(_) => self.involved().factor(RECOVERY_CODE),
             Grant::Oob { .. } => {}
         }
         let answer = self.redeem_grant(grant).await;
@@ -288,7 +288,7 @@ impl<P: Platform> Exchange<'_, P> {
         }
     }
 
-    fn involved(&self) -> &audit::Involved {
+    fn involved(&self) -> &Involved {
         &self.asker.request.involved
     }
 
