@@ -1,5 +1,7 @@
 //! The few things that must be known of a URL before it is trusted or called (RFC 3986).
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 /// An absolute http or https URL without user information or fragment, in plain ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl<'a> {
@@ -96,13 +98,18 @@ impl<'a> HttpUrl<'a> {
         self.scheme == Scheme::Https
     }
 
+    /// The host, if it is an address.
+    fn address(&self) -> Option<IpAddr> {
+        let host = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host);
+        host.parse().ok()
+    }
+
     /// Whether the host is this very machine: `localhost`, a name below it (RFC 6761 section 6.3), 127.0.0.0/8, ::1.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost"
             || self.host.ends_with(".localhost")
-            || self.host == "[::1]"
-            || self.host.strip_prefix("127.").is_some_and(is_numeric)
+            || self.address().is_some_and(|address| address.is_loopback())
     }
 }
 
@@ -123,7 +130,7 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        return address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+        return address.parse::<Ipv6Addr>().is_ok();
     }
     let is_label = |label: &str| {
         !label.is_empty()
@@ -132,12 +139,19 @@ fn is_host(host: &str) -> bool {
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
+    let last = host.rsplit_once('.').map_or(host, |(_, last)| last);
+    if is_number(last) {
+        return host.parse::<Ipv4Addr>().is_ok();
+    }
     host.len() <= 253 && host.split('.').all(is_label)
 }
 
-/// Whether these are numbers with dots between them: the Fetch standard knows no names of that form, only addresses.
-fn is_numeric(host: &str) -> bool {
-    host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+/// Whether a host that ends in this label is an IPv4 address for the URL standard, in whatever spelling: `2130706433`,
+/// `0x7f.1` and `127.1` are all 127.0.0.1 there (section 3.5, "ends in a number"). Here only the usual spelling is one.
+fn is_number(label: &str) -> bool {
+    let digits = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    let is_hexadecimal = digits.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    is_hexadecimal || (!label.is_empty() && label.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -186,6 +200,15 @@ mod tests {
             "https://example.com\\evil",
             "https://[::1",
             "https://[::g]",
+            "https://[:::]",
+            "https://2130706433",
+            "https://0x7f000001",
+            "https://127.1",
+            "https://0177.0.0.1",
+            "https://127.0.0.1.2",
+            "https://256.0.0.1",
+            "https://example.0x7f",
+            "https://example.1",
             "https://exa%6dple.com",
         ] {
             assert!(HttpUrl::parse(text).is_err(), "{text}");
@@ -200,6 +223,7 @@ mod tests {
             "http://127.0.0.1:9/x",
             "http://127.8.9.1",
             "http://[::1]/",
+            "http://[0:0:0:0:0:0:0:1]/",
         ] {
             assert!(HttpUrl::parse_secure(text).is_ok(), "{text}");
         }
