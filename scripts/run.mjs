@@ -10,6 +10,7 @@ import { Failure, runMain } from "./terminal/failure.mjs";
 const COMMANDS = [
   "start",
   "test",
+  "test-long",
   "build",
   "clients",
   "templates",

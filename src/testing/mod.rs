@@ -12,7 +12,9 @@
 #![expect(dead_code, reason = "a toolbox: not every tool has its test yet")]
 
 pub(crate) mod configuration;
+pub(crate) mod dice;
 pub(crate) mod executor;
+mod fuzz;
 pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod person;

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::dice::Dice;
 use super::person::Service;
 use super::{Variables, block_on};
 use crate::endpoints::message::{Asker, Recipient, compose};
@@ -27,26 +28,6 @@ const DAY: i64 = 24 * HOUR;
 /// (1, 44, 49, 33) and D7 Networks (994, 62, 880), both read in November 2026.
 const PRICES: [(&str, f64); 7] =
     [("1", 0.008), ("44", 0.040), ("49", 0.075), ("33", 0.065), ("994", 0.22), ("62", 0.16), ("880", 0.184)];
-
-/// A generator of numbers (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 11) % limit
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// One message that somebody asks for.
 struct Event {
@@ -340,7 +321,7 @@ impl Simulation {
 }
 
 fn traffic(shape: Option<Shape>, people: u64, messages: u64, seconds: i64) -> Vec<Event> {
-    let mut dice = Dice(20_261_127);
+    let mut dice = Dice::new(20_261_127);
     let mut events = honest(&mut dice, people, seconds);
     if let Some(shape) = shape {
         events.extend(shape.events(&mut dice, messages, seconds));

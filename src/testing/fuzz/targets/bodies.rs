@@ -1,0 +1,157 @@
+//! JSON, and bodies as named parameters.
+
+use serde_json::Value;
+
+use super::super::reference;
+use super::text;
+use crate::http::errors::WireError;
+use crate::http::parameters::{Accepted, Parameters, Undecoded};
+use crate::http::request::{Body, Headers, Method, Request};
+use crate::json::{self, Json};
+use crate::mfa::sending::Origin;
+use crate::types::UnixSeconds;
+
+/// The tree is what serde_json makes of the text, and reads back as it is written.
+pub(super) fn json(input: &[u8]) {
+    let (own, other) = (json::parse(input), serde_json::from_slice::<Value>(input));
+    let own = match (own, other) {
+        (Ok(own), Ok(other)) => {
+            assert!(is_same(&own, &other));
+            own
+        }
+        (Err(own), Err(other)) => {
+            assert_eq!((own.line, own.column), (other.line(), other.column()));
+            return;
+        }
+        (own, other) => panic!("{:?} for {:?}", own.is_ok(), other.is_ok()),
+    };
+    assert_eq!(own.repeated().is_some(), reference::repeats(input));
+    let written = own.write();
+    let again = json::parse(written.as_bytes()).expect("what was written");
+    assert_eq!(again.write(), written);
+    if let Json::Object(members) = &own {
+        assert!(own.unknown(&members.iter().map(|(name, _)| &**name).collect::<Vec<_>>()).is_none());
+    }
+}
+
+/// Of members that are given twice the last one counts, for both.
+fn is_same(own: &Json, other: &Value) -> bool {
+    match (own, other) {
+        (Json::Null, Value::Null) => true,
+        (Json::Bool(own), Value::Bool(other)) => own == other,
+        (Json::Integer(own), Value::Number(other)) => other.as_i64() == Some(*own),
+        (Json::OtherNumber, Value::Number(other)) => other.as_i64().is_none(),
+        (Json::Text(own), Value::String(other)) => own == other,
+        (Json::Array(own), Value::Array(other)) => {
+            own.len() == other.len() && own.iter().zip(other).all(|(own, other)| is_same(own, other))
+        }
+        (Json::Object(own_members), Value::Object(other)) => {
+            own_members.iter().all(|(name, _)| other.contains_key(&**name))
+                && other.iter().all(|(name, value)| own.member(name).is_some_and(|own| is_same(own, value)))
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn request(content_type: &str, body: &[u8], headers: Headers) -> Request {
+    Request {
+        id: "request-1".to_owned(),
+        received_at: UnixSeconds(0),
+        method: Method::Post,
+        host: "mfa.example.com".to_owned(),
+        path: "/".to_owned(),
+        query: String::new(),
+        origin: Origin::default(),
+        headers: Headers { content_type: Some(content_type.to_owned()), ..headers },
+        body: Body::Bytes(body.to_vec()),
+    }
+}
+
+pub(super) fn decoded(content_type: &str, body: &[u8]) -> Result<Parameters, WireError> {
+    Undecoded::accept(&request(content_type, body, Headers::default()), Accepted::JsonOrForm)?.decode()
+}
+
+const NAMES: [&str; 4] = ["a", "otp", "list", "client_id"];
+
+/// A body is an object of unique members, and each kind of parameter is what it is in it.
+pub(super) fn json_parameters(input: &[u8]) {
+    let own = decoded("application/json", input);
+    let object = match (text(input), serde_json::from_slice::<Value>(input)) {
+        (None, _) => return assert_eq!(own.err(), Some(WireError::NotUtf8)),
+        (_, Ok(Value::Object(object))) => object,
+        _ => return assert_eq!(own.err(), Some(WireError::NotAJsonObject)),
+    };
+    if reference::repeats(input) {
+        return assert!(matches!(own.err(), Some(WireError::DuplicateParameter(_))));
+    }
+    let own = own.unwrap_or_else(|error| panic!("{error:?}"));
+    for name in NAMES {
+        let value = object.get(name);
+        let strings = |values: &[Value]| {
+            let strings: Option<Vec<_>> =
+                values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+            strings.filter(|strings| strings.len() <= 16)
+        };
+        let expected_text = match value {
+            None => Some(None),
+            Some(Value::String(text)) => Some(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(_) => None,
+        };
+        assert_eq!(own.optional(name).ok(), expected_text);
+        assert_eq!(own.required(name).ok(), expected_text.flatten());
+        let list = value.and_then(Value::as_array).and_then(|values| strings(values));
+        let own_list = |list: Result<Vec<&str>, WireError>| {
+            list.ok().map(|texts| texts.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(own_list(own.required_list(name)), list.clone().filter(|list| !list.is_empty()));
+        let or_text = match value {
+            None => Some(Vec::new()),
+            Some(Value::String(text)) => Some(vec![text.clone()]),
+            Some(_) => list,
+        };
+        assert_eq!(own_list(own.list_or_string(name)), or_text);
+        let flag = value.map_or(Some(false), Value::as_bool);
+        assert_eq!(own.flag(name).ok(), flag);
+        let code = match value {
+            Some(Value::Number(number)) => {
+                number.as_i64().filter(|number| *number >= 0).map(|number| format!("{number:0>6}"))
+            }
+            _ => expected_text.flatten().map(str::to_owned),
+        };
+        assert_eq!(own.required_code(name).ok().map(|code| code.expose().to_owned()), code);
+    }
+    // The same request, written by somebody else (in the order of the names): the same fingerprint. Numbers that are not
+    // kept may differ there.
+    let again = decoded("application/json", Value::Object(object).to_string().as_bytes()).expect("an object");
+    assert_eq!(again.fingerprint(&[]), own.fingerprint(&[]));
+}
+
+/// A form is what the URL standard makes of it, or refused.
+pub(super) fn form_parameters(input: &[u8]) {
+    let own = decoded("application/x-www-form-urlencoded", input);
+    let pairs = text(input).and_then(reference::form);
+    // U+FFFD is taken for bytes that are no UTF-8, as the decoder puts it there.
+    let is_readable =
+        |(name, value): &(String, String)| !name.contains('\u{fffd}') && !value.contains('\u{fffd}');
+    let Some(pairs) = pairs.filter(|pairs| pairs.iter().all(is_readable)) else {
+        return assert_eq!(own.err(), Some(WireError::NotUtf8));
+    };
+    let mut names: Vec<_> = pairs.iter().map(|(name, _)| name).collect();
+    names.sort();
+    names.dedup();
+    if names.len() < pairs.len() {
+        return assert!(matches!(own.err(), Some(WireError::DuplicateParameter(_))));
+    }
+    let own = own.unwrap_or_else(|error| panic!("{error:?}"));
+    for name in NAMES {
+        let value = pairs.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        assert_eq!(own.optional(name), Ok(value.filter(|value| !value.is_empty())));
+        assert_eq!(own.list_or_string(name), Ok(value.into_iter().collect()));
+    }
+    // As JSON it would be the same request.
+    let object: serde_json::Map<_, _> =
+        pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let as_json =
+        decoded("application/json", Value::Object(object).to_string().as_bytes()).expect("an object");
+    assert_eq!(as_json.fingerprint(&[]), own.fingerprint(&[]));
+}
