@@ -80,6 +80,11 @@ fn with_service<T>(use_it: impl FnOnce(&Service) -> T) -> T {
     result
 }
 
+/// Makes what is made once, such as RSA keys, before the time of anything is taken.
+pub(super) fn warm_up() {
+    with_service(|service| drop(service.person("alice").logs_in()));
+}
+
 /// A service with a client that signs assertions, all providers, and a secret that is none.
 fn settled() -> Service {
     let service = Service::configured(
