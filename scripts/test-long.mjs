@@ -1,5 +1,5 @@
-// `npm run test:long`: what finds more the longer it runs. Fuzzes every parser that sees bytes of somebody else's
-// (src/testing/fuzz).
+// `npm run test:long`: what finds more the longer it runs. Fuzzes every parser that sees bytes of somebody else's, then
+// compares random sequences of requests with a model of the rules (src/testing/fuzz, src/testing/model).
 //
 //   npm run test:long                        ten minutes
 //   npm run test:long -- --minutes 60
@@ -27,6 +27,8 @@ const COUNTERS = [
   "-Cllvm-args=-sanitizer-coverage-level=3",
   "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
 ];
+/** The share of the time that fuzzing gets. */
+const FUZZING = 0.6;
 
 await runMain(async () => {
   const { minutes, target, keep } = options();
@@ -34,15 +36,23 @@ await runMain(async () => {
   console.log("The first build takes some minutes.");
   const tests = await build(toolchain);
 
-  const seconds = minutes * 60;
+  const seconds = minutes * 60 * (target ? 1 : FUZZING);
   // Each target has a folder of the corpus.
   const targets = target ? 1 : readdirSync(join(ROOT, "tests/fuzz/corpus")).length;
   console.log(`\n== Fuzzing ${targets === 1 ? target : `${targets} parsers`} for ${Math.round(seconds)} s`);
-  return await runTest(tests, "fuzzes_every_parser_for_a_while", {
+  const fuzzing = await runTest(tests, "fuzzes_every_parser_for_a_while", {
     COUNTERSIGN_FUZZ_SECONDS: String(seconds / targets),
     ...(target && { COUNTERSIGN_FUZZ_TARGET: target }),
     ...(keep && { COUNTERSIGN_FUZZ_KEEP: "1" }),
   });
+  if (target) return fuzzing;
+
+  const left = Math.round(minutes * 60 * (1 - FUZZING));
+  console.log(`\n== Sequences of requests against the model for ${left} s`);
+  const model = await runTest(tests, "sequences_end_as_the_model_says_for_a_while", {
+    COUNTERSIGN_MODEL_SECONDS: String(left),
+  });
+  return fuzzing || model;
 });
 
 function options() {

@@ -17,6 +17,7 @@ pub(crate) mod executor;
 mod fuzz;
 pub(crate) mod issuer;
 pub(crate) mod keys;
+mod model;
 pub(crate) mod person;
 pub(crate) mod platform;
 mod simulation;
