@@ -375,8 +375,10 @@ impl<P: Platform> Exchange<'_, P> {
             authentication_methods: &methods,
             authenticated_at: self.attempt.now,
             identity: self.bearer.identity(),
-            // Confirming must not make the token that confirmed live longer.
+            // Confirming must not make the token that confirmed live longer. One that is accepted past its end, since
+            // clocks differ, gives tokens that end when it is not accepted any more.
             not_after: match self.bearer {
+                Bearer::Access(token) if token.expires_at <= self.attempt.now => Some(token.refused_from),
                 Bearer::Access(token) => Some(token.expires_at),
                 Bearer::Mfa(_) => None,
             },

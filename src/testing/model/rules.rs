@@ -664,7 +664,9 @@ impl Model {
         };
         let (before, for_mfa) = match &token.bearer {
             Bearer::Access { proof, .. } => {
-                let for_mfa = Some((self.now + 600).min(token.expires_at));
+                // Of one that is accepted past its end, as long as it is.
+                let end = if token.expires_at > self.now { token.expires_at } else { token.expires_at + 61 };
+                let for_mfa = Some((self.now + 600).min(end));
                 return Said::Done(Done::Tokens { proof: *proof || is_independent, for_mfa });
             }
             Bearer::Mfa { used, for_mfa } => (used, *for_mfa),

@@ -243,6 +243,23 @@ fn an_access_token_confirms_and_gets_back_no_more_than_it_was() {
 }
 
 #[test]
+fn an_access_token_that_is_accepted_past_its_end_gives_one_that_has_not_ended() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let token = alice.access_token("enroll");
+    let app = alice.adds_app(&token);
+    service.world.advance(630);
+    let answer = alice.enters_otp(&token, &app.code(&service)).granted();
+    assert_eq!(answer["expires_in"], 31, "until the issuer's own is refused");
+    let now = service.world.now();
+    let given = answer["access_token"].as_str().unwrap();
+    assert!(block_on(verify_bearer(&service.app, now, given)).is_ok());
+    assert!(block_on(verify_bearer(&service.app, now.plus(31), given)).is_err());
+    assert!(block_on(verify_bearer(&service.app, now.plus(30), &token)).is_ok());
+    assert!(block_on(verify_bearer(&service.app, now.plus(31), &token)).is_err());
+}
+
+#[test]
 fn an_access_token_confirms_several_enrollments_and_each_of_them_once() {
     let service = Service::new();
     let alice = service.person("alice");
