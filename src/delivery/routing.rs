@@ -114,7 +114,13 @@ fn route(entry: &Json, kind: Kind, providers: &Providers) -> Result<Route, Strin
     {
         return Err(format!("has the unknown member {unknown:?} in an entry of {channel:?}."));
     }
-    let from = entry.text("from");
+    let from = match entry.member("from") {
+        None => None,
+        Some(from) => Some(
+            from.as_text()
+                .ok_or_else(|| format!("must have a text as \"from\" in an entry of {channel:?}."))?,
+        ),
+    };
     if from.is_some() && !provider.takes_sender() {
         return Err(format!("has a sender for {name}, which finds its own."));
     }

@@ -311,6 +311,7 @@ fn a_rule_that_cannot_be_is_explained() {
         (r#"{"sms":[{"provider":"twilio","calling_codes":["+1"]}]}"#, "list of digits"),
         (r#"{"sms":[{"provider":"twilio","calling_codes":[]}]}"#, "list of digits"),
         (r#"{"sms":[{"provider":"twilio","calling_codes":"1"}]}"#, "list of digits"),
+        (r#"{"sms":[{"provider":"twilio","from":15550100123}]}"#, "a text as"),
     ] {
         let errors = variables().with("DELIVERY", delivery).config().unwrap_err();
         assert_eq!(errors.len(), 1, "{delivery}");
