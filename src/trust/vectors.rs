@@ -2,7 +2,6 @@
 //!
 //! Their payloads are no claims, so that reading the claims is where the form of a good one ends. That WebCrypto says the
 //! same of the signatures is tested in workerd (`tests/attacks/vectors.test.mjs`).
-#![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::reference;
 use super::text;
+use crate::audit::Involved;
 use crate::http::errors::WireError;
 use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::{Body, Headers, Method, Request};
@@ -62,6 +63,8 @@ pub(super) fn request(content_type: &str, body: &[u8], headers: Headers) -> Requ
         path: "/".to_owned(),
         query: String::new(),
         origin: Origin::default(),
+        country: None,
+        involved: Involved::default(),
         headers: Headers { content_type: Some(content_type.to_owned()), ..headers },
         body: Body::Bytes(body.to_vec()),
     }
