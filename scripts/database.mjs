@@ -16,7 +16,7 @@ const DATABASE = "countersign";
  */
 
 /**
- * Runs one SQL statement.
+ * Runs SQL: one statement, or several with ";" between them, as one transaction.
  *
  * @param {string} sql
  * @param {Where} where

@@ -13,6 +13,7 @@ const COMMANDS = [
   "test-long",
   "build",
   "clients",
+  "users",
   "templates",
   "check-config",
   "deploy",

@@ -1,0 +1,53 @@
+// `npm run users`: what is stored of a person, and what support does about it.
+import { execute } from "./database.mjs";
+import { Failure, runMain } from "./terminal/failure.mjs";
+import { readArguments } from "./users/arguments.mjs";
+import { shown } from "./users/shown.mjs";
+import { removeUser, resetUser, showUser, unlockUser } from "./users/statements.mjs";
+
+const commands = { show, unlock, reset, remove };
+
+await runMain(async () => {
+  const { command, ...rest } = readArguments(process.argv.slice(2));
+  await commands[command](rest);
+});
+
+async function show({ user, where }) {
+  console.log(JSON.stringify(await stored(user, where), null, 2));
+}
+
+async function unlock({ user, authenticator, where }) {
+  const { authenticators } = await stored(user, where);
+  if (authenticator !== undefined && !authenticators.some(({ id }) => id === authenticator))
+    throw new Failure(`"${user}" has no active authenticator "${authenticator}": \`npm run users -- show\` lists them.`);
+  await execute(unlockUser(user, authenticator), where);
+  const enabled = authenticators.filter(({ id, disabled }) => disabled && [undefined, id].includes(authenticator));
+  for (const { id } of enabled) console.log(`${id} is let in again.`);
+  if (enabled.length === 0) console.log("No authenticator was disabled.");
+  console.log("All guesses are given back.");
+}
+
+async function reset({ user, where }) {
+  await stored(user, where);
+  await execute(resetUser(user), where);
+  console.log(`"${user}" has no second factor any more: whoever passes the first one adds the next.`);
+}
+
+// Rows may be left of somebody of whom `show` knows nothing, such as notices: no user is unknown to this.
+async function remove({ user, where }) {
+  await execute(removeUser(user), where);
+  console.log(`Nothing that names "${user}" is stored any more.`);
+  console.log(
+    "What stays names nobody and ends by itself: hashes of tokens that were spent (minutes), counters of messages under " +
+      "keyed hashes and the ledger of messages without their addresses (a day or two). Cloudflare's own backups of the " +
+      "database (Time Travel) end after 30 days at most.",
+  );
+}
+
+async function stored(user, where) {
+  const now = Math.floor(Date.now() / 1000);
+  const [row] = await execute(showUser(user, now), where);
+  const found = shown(row, now);
+  if (!found) throw new Failure(`Nothing is stored of "${user}".`);
+  return found;
+}
