@@ -8,7 +8,7 @@ import { carryOut } from "./deploy/carry-out.mjs";
 import { EMPTY, planDeployment } from "./deploy/plan.mjs";
 import { askForMissing, completed } from "./deploy/questions.mjs";
 import { keptSettings, knownVariables, repositorySettings, resourcesOf } from "./deploy/settings.mjs";
-import { freshSecret } from "./keys.mjs";
+import { freshSecret } from "./keys/fresh.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";

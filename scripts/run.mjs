@@ -14,6 +14,7 @@ const COMMANDS = [
   "build",
   "clients",
   "users",
+  "keys",
   "templates",
   "check-config",
   "deploy",

@@ -18,7 +18,7 @@ use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::policy::Policy;
 use crate::mfa::sending::SendingLimits;
 use crate::mfa::test_recipient::{Fate, TestRecipients};
-use crate::storage::keyring::Keyring;
+use crate::storage::keyring::{self, Keyring};
 use crate::trust::http_url::HttpUrl;
 use crate::trust::issuer::{self, TrustedIssuer};
 use crate::trust::signing_keys::{self, SigningKeys};
@@ -59,7 +59,7 @@ pub struct Config {
     pub sending_limits: SendingLimits,
     /// `TEST_RECIPIENTS`: the code of recipients that do not exist, if they are to be let in.
     pub test_recipients: Option<TestRecipients>,
-    /// `ENCRYPTION_KEYS`.
+    /// `ENCRYPTION_KEYS`, `ENCRYPTION_KEYS_…` and `ACTIVE_ENCRYPTION_KEYS`.
     pub keyring: Keyring,
     /// `SIGNING_KEY_…` and `ACTIVE_SIGNING_KEY`.
     pub signing_keys: SigningKeys,
@@ -84,7 +84,7 @@ pub struct Export {
 
 impl Config {
     /// Reads the configuration. `get` gives a variable's value, `names` are the names of all variables that there are,
-    /// among which those of the signing keys are found.
+    /// among which those of keys are found.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
@@ -92,6 +92,7 @@ impl Config {
         get: impl Fn(&str) -> Option<String>,
         names: impl IntoIterator<Item = String>,
     ) -> Result<Self, Vec<ConfigError>> {
+        let names: Vec<String> = names.into_iter().collect();
         let mut read = Reading { get, errors: Vec::new() };
         let public_url = read.required("PUBLIC_URL", public_url);
         let own = public_url.as_ref().map(|(origin, _)| origin.clone());
@@ -104,10 +105,10 @@ impl Config {
         let notices = read.optional("NOTICES", NoticeChannels::parse);
         let sending_limits = read.optional("SENDING_LIMITS", SendingLimits::parse);
         let test_recipients = read.optional("TEST_RECIPIENTS", TestRecipients::parse);
-        let keyring = read.required("ENCRYPTION_KEYS", Keyring::parse);
-        let signing_keys = read.signing_keys(names);
+        let keyring = read.keyring(&names);
+        let signing_keys = read.signing_keys(&names);
         let access_token_seconds = read.optional("ACCESS_TOKEN_SECONDS", access_token_seconds);
-        let providers = read.providers();
+        let providers = read.providers(&names);
         let routes = read.routes(providers.as_ref());
         let export = (read.switch("EXPORT_EVENTS"), read.switch("EXPORT_METRICS"));
         match (
@@ -252,35 +253,43 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         parsed.map_err(|problem| self.report(variable, problem)).ok()
     }
 
-    fn signing_keys(&mut self, names: impl IntoIterator<Item = String>) -> Option<SigningKeys> {
-        let names: Vec<String> = names.into_iter().collect();
-        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-        names.retain(|name| name.starts_with(signing_keys::VARIABLE_PREFIX));
+    fn keyring(&mut self, names: &[String]) -> Option<Keyring> {
+        let further = self.beginning_with(keyring::VARIABLE_PREFIX, names);
+        let (first, active) = (self.value("ENCRYPTION_KEYS"), self.value("ACTIVE_ENCRYPTION_KEYS"));
+        let keyring = Keyring::parse_all(first.as_deref(), &further, active.as_deref());
+        keyring.map_err(|problems| self.report_all(problems)).ok()
+    }
+
+    fn signing_keys(&mut self, names: &[String]) -> Option<SigningKeys> {
+        let keys = self.beginning_with(signing_keys::VARIABLE_PREFIX, names);
+        let active = self.value("ACTIVE_SIGNING_KEY");
+        SigningKeys::parse(&keys, active.as_deref()).map_err(|problems| self.report_all(problems)).ok()
+    }
+
+    /// (name, value) of the variables whose names begin like this, by name.
+    fn beginning_with(&self, prefix: &str, names: &[String]) -> Vec<(String, String)> {
+        let mut names: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| name.starts_with(prefix)).collect();
         names.sort_unstable();
         names.dedup();
-        let keys: Vec<_> =
-            names.into_iter().filter_map(|name| Some((name.to_owned(), self.value(name)?))).collect();
-        let active = self.value("ACTIVE_SIGNING_KEY");
-        match SigningKeys::parse(&keys, active.as_deref()) {
-            Ok(keys) => Some(keys),
-            Err(problems) => {
-                for (variable, problem) in problems {
-                    self.report(&variable, problem);
-                }
-                None
-            }
+        names.into_iter().filter_map(|name| Some((name.to_owned(), self.value(name)?))).collect()
+    }
+
+    fn report_all(&mut self, problems: Vec<(String, String)>) {
+        for (variable, problem) in problems {
+            self.report(&variable, problem);
         }
     }
 
     /// `None` means an error, here and below.
-    fn providers(&mut self) -> Option<Providers> {
+    fn providers(&mut self, names: &[String]) -> Option<Providers> {
         let account = self.twilio_account();
         let twilio = account.as_ref().and_then(|account| self.twilio(account.as_ref()));
         let twilio_verify = account.as_ref().and_then(|account| self.twilio_verify(account.as_ref()));
         let cloudflare = self.switch("CLOUDFLARE_EMAIL");
         let from = self.email_from(cloudflare == Some(true));
         let sender = from.as_ref().and_then(Option::as_deref);
-        let (resend, ses, webhook) = (self.resend(sender), self.ses(sender), self.webhook());
+        let (resend, ses, webhook) = (self.resend(sender), self.ses(sender), self.webhook(names));
         let (cloudflare, resend, ses) = (cloudflare?, resend?, ses?);
         Some(Providers {
             twilio: twilio?,
@@ -468,23 +477,32 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         }))
     }
 
-    fn webhook(&mut self) -> Option<Option<WebhookSettings>> {
-        match (self.value("WEBHOOK_URL"), self.value("WEBHOOK_SECRET")) {
+    /// Each secret may stand in a variable of its own, so that one is added and taken away without reading the others.
+    fn webhook(&mut self, names: &[String]) -> Option<Option<WebhookSettings>> {
+        const FIRST: &str = "WEBHOOK_SECRET";
+        let first = self.value(FIRST).map(|value| (FIRST.to_owned(), value));
+        let further = self.beginning_with("WEBHOOK_SECRET_", names);
+        let secrets: Vec<_> = first.into_iter().chain(further).collect();
+        match (self.value("WEBHOOK_URL"), secrets.first()) {
             (None, None) => Some(None),
             (Some(_), None) => {
-                self.report("WEBHOOK_SECRET", "is missing, but WEBHOOK_URL is set.".to_owned());
+                self.report(FIRST, "is missing, but WEBHOOK_URL is set.".to_owned());
                 None
             }
-            (None, Some(_)) => {
-                self.report("WEBHOOK_URL", "is missing, but WEBHOOK_SECRET is set.".to_owned());
+            (None, Some((variable, _))) => {
+                self.report("WEBHOOK_URL", format!("is missing, but {variable} is set."));
                 None
             }
-            (Some(url), Some(secrets)) => {
+            (Some(url), Some(_)) => {
                 if let Err(problem) = HttpUrl::parse_secure(&url) {
                     self.report("WEBHOOK_URL", format!("must be {problem}."));
                     return None;
                 }
-                self.kept("WEBHOOK_SECRET", WebhookSettings::parse(&url, &secrets)).map(Some)
+                for (variable, value) in &secrets {
+                    self.kept(variable, WebhookSettings::parse(&url, value))?;
+                }
+                let all: Vec<_> = secrets.iter().map(|(_, value)| value.as_str()).collect();
+                self.kept(FIRST, WebhookSettings::parse(&url, &all.join(" "))).map(Some)
             }
         }
     }
@@ -607,6 +625,20 @@ mod tests {
     }
 
     #[test]
+    fn encryption_keys_are_added_beside_the_first_ones() {
+        let key = "_".repeat(42) + "8";
+        let other = "-".repeat(42) + "8";
+        let further = format!(r#"{{"seal":"{key}","hash":"{other}"}}"#);
+        let added = Variables::new().with("ENCRYPTION_KEYS_2", &further);
+        assert!(!added.config().unwrap().keyring.is_current("s2.x"));
+        let used = added.with("ACTIVE_ENCRYPTION_KEYS", "2");
+        assert!(used.config().unwrap().keyring.is_current("s2.x"));
+        assert!(used.without("ENCRYPTION_KEYS").config().unwrap().keyring.is_current("s2.x"));
+        let wrong = Variables::new().with("ACTIVE_ENCRYPTION_KEYS", "2");
+        assert_eq!(problems(&wrong)[0].0, "ACTIVE_ENCRYPTION_KEYS");
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_told_at_once() {
         let variables = Variables::new()
             .with("PUBLIC_URL", "x")
@@ -682,6 +714,26 @@ mod tests {
         assert_eq!(problems(&Variables::new().with("WEBHOOK_SECRET", secret))[0].0, "WEBHOOK_URL");
         let only = Variables::new().with("WEBHOOK_URL", "https://hook.example.com");
         assert_eq!(problems(&only)[0].0, "WEBHOOK_SECRET");
+    }
+
+    #[test]
+    fn a_webhooks_secrets_may_stand_in_variables_of_their_own() {
+        let secret = |fill: char| format!("whsec_{}=", fill.to_string().repeat(43));
+        let hook = Variables::new().with("WEBHOOK_URL", "https://hook.example.com/x");
+        let signatures = |variables: &Variables| {
+            let settings = variables.config().unwrap().providers.webhook.unwrap();
+            settings.signatures("id", crate::types::UnixSeconds(1), "{}").unwrap().split(' ').count()
+        };
+        let beside = hook.with("WEBHOOK_SECRET", &secret('A')).with("WEBHOOK_SECRET_2", &secret('E'));
+        assert_eq!(signatures(&beside), 2);
+        let beside = beside.without("WEBHOOK_SECRET");
+        assert_eq!(signatures(&beside), 1);
+        assert_eq!(problems(&beside.with("WEBHOOK_SECRET_3", "short"))[0].0, "WEBHOOK_SECRET_3");
+        let alone = Variables::new().with("WEBHOOK_SECRET_2", &secret('E'));
+        assert_eq!(
+            problems(&alone),
+            [("WEBHOOK_URL".to_owned(), "is missing, but WEBHOOK_SECRET_2 is set.".to_owned())]
+        );
     }
 
     #[test]

@@ -338,8 +338,9 @@ pub enum StorageError {
     Database(String),
     /// A row lacks this column, or it has another type.
     UnexpectedShape(&'static str),
-    /// A sealed value or hash cannot be read with the keys that are configured.
-    Unreadable(&'static str),
+    /// A sealed value or hash in this column cannot be read with the keys that are configured, and why: it may name a key
+    /// that is not there. Never anything of the value.
+    Unreadable(&'static str, String),
 }
 
 /// Why an outbound exchange failed.

@@ -35,10 +35,14 @@ export const OPTIONAL = [
   "TEST_RECIPIENTS",
   "ACCESS_TOKEN_SECONDS",
   "ACTIVE_SIGNING_KEY",
+  "ACTIVE_ENCRYPTION_KEYS",
   "WEBHOOK_URL",
 ];
 
 export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
+export const isFurtherEncryptionKeys = (name) => name.startsWith("ENCRYPTION_KEYS_");
+export const isEncryptionKeys = (name) => name === "ENCRYPTION_KEYS" || isFurtherEncryptionKeys(name);
+export const isWebhookSecret = (name) => name === "WEBHOOK_SECRET" || name.startsWith("WEBHOOK_SECRET_");
 
 /** Secrets that a provider of messages gives or shares: they cannot be made here. */
 export const PROVIDER_SECRETS = [
@@ -50,7 +54,8 @@ export const PROVIDER_SECRETS = [
 ];
 
 /** Whether a name stands for a secret of Countersign. */
-export const isSecret = (name) => name === "ENCRYPTION_KEYS" || PROVIDER_SECRETS.includes(name) || isSigningKey(name);
+export const isSecret = (name) =>
+  isEncryptionKeys(name) || isSigningKey(name) || isWebhookSecret(name) || PROVIDER_SECRETS.includes(name);
 
 /** Whether a name configures Countersign. */
 export const isVariable = (name) => REQUIRED.includes(name) || OPTIONAL.includes(name) || isSecret(name);

@@ -38,7 +38,8 @@ async function queueExists(name) {
   return code === 0;
 }
 
-async function secretNames(worker) {
+/** The names of a Worker's secrets. Nobody can read their values. */
+export async function secretNames(worker) {
   const { code, stdout, output } = await wrangler(["secret", "list", "--name", worker, "--format", "json"]);
   if (code === 0) return JSON.parse(stdout).map(({ name }) => name);
   if (output.includes("not found")) return []; // the Worker has not been deployed yet

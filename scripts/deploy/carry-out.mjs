@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate } from "../database.mjs";
-import { freshSecret } from "../keys.mjs";
+import { freshSecret } from "../keys/fresh.mjs";
 import { step } from "../terminal/step.mjs";
 import { wranglerOrFail } from "../wrangler.mjs";
 import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
@@ -38,8 +38,11 @@ async function create(args, name) {
   await wranglerOrFail(args, `${name} could not be created.`);
 }
 
-// Secrets travel in a file that only this user can read and that is gone afterwards, never on a command line.
-async function deployWorker({ text, secrets }) {
+/**
+ * Builds and deploys the Worker with wrangler.deploy.json and these secrets, which are made where they have no value.
+ * Secrets travel in a file that only this user can read and that is gone afterwards, never on a command line.
+ */
+export async function deployWorker({ text, secrets }) {
   console.log(`• ${text} (one to three minutes)`);
   const folder = mkdtempSync(join(tmpdir(), "countersign-deploy-"));
   try {

@@ -1,5 +1,5 @@
 // What has to be done for an account to serve Countersign. Pure: from the account as it is to a list of steps.
-import { isSigningKey, PROVIDER_SECRETS } from "../configuration/variables.mjs";
+import { isEncryptionKeys, isSigningKey, isWebhookSecret, PROVIDER_SECRETS } from "../configuration/variables.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
 /**
@@ -55,10 +55,10 @@ export function planDeployment(resources, account, { variables, secrets }) {
 export function missingSecrets(account, variables, given) {
   const there = (name) => account.secrets.includes(name);
   const missing = [];
-  if (!there("ENCRYPTION_KEYS")) missing.push("ENCRYPTION_KEYS");
+  if (!account.secrets.some(isEncryptionKeys)) missing.push("ENCRYPTION_KEYS");
   const signing = Object.keys(given).filter(isSigningKey);
   if (!account.secrets.some(isSigningKey)) missing.push(...(signing.length > 0 ? signing : ["SIGNING_KEY_1"]));
-  if (variables.WEBHOOK_URL && !there("WEBHOOK_SECRET")) missing.push("WEBHOOK_SECRET");
+  if (variables.WEBHOOK_URL && !account.secrets.some(isWebhookSecret)) missing.push("WEBHOOK_SECRET");
   // Of the others the check of the configuration says which are needed.
   missing.push(...PROVIDER_SECRETS.filter((name) => given[name] && !there(name) && !missing.includes(name)));
 

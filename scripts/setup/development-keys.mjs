@@ -1,7 +1,7 @@
 // .dev.vars: the keys of local development. Made once, never overwritten; only missing names are added.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freshEncryptionKeys, freshSigningKey } from "../keys.mjs";
+import { freshEncryptionKeys, freshSigningKey } from "../keys/fresh.mjs";
 import { skipped } from "../terminal/step.mjs";
 import { ROOT } from "./repository.mjs";
 

@@ -106,7 +106,7 @@ fn name<P: Platform>(
         Kind::Email => EmailAddress::parse(address).map(|address| address.masked()).ok(),
         _ => PhoneNumber::parse(address).map(|number| number.masked()).ok(),
     };
-    masked.map(Some).ok_or(StorageError::Unreadable("sealed"))
+    masked.map(Some).ok_or_else(|| StorageError::Unreadable("sealed", "NoAddress".to_owned()))
 }
 
 async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) -> Result<(), Failure> {

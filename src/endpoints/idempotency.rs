@@ -101,8 +101,12 @@ impl Once<'_> {
     /// The kept answer once more, if the same was asked.
     pub fn repeat<P: Platform>(&self, app: &App<P>, kept: &KeptAnswer) -> Result<Response, Failure> {
         let place = places::idempotent_answer(&self.key, &self.user);
-        let unreadable = || Failure::from(StorageError::Unreadable("sealed"));
-        let opened = app.config.keyring.open(&place, &kept.sealed).map_err(|_| unreadable())?;
+        let unreadable = || Failure::from(StorageError::Unreadable("sealed", "NoAnswer".to_owned()));
+        let opened = app
+            .config
+            .keyring
+            .open(&place, &kept.sealed)
+            .map_err(|error| error.of("sealed", &kept.sealed))?;
         let opened = json::parse(&opened).map_err(|_| unreadable())?;
         if opened.text("parameters") != Some(self.parameters) {
             return Err(WireError::IdempotencyKeyReused.into());

@@ -42,7 +42,9 @@ impl Recipient {
     /// The recipient at `address`, as it was checked when it was enrolled.
     pub fn of(channel: Kind, address: &str) -> Result<Self, StorageError> {
         let comparable = if channel == Kind::Email {
-            EmailAddress::parse(address).map_err(|_| StorageError::Unreadable("sealed"))?.index_form()
+            EmailAddress::parse(address)
+                .map_err(|_| StorageError::Unreadable("sealed", "NoAddress".to_owned()))?
+                .index_form()
         } else {
             address.to_owned()
         };
@@ -57,9 +59,9 @@ impl Recipient {
         sealed: &str,
     ) -> Result<Self, StorageError> {
         let place = places::factor(id.as_str(), user);
-        let address =
-            app.config.keyring.open(&place, sealed).map_err(|_| StorageError::Unreadable("sealed"))?;
-        let address = std::str::from_utf8(&address).map_err(|_| StorageError::Unreadable("sealed"))?;
+        let address = app.config.keyring.open(&place, sealed).map_err(|error| error.of("sealed", sealed))?;
+        let address = std::str::from_utf8(&address)
+            .map_err(|_| StorageError::Unreadable("sealed", "NoText".to_owned()))?;
         Self::of(id.kind(), address)
     }
 }

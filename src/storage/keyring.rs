@@ -20,6 +20,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::json::{self, Json};
+use crate::platform::StorageError;
 
 /// Length of a master key, and of every key derived from one.
 const KEY_BYTES: usize = 32;
@@ -81,7 +82,102 @@ pub enum HashError {
     Malformed,
 }
 
+/// How the names of the variables of further keys begin. What follows names their keys: `ENCRYPTION_KEYS_2` has `s2` and
+/// `h2`.
+pub const VARIABLE_PREFIX: &str = "ENCRYPTION_KEYS_";
+
+/// The variable of the first keys, and the one that says which are used.
+const FIRST: &str = "ENCRYPTION_KEYS";
+const ACTIVE: &str = "ACTIVE_ENCRYPTION_KEYS";
+
+impl OpenError {
+    /// As the error of a column that holds `stored`. Names the key that `stored` names, and nothing else of it.
+    #[must_use]
+    pub fn of(self, column: &'static str, stored: &str) -> StorageError {
+        let what = match self {
+            Self::UnknownKey(_) => "UnknownKey",
+            Self::Malformed => "Malformed",
+            Self::Forged => "Forged",
+        };
+        unreadable(column, what, stored)
+    }
+}
+
+impl HashError {
+    /// As the error of a column that holds `stored`, as with [`OpenError::of`].
+    #[must_use]
+    pub fn of(self, column: &'static str, stored: &str) -> StorageError {
+        let what = match self {
+            Self::UnknownKey(_) => "UnknownKey",
+            Self::Malformed => "Malformed",
+        };
+        unreadable(column, what, stored)
+    }
+}
+
+fn unreadable(column: &'static str, what: &str, stored: &str) -> StorageError {
+    StorageError::Unreadable(column, format!("{what} {}", key_id(stored).unwrap_or_default()))
+}
+
+/// The id of the key that a stored text names, if it is one.
+#[must_use]
+pub fn key_id(stored: &str) -> Option<&str> {
+    stored.split_once('.').map(|(id, _)| id).filter(|id| is_key_id(id))
+}
+
 impl Keyring {
+    /// Reads the variables: `first` is `ENCRYPTION_KEYS` (see [`Keyring::parse`]), `further` are (name, value) of each
+    /// `ENCRYPTION_KEYS_…`, `{"seal":"<32 bytes in base64url>","hash":"<the same>"}`, and `active` is
+    /// `ACTIVE_ENCRYPTION_KEYS`, the name of one of these or what follows the prefix in it: its keys are used for what is
+    /// new. Without it, those are that `ENCRYPTION_KEYS` says. Each variable can be added and taken away without
+    /// reading the others, since nobody can read a deployed secret.
+    ///
+    /// # Errors
+    /// Every problem as the variable's name and what is wrong with it, never with a key.
+    pub fn parse_all(
+        first: Option<&str>,
+        further: &[(String, String)],
+        active: Option<&str>,
+    ) -> Result<Self, Vec<(String, String)>> {
+        if further.is_empty() && active.is_none() {
+            let first = first.ok_or_else(|| vec![(FIRST.to_owned(), "is missing.".to_owned())])?;
+            return Self::parse(first).map_err(|problem| vec![(FIRST.to_owned(), problem)]);
+        }
+        let mut problems = Vec::new();
+        let mut all = match first {
+            Some(first) => KeyTexts::read(first)
+                .and_then(|texts| texts.ready().map(|_| texts))
+                .unwrap_or_else(|problem| {
+                    problems.push((FIRST.to_owned(), problem));
+                    KeyTexts::default()
+                }),
+            None => KeyTexts::default(),
+        };
+        for (variable, value) in further {
+            if let Err(problem) = all.add(variable, value) {
+                problems.push((variable.clone(), problem));
+            }
+        }
+        if let Some(active) = active {
+            let name = active.strip_prefix(VARIABLE_PREFIX).unwrap_or(active);
+            if further.iter().any(|(variable, _)| variable.strip_prefix(VARIABLE_PREFIX) == Some(name)) {
+                all.present = (format!("s{name}"), format!("h{name}"));
+            } else {
+                let problem =
+                    format!("must be what follows {VARIABLE_PREFIX} in the name of one of these variables.");
+                problems.push((ACTIVE.to_owned(), problem));
+            }
+        } else if first.is_none() {
+            let problem =
+                format!("is missing; without it {ACTIVE} must say which {VARIABLE_PREFIX}… is used.");
+            problems.push((FIRST.to_owned(), problem));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        all.ready().map_err(|problem| vec![(ACTIVE.to_owned(), problem)])
+    }
+
     /// Reads `ENCRYPTION_KEYS`:
     /// `{"seal":{"use":"s1","keys":{"s1":"<32 bytes in base64url>"}},"hash":{"use":"h1","keys":{"h1":"<the same>"}}}`.
     ///
@@ -89,22 +185,7 @@ impl Keyring {
     /// What is wrong and what would be right, as a sentence whose subject is the variable. Never shows anything of a
     /// key, nor an id that could be a misplaced one.
     pub fn parse(json: &str) -> Result<Self, String> {
-        let written = json::parse(json.as_bytes()).map(Zeroizing::new).map_err(|malformed| {
-            format!("does not have the form {FORM} (line {}, column {}).", malformed.line, malformed.column)
-        })?;
-        let ring = |name| WrittenRing::read(written.member(name)?);
-        let (Some(seal), Some(hash), true) =
-            (ring("seal"), ring("hash"), has_only(&written, &["seal", "hash"]))
-        else {
-            return Err(format!("does not have the form {FORM}."));
-        };
-        Ok(Self {
-            seal: Ring::read("seal", &seal, |key| Some(Hkdf::new(None, key)))?,
-            hash: Ring::read("hash", &hash, |key| {
-                let hash_key = derived(&Hkdf::new(None, key), &[HASH])?;
-                Some(keyed_hmac(&hash_key))
-            })?,
-        })
+        KeyTexts::read(json)?.ready()
     }
 
     /// Seals `plaintext` for `place` with the present key, as `{key id}.{base64url(nonce, ciphertext, tag)}`.
@@ -232,22 +313,105 @@ impl From<FindError> for HashError {
 /// `ENCRYPTION_KEYS` as it is shown to an operator who got it wrong.
 const FORM: &str = r#"{"seal":{"use":"s1","keys":{"s1":"<key>"}},"hash":{"use":"h1","keys":{"h1":"<key>"}}}"#;
 
-/// One half of the variable.
-struct WrittenRing<'a> {
-    present: &'a str,
-    keys: Vec<(&'a str, &'a str)>,
+/// One of the further variables, in the same way.
+const FURTHER_FORM: &str = r#"{"seal":"<key>","hash":"<key>"}"#;
+
+/// What the variables say, as texts: (id, key) of each key, and the ids of those that are used.
+#[derive(Default)]
+struct KeyTexts {
+    seal: WrittenKeys,
+    hash: WrittenKeys,
+    present: (String, String),
 }
 
-impl<'a> WrittenRing<'a> {
-    fn read(written: &'a Json) -> Option<Self> {
-        let present = written.text("use")?;
-        let keys = written.member("keys")?;
-        if !has_only(written, &["use", "keys"]) || keys.repeated().is_some() {
-            return None;
-        }
-        let pairs = keys.as_object()?.iter().map(|(id, key)| Some((&**id, key.as_text()?)));
-        Some(Self { present, keys: pairs.collect::<Option<_>>()? })
+type WrittenKeys = Vec<(String, Zeroizing<String>)>;
+
+impl KeyTexts {
+    /// Reads `ENCRYPTION_KEYS`.
+    fn read(json: &str) -> Result<Self, String> {
+        let written = parsed(json, FORM)?;
+        let ring = |name| written_ring(written.member(name)?);
+        let (Some((seal_id, seal)), Some((hash_id, hash)), true) =
+            (ring("seal"), ring("hash"), has_only(&written, &["seal", "hash"]))
+        else {
+            return Err(format!("does not have the form {FORM}."));
+        };
+        Ok(Self { seal, hash, present: (seal_id, hash_id) })
     }
+
+    /// Adds the keys of an `ENCRYPTION_KEYS_…`.
+    fn add(&mut self, variable: &str, json: &str) -> Result<(), String> {
+        let name = variable.strip_prefix(VARIABLE_PREFIX).unwrap_or_default();
+        let (seal_id, hash_id) = (format!("s{name}"), format!("h{name}"));
+        if name.is_empty() || !is_key_id(&seal_id) {
+            return Err(format!(
+                "must have a name that ends in 1 to {} lower-case letters and digits, which name its keys.",
+                MAXIMUM_ID.saturating_sub(1)
+            ));
+        }
+        let written = parsed(json, FURTHER_FORM)?;
+        let (Some(seal), Some(hash), true) =
+            (written.text("seal"), written.text("hash"), has_only(&written, &["seal", "hash"]))
+        else {
+            return Err(format!("does not have the form {FURTHER_FORM}."));
+        };
+        for (member, keys, id, key) in
+            [("seal", &self.seal, &seal_id, seal), ("hash", &self.hash, &hash_id, hash)]
+        {
+            if key_bytes(key).is_none() {
+                return Err(format!("has a key {member} {KEY_LENGTH}"));
+            }
+            if keys.iter().any(|(other, _)| other == id) {
+                return Err(format!("has the key {id}, which {FIRST} has already; choose another name."));
+            }
+            if let Some((other, _)) = keys.iter().find(|(_, other)| other.as_str() == key) {
+                return Err(format!("has the same key {member} as the key {other}; use a new one."));
+            }
+        }
+        self.seal.push((seal_id, Zeroizing::new(seal.to_owned())));
+        self.hash.push((hash_id, Zeroizing::new(hash.to_owned())));
+        Ok(())
+    }
+
+    /// The keyring that they make.
+    fn ready(&self) -> Result<Keyring, String> {
+        let (seal_id, hash_id) = &self.present;
+        Ok(Keyring {
+            seal: Ring::read("seal", seal_id, &self.seal, |key| Some(Hkdf::new(None, key)))?,
+            hash: Ring::read("hash", hash_id, &self.hash, |key| {
+                let hash_key = derived(&Hkdf::new(None, key), &[HASH])?;
+                Some(keyed_hmac(&hash_key))
+            })?,
+        })
+    }
+}
+
+fn parsed(json: &str, form: &str) -> Result<Zeroizing<Json>, String> {
+    json::parse(json.as_bytes()).map(Zeroizing::new).map_err(|malformed| {
+        format!("does not have the form {form} (line {}, column {}).", malformed.line, malformed.column)
+    })
+}
+
+/// One half of `ENCRYPTION_KEYS`: the id of the key that is used, and all keys.
+fn written_ring(written: &Json) -> Option<(String, WrittenKeys)> {
+    let present = written.text("use")?;
+    let keys = written.member("keys")?;
+    if !has_only(written, &["use", "keys"]) || keys.repeated().is_some() {
+        return None;
+    }
+    let pairs = keys
+        .as_object()?
+        .iter()
+        .map(|(id, key)| Some(((**id).to_owned(), Zeroizing::new(key.as_text()?.to_owned()))));
+    Some((present.to_owned(), pairs.collect::<Option<_>>()?))
+}
+
+/// What a key must be, as the end of a sentence.
+const KEY_LENGTH: &str = "that is not 32 bytes in base64url without padding, which are 43 characters.";
+
+fn key_bytes(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = Zeroizing::new(Base64UrlUnpadded::decode_vec(text).ok()?);
+    (bytes.len() == KEY_BYTES).then_some(bytes)
 }
 
 /// Whether the object has no other members than these, and none twice.
@@ -278,25 +442,20 @@ impl<K> Ring<K> {
     /// Checks the keys written under `name` and makes each ready with `prepare`.
     fn read(
         name: &str,
-        written: &WrittenRing<'_>,
+        present_id: &str,
+        written: &WrittenKeys,
         prepare: impl Fn(&[u8]) -> Option<K>,
     ) -> Result<Self, String> {
         let mut present = None;
         let mut others = Vec::new();
         let mut known: Vec<(&str, Zeroizing<Vec<u8>>)> = Vec::new();
-        for (id, key) in &written.keys {
+        for (id, key) in written {
             if !is_key_id(id) {
                 return Err(format!(
                     "has a key id in {name}.keys that is not 1 to {MAXIMUM_ID} lower-case letters and digits."
                 ));
             }
-            let key = Zeroizing::new(Base64UrlUnpadded::decode_vec(key).unwrap_or_default());
-            if key.len() != KEY_BYTES {
-                return Err(format!(
-                    "has a key {name}.keys.{id} that is not {KEY_BYTES} bytes in base64url without padding, \
-                     which are 43 characters."
-                ));
-            }
+            let key = key_bytes(key).ok_or_else(|| format!("has a key {name}.keys.{id} {KEY_LENGTH}"))?;
             if let Some((other, _)) = known.iter().find(|(_, bytes)| *bytes == key) {
                 return Err(format!(
                     "has the same key as {name}.keys.{other} and {name}.keys.{id}; use a new one."
@@ -304,8 +463,8 @@ impl<K> Ring<K> {
             }
             let prepared = prepare(&key).ok_or_else(|| format!("has an unusable key {name}.keys.{id}."))?;
             known.push((id, key));
-            let named = Named { id: (*id).to_owned(), key: prepared };
-            if named.id == written.present {
+            let named = Named { id: id.clone(), key: prepared };
+            if named.id == present_id {
                 present = Some(named);
             } else {
                 others.push(named);
@@ -822,6 +981,95 @@ mod tests {
                 assert!(!error.contains(key), "{error}");
             }
         }
+    }
+
+    /// The keyring of `first()`'s variable and `ENCRYPTION_KEYS_{name}`s with these keys.
+    fn with_further(
+        further: &[(&str, &str, &str)],
+        active: Option<&str>,
+    ) -> Result<Keyring, Vec<(String, String)>> {
+        let first = written(("s1", &[("s1", S1)]), ("h1", &[("h1", H1)]));
+        Keyring::parse_all(Some(&first), &variables(further), active)
+    }
+
+    fn variables(further: &[(&str, &str, &str)]) -> Vec<(String, String)> {
+        let variable = |(name, seal, hash): &(&str, &str, &str)| {
+            (format!("ENCRYPTION_KEYS_{name}"), format!(r#"{{"seal":"{seal}","hash":"{hash}"}}"#))
+        };
+        further.iter().map(variable).collect()
+    }
+
+    #[test]
+    fn a_further_variable_adds_keys_and_another_one_says_that_they_are_used() {
+        let added = ("2", S2, H2);
+        let known = with_further(&[added], None).expect("valid");
+        let used = with_further(&[added], Some("2")).expect("valid");
+        let same = with_further(&[added], Some("ENCRYPTION_KEYS_2")).expect("valid");
+        let alone = Keyring::parse_all(None, &variables(&[added]), Some("2")).expect("valid");
+        for (keyring, expected) in
+            [(&known, second_known()), (&used, second_used()), (&same, second_used()), (&alone, second())]
+        {
+            assert_eq!(keyring.hashes("code", &["1"]), expected.hashes("code", &["1"]));
+            let sealed = expected.seal(&PLACE, b"secret", NONCE).expect("short");
+            assert_eq!(keyring.seal(&PLACE, b"secret", NONCE), Ok(sealed.clone()));
+            assert_eq!(keyring.open(&PLACE, &sealed).expect("readable").as_slice(), b"secret");
+        }
+    }
+
+    #[test]
+    fn further_variables_that_are_not_right_are_named_and_show_no_key() {
+        let length = "that is not 32 bytes in base64url without padding, which are 43 characters.";
+        let active_rule = "must be what follows ENCRYPTION_KEYS_ in the name of one of these variables.";
+        let name_rule =
+            "must have a name that ends in 1 to 15 lower-case letters and digits, which name its keys.";
+        for (further, active, variable, problem) in [
+            (("2", S1_PART, H2), None, "ENCRYPTION_KEYS_2", format!("has a key seal {length}")),
+            (("2", S2, ""), None, "ENCRYPTION_KEYS_2", format!("has a key hash {length}")),
+            (
+                ("2", S1, H2),
+                None,
+                "ENCRYPTION_KEYS_2",
+                "has the same key seal as the key s1; use a new one.".to_owned(),
+            ),
+            (
+                ("2", S2, H1),
+                None,
+                "ENCRYPTION_KEYS_2",
+                "has the same key hash as the key h1; use a new one.".to_owned(),
+            ),
+            (
+                ("1", S2, H2),
+                None,
+                "ENCRYPTION_KEYS_1",
+                "has the key s1, which ENCRYPTION_KEYS has already; choose another name.".to_owned(),
+            ),
+            (("", S2, H2), None, "ENCRYPTION_KEYS_", name_rule.to_owned()),
+            (("A", S2, H2), None, "ENCRYPTION_KEYS_A", name_rule.to_owned()),
+            (("a234567890123456", S2, H2), None, "ENCRYPTION_KEYS_a234567890123456", name_rule.to_owned()),
+            (("2", S2, H2), Some("1"), "ACTIVE_ENCRYPTION_KEYS", active_rule.to_owned()),
+            (("2", S2, H2), Some("s2"), "ACTIVE_ENCRYPTION_KEYS", active_rule.to_owned()),
+        ] {
+            let problems = with_further(&[further], active).expect_err(variable);
+            assert_eq!(problems, [(variable.to_owned(), problem)]);
+            for key in [S1, S2, H1, H2, S1_PART] {
+                assert!(!format!("{problems:?}").contains(key), "{problems:?}");
+            }
+        }
+        let malformed =
+            Keyring::parse_all(None, &[("ENCRYPTION_KEYS_2".to_owned(), S1.to_owned())], Some("2"));
+        let malformed = malformed.expect_err("no JSON");
+        assert!(malformed[0].1.starts_with("does not have the form {") && !malformed[0].1.contains(S1));
+        assert_eq!(with_further(&[], Some("2")).expect_err("nothing to use")[0].0, "ACTIVE_ENCRYPTION_KEYS");
+        let nobody = Keyring::parse_all(None, &variables(&[("2", S2, H2)]), None).expect_err("none is used");
+        assert_eq!(nobody[0].0, "ENCRYPTION_KEYS");
+        assert_eq!(
+            Keyring::parse_all(None, &[], None).expect_err("none at all"),
+            [("ENCRYPTION_KEYS".to_owned(), "is missing.".to_owned())]
+        );
+        // Both of two wrong ones are told, and a wrong first one as well.
+        let both = Keyring::parse_all(Some("{}"), &variables(&[("2", "", ""), ("3", "", "")]), Some("2"));
+        let names: Vec<_> = both.expect_err("all wrong").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2", "ENCRYPTION_KEYS_3"]);
     }
 
     #[test]

@@ -238,6 +238,8 @@ pub enum Redeemed<'a> {
         authenticator: &'a str,
         /// The address under the present key, if it was sealed with an older one.
         resealed: Option<String>,
+        /// The address' keyed hash under the present key.
+        address_index: Option<String>,
     },
     /// The first code of an enrollment.
     Enrollment {
@@ -532,7 +534,7 @@ impl Attempt<'_> {
                     ]),
                 },
             ],
-            Redeemed::Challenge { challenge, authenticator, resealed } => vec![
+            Redeemed::Challenge { challenge, authenticator, resealed, address_index } => vec![
                 Statement {
                     sql: statements::REDEEM_CHALLENGE,
                     parameters: own(vec![
@@ -546,7 +548,13 @@ impl Attempt<'_> {
                 },
                 Statement {
                     sql: statements::USE_CHALLENGED,
-                    parameters: own(vec![(*authenticator).into(), user, now, resealed.clone().into()]),
+                    parameters: own(vec![
+                        (*authenticator).into(),
+                        user,
+                        now,
+                        resealed.clone().into(),
+                        address_index.clone().into(),
+                    ]),
                 },
                 Statement { sql: statements::REMOVE_CHALLENGE, parameters: own(vec![(*challenge).into()]) },
             ],

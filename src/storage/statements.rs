@@ -446,9 +446,11 @@ RETURNING spent";
 
 /// Marks the challenged authenticator as used and clears its failures.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` authenticator, `?4` user, `?5` now, `?6` the address sealed anew, or NULL.
+/// `?1` what is spent, `?2` redemption, `?3` authenticator, `?4` user, `?5` now, `?6` the address sealed anew, or NULL,
+/// `?7` the address index under the present key, or NULL.
 pub const USE_CHALLENGED: &str = "\
-UPDATE authenticators SET failures = 0, last_used_at = ?5, sealed = COALESCE(?6, sealed)
+UPDATE authenticators
+SET failures = 0, last_used_at = ?5, sealed = COALESCE(?6, sealed), address_index = COALESCE(?7, address_index)
 WHERE id = ?3 AND user_id = ?4
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EMPTY, planDeployment } from "../../scripts/deploy/plan.mjs";
 import { completed } from "../../scripts/deploy/questions.mjs";
 import { deploymentSettings, knownVariables, repositorySettings, resourcesOf } from "../../scripts/deploy/settings.mjs";
-import { freshEncryptionKeys } from "../../scripts/keys.mjs";
+import { freshEncryptionKeys } from "../../scripts/keys/fresh.mjs";
 import { WRANGLER } from "../../scripts/wrangler.mjs";
 import { startCloudflare } from "./cloudflare.mjs";
 

@@ -38,7 +38,7 @@ impl WebhookSettings {
     }
 
     /// The headers' signatures: `v1,` and base64 of HMAC-SHA-256 over id, timestamp and body, one for each secret.
-    fn signatures(&self, id: &str, timestamp: UnixSeconds, body: &str) -> Option<String> {
+    pub(crate) fn signatures(&self, id: &str, timestamp: UnixSeconds, body: &str) -> Option<String> {
         let signatures = self
             .secrets
             .iter()

@@ -24,6 +24,7 @@ use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS, RECOVERY_CODE};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors::{self, ActiveFactors};
+use crate::storage::keyring;
 use crate::storage::notices::NewNotice;
 use crate::storage::places;
 use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
@@ -127,7 +128,12 @@ impl<P: Platform> Exchange<'_, P> {
             };
             return self.redeem(Factor::Kind(Kind::Totp), &redeemed, WireError::InvalidOtp, None).await;
         }
-        let unreadable = if readable { Ok(()) } else { Err(StorageError::Unreadable("sealed").into()) };
+        let unreadable = if readable {
+            Ok(())
+        } else {
+            // Which one and why stands in the log already.
+            Err(StorageError::Unreadable("sealed", "AllOfThem".to_owned()).into())
+        };
         self.or_refund(Charge::OneTimePassword, unreadable).await?;
         Err(WireError::InvalidOtp.into())
     }
@@ -180,7 +186,12 @@ impl<P: Platform> Exchange<'_, P> {
                 address_indexes,
             }
         } else {
-            Redeemed::Challenge { challenge: owner, authenticator: &candidate.authenticator, resealed }
+            Redeemed::Challenge {
+                challenge: owner,
+                authenticator: &candidate.authenticator,
+                resealed,
+                address_index: address_indexes.into_iter().next(),
+            }
         };
         self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode, None).await
     }
@@ -192,7 +203,7 @@ impl<P: Platform> Exchange<'_, P> {
         let keyring = &self.app.config.keyring;
         keyring
             .hash_matches(places::BINDING_CODE, &[owner, code.expose()], stored)
-            .map_err(|_| StorageError::Unreadable("code_hash").into())
+            .map_err(|error| error.of("code_hash", stored).into())
     }
 
     async fn recovery_code(&self, code: &Secret) -> Result<Option<Answer>, Failure> {
@@ -211,7 +222,7 @@ impl<P: Platform> Exchange<'_, P> {
         let user = self.attempt.user.as_str();
         let matches = keyring
             .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored.hash)
-            .map_err(|_| StorageError::Unreadable("hash").into());
+            .map_err(|error| error.of("hash", &stored.hash).into());
         if !self.or_refund(Charge::RecoveryCode, matches).await? {
             return Err(WireError::InvalidRecoveryCode.into());
         }
@@ -408,7 +419,10 @@ impl<P: Platform> Exchange<'_, P> {
         let secret = opened.as_ref().ok().and_then(|secret| TotpSecret::from_slice(secret));
         if secret.is_none() {
             let reason = format!("{:?}", opened.err());
-            self.app.platform.log(object! { "event": "factor_unreadable", "factor": id, "reason": reason });
+            let key = keyring::key_id(sealed).unwrap_or_default();
+            self.app
+                .platform
+                .log(object! { "event": "factor_unreadable", "factor": id, "key": key, "reason": reason });
         }
         secret
     }

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::http::request::Request;
 use crate::http::routes;
-use crate::platform::Platform;
+use crate::platform::{Platform, Value};
+use crate::storage::statements;
 use crate::testing::join_all;
 use crate::testing::person::{NUMBER, OTHER_NUMBER, Service};
 use crate::testing::platform::BatchFault;
@@ -44,6 +45,46 @@ fn ten_wrong_codes_and_then_one_every_six_minutes() {
     // That one was given back, so there is one more.
     service.world.advance(30);
     alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+}
+
+#[test]
+fn the_wait_never_grows_however_long_somebody_guesses() {
+    let service = Service::new();
+    let client = service.world.query("SELECT id, version FROM clients LIMIT 1", &[]).remove(0).0;
+    let charge = |now: i64| {
+        let parameters = [
+            "guess:idp|alice".into(),
+            "attempt".into(),
+            now.into(),
+            ONE_GUESS.into(),
+            (now + 9 * ONE_GUESS).into(),
+            client[0].1.clone(),
+            client[1].1.clone(),
+            Value::Null,
+        ];
+        !service.world.query(statements::CHARGE_GUESS, &parameters).is_empty()
+    };
+    // The reference is a vessel that leaks a second each second, and takes a guess where there is room for one.
+    let (mut now, mut level, mut random) = (1_800_000_000_i64, 0_i64, 1_u32);
+    let mut charged = 0;
+    for _ in 0..5000 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let pause = i64::from(random >> 16) % 240;
+        now += pause;
+        level = (level - pause).max(0);
+        let room = level + ONE_GUESS <= 10 * ONE_GUESS;
+        assert_eq!(charge(now), room, "after {charged} guesses");
+        if room {
+            level += ONE_GUESS;
+            charged += 1;
+        }
+    }
+    assert!(charged > 1000);
+    // After a week of that the owner waits six minutes at most, and gets in to the second.
+    let wait = (level - 9 * ONE_GUESS).max(0);
+    assert!(wait <= ONE_GUESS);
+    assert!(wait == 0 || !charge(now + wait - 1));
+    assert!(charge(now + wait));
 }
 
 #[test]

@@ -728,9 +728,10 @@ fn redeeming() -> Vec<Spec> {
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
         ),
-        spec!(USE_CHALLENGED ["t", "r", "sms|a", "alice", 1000, NULL] CHALLENGED;
+        spec!(USE_CHALLENGED ["t", "r", "sms|a", "alice", 1000, NULL, NULL] CHALLENGED;
             "won", WON, [] => Acts;
             "won, to be sealed anew", WON, [(6, "s2.a")] => Acts;
+            "won, to be indexed anew", WON, [(7, "h2.a")] => Acts;
             "of another user", "INSERT INTO redemptions VALUES ('t', 'r', 2000);
                 UPDATE authenticators SET user_id = 'bob' WHERE id = 'sms|a'", [] => Nothing;
             "won by another", SPENT, [] => Nothing;

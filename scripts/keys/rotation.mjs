@@ -1,0 +1,172 @@
+// Which step of a rotation is next, and whether it may be done. Pure: from what there is to what changes.
+import { Failure } from "../terminal/failure.mjs";
+
+/** The kinds of keys. Each key is a secret of its own, since nobody can read a deployed one to add something to it. */
+export const KINDS = {
+  encryption: { first: "ENCRYPTION_KEYS", prefix: "ENCRYPTION_KEYS_", active: "ACTIVE_ENCRYPTION_KEYS" },
+  signing: { prefix: "SIGNING_KEY_", active: "ACTIVE_SIGNING_KEY" },
+  webhook: { first: "WEBHOOK_SECRET", prefix: "WEBHOOK_SECRET_" },
+};
+export const STEPS = ["add", "use", "drop"];
+
+/** Seconds after which every isolate has a new deployment, and every cache of the key set (300 s) a new key. */
+export const SPREAD_SECONDS = 600;
+/** mfa_tokens and access tokens for the MFA audience; the skew that is granted. */
+const OWN_TOKEN_SECONDS = 600;
+const SKEW_SECONDS = 60;
+const DEFAULT_ACCESS_TOKEN_SECONDS = 3600;
+
+/**
+ * @typedef {object} State
+ * @property {string[]} names of the kind's secrets
+ * @property {Record<string, string>} variables
+ * @property {{ name: string, added_at: number, used_at: number | null }[]} recorded
+ * @property {{ place: string, key: string, count: number }[]} rows what is sealed and hashed, by the key's id
+ */
+
+/**
+ * @typedef {object} Change
+ * @property {string[]} make secrets to be made
+ * @property {Record<string, string>} variables to be set
+ * @property {string[]} remove secrets
+ * @property {string} told what it means, and what comes next
+ */
+
+/**
+ * The key that is in use, those that wait to be, and those that were.
+ *
+ * @param {string} kind
+ * @param {State} state
+ */
+export function standing(kind, { names, variables }) {
+  const { first, prefix, active: variable } = KINDS[kind];
+  const own = names.filter((name) => name === first || name.startsWith(prefix));
+  if (own.length === 0) throw new Failure(`There is no ${first ?? `${prefix}…`}: there is nothing to rotate.`);
+  const newest = own.toSorted((a, b) => number(kind, b) - number(kind, a))[0];
+  const active = variable ? named(kind, own, variables[variable]) : newest;
+  const newer = own.filter((name) => number(kind, name) > number(kind, active));
+  const older = own.filter((name) => name !== active && !newer.includes(name));
+  return { own, active, newer, older };
+}
+
+function named(kind, own, value) {
+  const { first, prefix, active: variable } = KINDS[kind];
+  if (!value) {
+    if (own.includes(first)) return first;
+    if (own.length === 1 && !first) return own[0];
+    throw new Failure(`${variable} does not say which of ${own.join(", ")} is used: set it first.`);
+  }
+  const name = value.startsWith(prefix) ? value : prefix + value;
+  if (!own.includes(name)) throw new Failure(`${variable} names ${name}, which is not there: set it right first.`);
+  return name;
+}
+
+/** The order in which keys are made. The first ones have no number, and names of the operator's own come before all. */
+function number(kind, name) {
+  const { first, prefix } = KINDS[kind];
+  if (name === first) return 1;
+  const digits = /^[0-9]{1,9}$/.exec(name.slice(prefix.length));
+  return digits ? Number(digits[0]) : 0;
+}
+
+/** The step that is next. */
+export function nextStep(kind, state) {
+  const { newer, older } = standing(kind, state);
+  if (newer.length > 0) return "use";
+  return older.length > 0 ? "drop" : "add";
+}
+
+/**
+ * What a step changes; a Failure says why it may not be done now.
+ *
+ * @param {string} kind
+ * @param {"add" | "use" | "drop"} step
+ * @param {State} state
+ * @param {number} now
+ * @returns {Change}
+ */
+export function plan(kind, step, state, now) {
+  return { make: [], variables: {}, remove: [], ...steps[step](kind, standing(kind, state), state, now) };
+}
+
+const steps = { add, use, drop };
+
+function add(kind, { own, active, newer, older }, { variables }) {
+  const { prefix, active: variable } = KINDS[kind];
+  if (newer.length > 0) throw new Failure(`${newer.join(", ")} is there already and waits for the step use.`);
+  // Rows may need an old encryption key for years, which must not keep anybody from replacing the one in use.
+  if (older.length > 0 && kind !== "encryption")
+    throw new Failure(`${older.join(", ")} is still there: the step drop comes before another key.`);
+  const name = prefix + (Math.max(...own.map((each) => number(kind, each))) + 1);
+  // Of two signing keys one must be named, in the very deployment that adds the second.
+  const naming = kind === "signing" && !variables[variable] ? { [variable]: active.slice(prefix.length) } : {};
+  const after =
+    kind === "webhook"
+      ? "Messages are signed with it, too. Give it to the receiver, then take the old one away (drop)"
+      : "It is known, and not used yet. Use it (use)";
+  return { make: [name], variables: naming, told: `${name} is added. ${after}, after ${minutes(SPREAD_SECONDS)} at the earliest.` };
+}
+
+function use(kind, { newer }, { recorded }, now) {
+  const { prefix, active: variable } = KINDS[kind];
+  if (newer.length === 0) throw new Failure("No key waits to be used: the step add makes one.");
+  const name = newer.at(-1);
+  waited(find(recorded, name)?.added_at, SPREAD_SECONDS, now, `${name} is not known everywhere yet`);
+  return {
+    variables: { [variable]: name.slice(prefix.length) },
+    told: `${name} is used from now on. What was made with the key before stays good; the step drop takes that one away when nothing needs it any more.`,
+  };
+}
+
+function drop(kind, { own, active, newer, older }, { variables, recorded, rows }, now) {
+  if (newer.length > 0) throw new Failure(`${newer.join(", ")} waits for the step use, which comes before drop.`);
+  if (older.length === 0) throw new Failure("There is no key but the one in use: nothing can be dropped.");
+  const since = find(recorded, active);
+  const waits = {
+    webhook: [since?.added_at, SPREAD_SECONDS, `${active} is not known everywhere yet`],
+    signing: [since?.used_at, SPREAD_SECONDS + longestToken(variables), `Tokens that ${older.join(", ")} has signed are still good`],
+    encryption: [since?.used_at, SPREAD_SECONDS + OWN_TOKEN_SECONDS + SKEW_SECONDS, `Logins that ${older.join(", ")} has sealed go on`],
+  };
+  waited(...waits[kind].toSpliced(2, 0, now));
+  if (kind === "encryption") {
+    const needed = older.map((name) => ({ name, rows: needing(name, own, rows) })).filter((each) => each.rows.length > 0);
+    if (needed.length > 0) {
+      const counts = needed.map((each) => `${each.name}: ${each.rows.map(({ place, key, count }) => `${count} of ${place} (${key})`).join(", ")}`);
+      throw new Failure(
+        `Still needed, and lost with the key: ${counts.join("; ")}. Rows are sealed and hashed anew when they are used; keep the key until none is left.`,
+      );
+    }
+  }
+  return { remove: older, told: `${older.join(", ")} is gone.` };
+}
+
+/** The rows that only this secret opens. Which keys are in the first one is not known: all that are in no other. */
+export function needing(name, own, rows) {
+  const ids = (each) => ["s", "h"].map((letter) => letter + each.slice(KINDS.encryption.prefix.length));
+  if (name !== KINDS.encryption.first) return rows.filter(({ key }) => ids(name).includes(key));
+  const others = own.filter((each) => each !== name).flatMap(ids);
+  return rows.filter(({ key }) => !others.includes(key));
+}
+
+function longestToken({ ACCESS_TOKEN_SECONDS: seconds }) {
+  return Math.max(Number(seconds) || DEFAULT_ACCESS_TOKEN_SECONDS, OWN_TOKEN_SECONDS) + SKEW_SECONDS;
+}
+
+/** Thrown where nobody knows since when a key stands as it does: it is noted, and time counts from now. */
+export class Unrecorded extends Failure {}
+
+function waited(since, seconds, now, reason) {
+  if (since === undefined || since === null)
+    throw new Unrecorded(`It is not known since when this key stands as it does: it counts from now. Repeat in ${minutes(seconds)}.`);
+  const left = since + seconds - now;
+  if (left > 0) throw new Failure(`${reason}: repeat in ${minutes(left)}.`);
+}
+
+function minutes(seconds) {
+  const count = Math.ceil(seconds / 60);
+  return count === 1 ? "a minute" : `${count} minutes`;
+}
+
+function find(recorded, name) {
+  return recorded.find((each) => each.name === name);
+}

@@ -1,0 +1,240 @@
+/** `npm run keys`: which step is next and when, the SQL, and the command itself, here and on an account. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { text } from "node:stream/consumers";
+import { parseEnv } from "node:util";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { execute, migrate } from "../../scripts/database.mjs";
+import { readArguments } from "../../scripts/keys/arguments.mjs";
+import { freshEncryptionKeys, freshSecret, freshSigningKey } from "../../scripts/keys/fresh.mjs";
+import { changed } from "../../scripts/keys/places.mjs";
+import { needing, nextStep, plan, SPREAD_SECONDS, Unrecorded } from "../../scripts/keys/rotation.mjs";
+import { countRows, KEYED, recordAdded, recordedKeys, recordUsed } from "../../scripts/keys/statements.mjs";
+import { migrationStatements } from "../support/migrations.mjs";
+
+const NOW = 1_800_000_000;
+const LONG_AGO = NOW - 100_000;
+
+/** A world with these secrets, all known and in use for long, and nothing that needs a key. */
+function world(names, variables = {}, more = {}) {
+  const recorded = names.map((name) => ({ name, added_at: LONG_AGO, used_at: LONG_AGO }));
+  return { names, variables, recorded, rows: [], ...more };
+}
+
+/** Does a step and says what the world is then, with what was recorded. */
+function after(kind, step, state, now) {
+  const { make, variables, remove } = plan(kind, step, state, now);
+  const names = [...state.names, ...make].filter((name) => !remove.includes(name));
+  const used = Object.keys(variables).length > 0 && step === "use" ? Object.values(variables)[0] : undefined;
+  const recorded = [...state.recorded, ...make.map((name) => ({ name, added_at: now, used_at: null }))]
+    .filter(({ name }) => names.includes(name))
+    .map((each) => (used && each.name.endsWith(`_${used}`) ? { ...each, used_at: now } : each));
+  return { ...state, names, variables: { ...state.variables, ...variables }, recorded };
+}
+
+describe("a command line", () => {
+  test.each([
+    [["rotate"], "rotate takes one kind of keys: encryption, signing, webhook."],
+    [["rotate", "door"], /^rotate takes one kind/],
+    [["rotate", "signing", "webhook"], /^rotate takes one kind/],
+    [["rotate", "signing", "--step", "skip"], "--step must be one of add, use, drop."],
+    [["rotate", "webhook", "--step", "use"], /^Webhook secrets all sign/],
+    [["status", "signing"], 'status takes no "signing".'],
+    [["status", "--step", "add"], /^Unknown option '--step'/],
+    [["status", "--remote", "--dev-vars", "x"], /leave them out with --remote/],
+    [["lose"], /^There is no command "lose"/],
+    [[], /^Keys are replaced in steps/],
+  ])("%j is refused in one sentence", (args, sentence) => {
+    expect(() => readArguments(args)).toThrow(sentence);
+  });
+});
+
+describe("a rotation", () => {
+  test("of signing keys names the one in use with the second, uses it once it is known, and drops the first after its last token", () => {
+    let state = world(["SIGNING_KEY_1", "ENCRYPTION_KEYS"]);
+    expect(nextStep("signing", state)).toBe("add");
+    expect(plan("signing", "add", state, NOW)).toMatchObject({ make: ["SIGNING_KEY_2"], variables: { ACTIVE_SIGNING_KEY: "1" } });
+    state = after("signing", "add", state, NOW);
+    expect(nextStep("signing", state)).toBe("use");
+    expect(() => plan("signing", "use", state, NOW + SPREAD_SECONDS - 1)).toThrow("SIGNING_KEY_2 is not known everywhere yet: repeat in a minute.");
+    expect(() => plan("signing", "add", state, NOW)).toThrow(/waits for the step use/);
+    expect(() => plan("signing", "drop", state, NOW)).toThrow(/waits for the step use/);
+    const used = NOW + SPREAD_SECONDS;
+    state = after("signing", "use", state, used);
+    expect(state.variables).toEqual({ ACTIVE_SIGNING_KEY: "2" });
+    expect(nextStep("signing", state)).toBe("drop");
+    const gone = used + SPREAD_SECONDS + 3600 + 60;
+    expect(() => plan("signing", "drop", state, gone - 1)).toThrow("Tokens that SIGNING_KEY_1 has signed are still good: repeat in a minute.");
+    expect(() => plan("signing", "add", state, gone)).toThrow(/drop comes before another key/);
+    const long = { ...state, variables: { ...state.variables, ACCESS_TOKEN_SECONDS: "86400" } };
+    expect(() => plan("signing", "drop", long, gone)).toThrow(/are still good/);
+    expect(plan("signing", "drop", state, gone)).toMatchObject({ remove: ["SIGNING_KEY_1"], make: [], variables: {} });
+    state = after("signing", "drop", state, gone);
+    expect(nextStep("signing", state)).toBe("add");
+    expect(() => plan("signing", "drop", state, gone)).toThrow(/nothing can be dropped/);
+    expect(() => plan("signing", "use", state, gone)).toThrow(/No key waits/);
+    expect(plan("signing", "add", state, gone)).toMatchObject({ make: ["SIGNING_KEY_3"], variables: {} });
+  });
+
+  test("of encryption keys refuses to drop one while a row needs it, and may begin anew meanwhile", () => {
+    let state = world(["ENCRYPTION_KEYS"]);
+    state = after("encryption", "add", state, NOW);
+    expect([state.names, state.variables]).toEqual([["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], {}]);
+    state = after("encryption", "use", state, NOW + SPREAD_SECONDS);
+    expect(state.variables).toEqual({ ACTIVE_ENCRYPTION_KEYS: "2" });
+    const later = NOW + 2 * SPREAD_SECONDS + 660;
+    expect(() => plan("encryption", "drop", state, later - 1)).toThrow(/Logins that ENCRYPTION_KEYS has sealed go on/);
+    const rows = [
+      { place: "authenticators.sealed", key: "s2", count: 9 },
+      { place: "recovery_codes.hash", key: "h1", count: 3 },
+    ];
+    expect(() => plan("encryption", "drop", { ...state, rows }, later)).toThrow(
+      /^Still needed, and lost with the key: ENCRYPTION_KEYS: 3 of recovery_codes\.hash \(h1\)\. /,
+    );
+    expect(plan("encryption", "add", { ...state, rows }, later).make).toEqual(["ENCRYPTION_KEYS_3"]);
+    expect(plan("encryption", "drop", { ...state, rows: rows.slice(0, 1) }, later).remove).toEqual(["ENCRYPTION_KEYS"]);
+  });
+
+  test("takes what is under no other known key for the first one's, whatever its keys are called", () => {
+    const own = ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2", "ENCRYPTION_KEYS_3"];
+    const rows = ["s1", "h2", "s3", "own", "s22"].map((key) => ({ key }));
+    expect(needing("ENCRYPTION_KEYS", own, rows).map(({ key }) => key)).toEqual(["s1", "own", "s22"]);
+    expect(needing("ENCRYPTION_KEYS_2", own, rows).map(({ key }) => key)).toEqual(["h2"]);
+  });
+
+  test("of a webhook's secret signs with both until the receiver has the new one", () => {
+    let state = world(["WEBHOOK_SECRET"]);
+    state = after("webhook", "add", state, NOW);
+    expect(state.names).toEqual(["WEBHOOK_SECRET", "WEBHOOK_SECRET_2"]);
+    expect(nextStep("webhook", state)).toBe("drop");
+    expect(() => plan("webhook", "drop", state, NOW + SPREAD_SECONDS - 1)).toThrow(/not known everywhere yet/);
+    expect(plan("webhook", "drop", state, NOW + SPREAD_SECONDS).remove).toEqual(["WEBHOOK_SECRET"]);
+  });
+
+  test("takes its time where nobody knows since when a key is there", () => {
+    const unknown = (names, variables) => world(names, variables, { recorded: [] });
+    expect(() => plan("signing", "use", unknown(["SIGNING_KEY_1", "SIGNING_KEY_2"], { ACTIVE_SIGNING_KEY: "1" }), NOW)).toThrow(Unrecorded);
+    expect(() => plan("encryption", "drop", unknown(["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], { ACTIVE_ENCRYPTION_KEYS: "2" }), NOW)).toThrow(
+      "It is not known since when this key stands as it does: it counts from now. Repeat in 21 minutes.",
+    );
+  });
+
+  test("is refused where it is not certain which key is used", () => {
+    expect(() => nextStep("signing", world(["SIGNING_KEY_1", "SIGNING_KEY_2"]))).toThrow("ACTIVE_SIGNING_KEY does not say which of SIGNING_KEY_1, SIGNING_KEY_2 is used: set it first.");
+    expect(() => nextStep("signing", world(["SIGNING_KEY_1"], { ACTIVE_SIGNING_KEY: "9" }))).toThrow(/names SIGNING_KEY_9, which is not there/);
+    expect(() => nextStep("webhook", world(["SIGNING_KEY_1"]))).toThrow("There is no WEBHOOK_SECRET: there is nothing to rotate.");
+  });
+
+  test("knows the operator's own names", () => {
+    const state = world(["SIGNING_KEY_MAIN"]);
+    expect(plan("signing", "add", state, NOW)).toMatchObject({ make: ["SIGNING_KEY_1"], variables: { ACTIVE_SIGNING_KEY: "MAIN" } });
+    const both = world(["SIGNING_KEY_MAIN", "SIGNING_KEY_NEXT"], { ACTIVE_SIGNING_KEY: "SIGNING_KEY_NEXT" });
+    expect(plan("signing", "drop", both, NOW).remove).toEqual(["SIGNING_KEY_MAIN"]);
+  });
+});
+
+describe("the SQL", () => {
+  const empty = async () => {
+    const database = new DatabaseSync(":memory:");
+    for (const statement of await migrationStatements()) database.exec(statement);
+    return database;
+  };
+
+  test("counts the rows of every key in every column that is sealed or hashed", async () => {
+    const database = await empty();
+    database.exec(`
+      INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1), ('b', 'r', 'h2.x', 1), ('c', 'r', 'h2.y', 1);
+      INSERT INTO authenticators VALUES ('x', 'a', 'totp', 's1.x', NULL, 0, 0, 1, 1, 1)`);
+    expect(database.prepare(countRows()).all()).toEqual([
+      { place: "authenticators.sealed", key: "s1", count: 1 },
+      { place: "recovery_codes.hash", key: "h1", count: 1 },
+      { place: "recovery_codes.hash", key: "h2", count: 2 },
+    ]);
+    // Columns of this kind have these names; what is hashed without a key is not of them.
+    const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
+    const keyed = tables.flatMap(({ name: table }) =>
+      database
+        .prepare(`SELECT name FROM pragma_table_info('${table}')`)
+        .all()
+        .filter(({ name }) => /^(sealed|address|address_index|(code_|recovery_)?hash)$/.test(name))
+        .map(({ name }) => `${table}.${name}`),
+    );
+    expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(keyed.sort());
+    database.close();
+  });
+
+  test("notes when a key was first there and last put to use", async () => {
+    const database = await empty();
+    for (const sql of [recordAdded("K", 1), recordAdded("K", 2), recordUsed("K", 3), recordUsed("L", 4)]) database.exec(sql);
+    expect(database.prepare(recordedKeys()).all()).toEqual([
+      { name: "K", added_at: 1, used_at: 3 },
+      { name: "L", added_at: 4, used_at: 4 },
+    ]);
+    database.close();
+  });
+});
+
+describe(".dev.vars", () => {
+  test("keeps every other line as it is", () => {
+    const before = "# mine\nA='1'\nexport SIGNING_KEY_1=x\n\nACTIVE_SIGNING_KEY='1'\n";
+    expect(changed(before, { ACTIVE_SIGNING_KEY: "2", B: "{}" }, ["SIGNING_KEY_1"])).toBe("# mine\nA='1'\n\nACTIVE_SIGNING_KEY='2'\nB='{}'\n");
+    expect(changed("A='1'", { B: "2" }, [])).toBe("A='1'\nB='2'\n");
+  });
+
+  test("is left alone where a value has several lines", () => {
+    expect(() => changed('A="{\nC=1\n}"\nB=2\n', {}, ["A"])).toThrow(/several lines/);
+  });
+});
+
+describe("the command", () => {
+  const folder = mkdtempSync(join(tmpdir(), "countersign-keys-"));
+  const script = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
+  const file = join(folder, "dev-vars");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function keys(...args) {
+    const child = spawn(process.execPath, [script, "keys", ...args, "--persist-to", folder, "--dev-vars", file], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await ended, out, err };
+  }
+  const variables = () => parseEnv(readFileSync(file, "utf8"));
+
+  test("goes through the steps, waits where it must, and never shows a key that nobody needs to know", async () => {
+    const where = { persistTo: folder };
+    await migrate(where);
+    writeFileSync(file, `ENCRYPTION_KEYS='${freshEncryptionKeys()}'\nSIGNING_KEY_1='${freshSigningKey()}'\nWEBHOOK_SECRET='${freshSecret("WEBHOOK_SECRET")}'\n`);
+    const first = variables();
+    const added = await keys("rotate", "encryption");
+    expect(added).toMatchObject({ code: 0, err: "" });
+    expect(added.out).toMatch(/^ENCRYPTION_KEYS_2 is added\. It is known, and not used yet\./);
+    const second = JSON.parse(variables().ENCRYPTION_KEYS_2);
+    expect(second).toEqual({ seal: expect.stringMatching(/^[\w-]{43}$/), hash: expect.stringMatching(/^[\w-]{43}$/) });
+    for (const key of Object.values(second)) expect(added.out).not.toContain(key);
+
+    const early = await keys("rotate", "encryption");
+    expect(early).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/^ENCRYPTION_KEYS_2 is not known everywhere yet: repeat in \d+ minutes\.\n$/) });
+    await execute("UPDATE keys SET added_at = added_at - 3600", where);
+    expect(await keys("rotate", "encryption")).toMatchObject({ code: 0, err: "" });
+    expect(variables()).toEqual({ ...first, ENCRYPTION_KEYS_2: JSON.stringify(second), ACTIVE_ENCRYPTION_KEYS: "2" });
+
+    await execute("UPDATE keys SET used_at = used_at - 86400; INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1)", where);
+    const needed = await keys("rotate", "encryption");
+    expect(needed).toMatchObject({ code: 1, err: expect.stringMatching(/^Still needed.*1 of recovery_codes\.hash \(h1\)/) });
+    expect(variables().ENCRYPTION_KEYS).toBe(first.ENCRYPTION_KEYS);
+    expect((await keys("status")).out).toMatch(/^ENCRYPTION_KEYS_2 {2}in use\nENCRYPTION_KEYS {2}not used any more\nSIGNING_KEY_1 {2}in use\nWEBHOOK_SECRET {2}signs\nh1 {6}1 of recovery_codes\.hash\n$/);
+    await execute("UPDATE recovery_codes SET hash = 'h2.x'", where);
+    expect((await keys("rotate", "encryption", "--step", "drop")).out).toMatch(/^ENCRYPTION_KEYS is gone\./);
+    expect(Object.keys(variables()).sort()).toEqual(["ACTIVE_ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2", "SIGNING_KEY_1", "WEBHOOK_SECRET"]);
+
+    const hook = await keys("rotate", "webhook");
+    expect(hook.out).toContain(`WEBHOOK_SECRET_2  ${variables().WEBHOOK_SECRET_2}\n`);
+    expect(await keys("rotate", "signing", "--step", "drop")).toMatchObject({ code: 1, err: "There is no key but the one in use: nothing can be dropped.\n" });
+  }, 600_000);
+});
