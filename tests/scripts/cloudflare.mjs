@@ -1,5 +1,5 @@
 /**
- * An account at Cloudflare, as far as `npm run deploy` and `npm run clients -- --remote` get to see it through wrangler:
+ * An account at Cloudflare, as far as `npm run deploy`, `npm run keys` and `npm run clients -- --remote` get to see it through wrangler:
  * databases (SQLite), namespaces, queues, and one Worker with its secrets. It listens on loopback.
  */
 import { randomUUID } from "node:crypto";
@@ -71,6 +71,10 @@ function answer(account, what, url, body) {
     [
       /^GET \/workers\/scripts\/([^/]+)\/secrets$/,
       () => account.worker && Object.keys(account.worker.secrets).map((name) => ({ name, type: "secret_text" })),
+    ],
+    [
+      /^DELETE \/workers\/scripts\/[^/]+\/secrets\/([^/]+)$/,
+      (name) => (name in account.worker.secrets ? (delete account.worker.secrets[name], {}) : undefined),
     ],
     [/^PUT \/workers\/scripts\/([^/]+)$/, (name) => deployed(account, name, body)],
     [/^GET \/workers\/workers\/[^/]+$/, () => ({ subdomain: { enabled: false, previews_enabled: false } })],

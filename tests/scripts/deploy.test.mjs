@@ -87,6 +87,14 @@ describe("the plan", () => {
     ]);
   });
 
+  test("needs no first keys where a rotation has left later ones, and takes those back as well", () => {
+    const rotated = { ...COMPLETE, secrets: ["ENCRYPTION_KEYS_2", "SIGNING_KEY_2", "WEBHOOK_SECRET_2"] };
+    const hooked = { ...variables, WEBHOOK_URL: "https://hook.example.com" };
+    expect(secretsIn(planDeployment(resources, rotated, { variables: hooked, secrets: {} }))).toEqual([]);
+    const lost = { ...COMPLETE, secrets: ["SIGNING_KEY_2"] };
+    expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS_2: "old keys" } }))).toEqual(["ENCRYPTION_KEYS_2"]);
+  });
+
   test("asks for the webhook's secret, which only its receiver knows", () => {
     const withWebhook = { variables: { ...variables, WEBHOOK_URL: "https://hooks.example.com" } };
     expect(() => plan(COMPLETE, withWebhook)).toThrow(/set WEBHOOK_SECRET/);

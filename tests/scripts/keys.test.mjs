@@ -14,7 +14,9 @@ import { freshEncryptionKeys, freshSecret, freshSigningKey } from "../../scripts
 import { changed } from "../../scripts/keys/places.mjs";
 import { needing, nextStep, plan, SPREAD_SECONDS, Unrecorded } from "../../scripts/keys/rotation.mjs";
 import { countRows, KEYED, recordAdded, recordedKeys, recordUsed } from "../../scripts/keys/statements.mjs";
+import { ROOT } from "../../scripts/setup/repository.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
+import { startCloudflare } from "./cloudflare.mjs";
 
 const NOW = 1_800_000_000;
 const LONG_AGO = NOW - 100_000;
@@ -238,3 +240,57 @@ describe("the command", () => {
     expect(await keys("rotate", "signing", "--step", "drop")).toMatchObject({ code: 1, err: "There is no key but the one in use: nothing can be dropped.\n" });
   }, 600_000);
 });
+
+test("the command rotates a deployed Worker's keys without reading one, each step in one deployment", async () => {
+  const kept = `wrangler.keys-test-${process.pid}.json`;
+  const { account, env, stop } = await startCloudflare();
+  const variables = {
+    PUBLIC_URL: "https://mfa.example.com",
+    TENANT_NAME: "Example",
+    TRUSTED_ISSUERS: '[{"name": "idp", "issuer": "https://idp.example.com/", "may": ["mfa_token"]}]',
+  };
+  const run = async (...args) => {
+    const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env, COUNTERSIGN_DEPLOYMENT: kept },
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await ended, out, err };
+  };
+  const deployments = () => account.requests.filter((request) => /^PUT .*\/scripts\/countersign\b[^/]*$/.test(request)).length;
+  const active = () => account.worker.bindings.find(({ name }) => name === "ACTIVE_SIGNING_KEY")?.text;
+  try {
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 1, err: expect.stringMatching(/^wrangler\.deploy\.json is not there: run `npm run deploy`/) });
+    Object.assign(env, variables);
+    expect(await run("deploy")).toMatchObject({ code: 0, err: "" });
+    for (const name of Object.keys(variables)) delete env[name];
+    const first = { ...account.worker.secrets };
+
+    const before = deployments();
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 0, err: "" });
+    expect(deployments()).toBe(before + 1);
+    const { SIGNING_KEY_2: second, ...rest } = account.worker.secrets;
+    expect([active(), rest]).toEqual(["1", first]);
+    expect(JSON.parse(second).kid).not.toBe(JSON.parse(first.SIGNING_KEY_1).kid);
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 1, err: expect.stringMatching(/not known everywhere yet/) });
+
+    const { sqlite } = account.databases[0];
+    sqlite.exec("UPDATE keys SET added_at = added_at - 86400");
+    const used = await run("keys", "rotate", "signing", "--remote");
+    expect(used).toMatchObject({ code: 0, err: "" });
+    expect([active(), account.worker.secrets]).toEqual(["2", { ...first, SIGNING_KEY_2: second }]);
+    expect(used.out + readFileSync(join(ROOT, kept), "utf8")).not.toContain(JSON.parse(second).d);
+
+    sqlite.exec("UPDATE keys SET used_at = used_at - 86400");
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 0, err: "" });
+    const { SIGNING_KEY_1: gone, ...left } = first;
+    expect(account.worker.secrets).toEqual({ ...left, SIGNING_KEY_2: second });
+    // A later deployment keeps what the rotation has set, and makes no key anew.
+    expect(await run("deploy")).toMatchObject({ code: 0, err: "" });
+    expect([active(), account.worker.secrets]).toEqual(["2", { ...left, SIGNING_KEY_2: second }]);
+  } finally {
+    await stop();
+    rmSync(join(ROOT, kept), { force: true });
+  }
+}, 900_000);
