@@ -20,7 +20,11 @@ async function status({ where }) {
   for (const kind of kinds) {
     const { active, newer, older } = standing(kind, state);
     const note = kind === "webhook" ? "signs" : "in use";
-    const told = [[newer, "added, not used yet"], [[active], note], [older, kind === "webhook" ? "signs" : "not used any more"]];
+    const told = [
+      [newer, "added, not used yet"],
+      [[active], note],
+      [older, kind === "webhook" ? "signs" : "not used any more"],
+    ];
     for (const [names, what] of told) for (const name of names) console.log(`${name}  ${what}`);
   }
   for (const { place, key, count } of state.rows) console.log(`${key.padEnd(6)}  ${count} of ${place}`);

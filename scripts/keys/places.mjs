@@ -38,15 +38,22 @@ function local(path) {
 export function changed(content, set, remove) {
   const isOf = (names) => (line) => names.includes(/^\s*(?:export\s+)?([A-Za-z0-9_]+)\s*=/.exec(line)?.[1]);
   const gone = isOf([...Object.keys(set), ...remove]);
-  const kept = content.split("\n").filter((line) => !gone(line)).join("\n");
-  const added = Object.entries(set).map(([name, value]) => `${name}='${value}'\n`).join("");
+  const kept = content
+    .split("\n")
+    .filter((line) => !gone(line))
+    .join("\n");
+  const added = Object.entries(set)
+    .map(([name, value]) => `${name}='${value}'\n`)
+    .join("");
   const all = (kept === "" ? "" : kept.replace(/\n?$/, "\n")) + added;
   // A value of several lines cannot be taken away line by line.
   const [before, after] = [content, all].map((text) => parseEnv(text));
   for (const name of remove) delete before[name];
   const expected = JSON.stringify(Object.entries({ ...before, ...set }).sort());
   if (JSON.stringify(Object.entries(after).sort()) !== expected)
-    throw new Failure(".dev.vars has a value of several lines, which cannot be changed here: write it in one line first.");
+    throw new Failure(
+      ".dev.vars has a value of several lines, which cannot be changed here: write it in one line first.",
+    );
   return all;
 }
 

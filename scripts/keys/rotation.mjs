@@ -104,7 +104,11 @@ function add(kind, { own, active, newer, older }, { variables }) {
     kind === "webhook"
       ? "Messages are signed with it, too. Give it to the receiver, then take the old one away (drop)"
       : "It is known, and not used yet. Use it (use)";
-  return { make: [name], variables: naming, told: `${name} is added. ${after}, after ${minutes(SPREAD_SECONDS)} at the earliest.` };
+  return {
+    make: [name],
+    variables: naming,
+    told: `${name} is added. ${after}, after ${minutes(SPREAD_SECONDS)} at the earliest.`,
+  };
 }
 
 function use(kind, { newer }, { recorded }, now) {
@@ -124,14 +128,27 @@ function drop(kind, { own, active, newer, older }, { variables, recorded, rows }
   const since = find(recorded, active);
   const waits = {
     webhook: [since?.added_at, SPREAD_SECONDS, `${active} is not known everywhere yet`],
-    signing: [since?.used_at, SPREAD_SECONDS + longestToken(variables), `Tokens that ${older.join(", ")} has signed are still good`],
-    encryption: [since?.used_at, SPREAD_SECONDS + OWN_TOKEN_SECONDS + SKEW_SECONDS, `Logins that ${older.join(", ")} has sealed go on`],
+    signing: [
+      since?.used_at,
+      SPREAD_SECONDS + longestToken(variables),
+      `Tokens that ${older.join(", ")} has signed are still good`,
+    ],
+    encryption: [
+      since?.used_at,
+      SPREAD_SECONDS + OWN_TOKEN_SECONDS + SKEW_SECONDS,
+      `Logins that ${older.join(", ")} has sealed go on`,
+    ],
   };
   waited(...waits[kind].toSpliced(2, 0, now));
   if (kind === "encryption") {
-    const needed = older.map((name) => ({ name, rows: needing(name, own, rows) })).filter((each) => each.rows.length > 0);
+    const needed = older
+      .map((name) => ({ name, rows: needing(name, own, rows) }))
+      .filter((each) => each.rows.length > 0);
     if (needed.length > 0) {
-      const counts = needed.map((each) => `${each.name}: ${each.rows.map(({ place, key, count }) => `${count} of ${place} (${key})`).join(", ")}`);
+      const counts = needed.map(
+        (each) =>
+          `${each.name}: ${each.rows.map(({ place, key, count }) => `${count} of ${place} (${key})`).join(", ")}`,
+      );
       throw new Failure(
         `Still needed, and lost with the key: ${counts.join("; ")}. Rows are sealed and hashed anew when they are used; keep the key until none is left.`,
       );
@@ -157,7 +174,9 @@ export class Unrecorded extends Failure {}
 
 function waited(since, seconds, now, reason) {
   if (since === undefined || since === null)
-    throw new Unrecorded(`It is not known since when this key stands as it does: it counts from now. Repeat in ${minutes(seconds)}.`);
+    throw new Unrecorded(
+      `It is not known since when this key stands as it does: it counts from now. Repeat in ${minutes(seconds)}.`,
+    );
   const left = since + seconds - now;
   if (left > 0) throw new Failure(`${reason}: repeat in ${minutes(left)}.`);
 }

@@ -47,7 +47,10 @@ export function unlockUser(user, authenticator) {
  * challenge. Notices that are on their way still tell the person of what was done before.
  */
 export function resetUser(user) {
-  return [...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes", "contacts"]), buckets(user)].join(";\n");
+  return [
+    ...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes", "contacts"]),
+    buckets(user),
+  ].join(";\n");
 }
 
 /**

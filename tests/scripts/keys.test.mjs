@@ -59,10 +59,15 @@ describe("a rotation", () => {
   test("of signing keys names the one in use with the second, uses it once it is known, and drops the first after its last token", () => {
     let state = world(["SIGNING_KEY_1", "ENCRYPTION_KEYS"]);
     expect(nextStep("signing", state)).toBe("add");
-    expect(plan("signing", "add", state, NOW)).toMatchObject({ make: ["SIGNING_KEY_2"], variables: { ACTIVE_SIGNING_KEY: "1" } });
+    expect(plan("signing", "add", state, NOW)).toMatchObject({
+      make: ["SIGNING_KEY_2"],
+      variables: { ACTIVE_SIGNING_KEY: "1" },
+    });
     state = after("signing", "add", state, NOW);
     expect(nextStep("signing", state)).toBe("use");
-    expect(() => plan("signing", "use", state, NOW + SPREAD_SECONDS - 1)).toThrow("SIGNING_KEY_2 is not known everywhere yet: repeat in a minute.");
+    expect(() => plan("signing", "use", state, NOW + SPREAD_SECONDS - 1)).toThrow(
+      "SIGNING_KEY_2 is not known everywhere yet: repeat in a minute.",
+    );
     expect(() => plan("signing", "add", state, NOW)).toThrow(/waits for the step use/);
     expect(() => plan("signing", "drop", state, NOW)).toThrow(/waits for the step use/);
     const used = NOW + SPREAD_SECONDS;
@@ -70,7 +75,9 @@ describe("a rotation", () => {
     expect(state.variables).toEqual({ ACTIVE_SIGNING_KEY: "2" });
     expect(nextStep("signing", state)).toBe("drop");
     const gone = used + SPREAD_SECONDS + 3600 + 60;
-    expect(() => plan("signing", "drop", state, gone - 1)).toThrow("Tokens that SIGNING_KEY_1 has signed are still good: repeat in a minute.");
+    expect(() => plan("signing", "drop", state, gone - 1)).toThrow(
+      "Tokens that SIGNING_KEY_1 has signed are still good: repeat in a minute.",
+    );
     expect(() => plan("signing", "add", state, gone)).toThrow(/drop comes before another key/);
     const long = { ...state, variables: { ...state.variables, ACCESS_TOKEN_SECONDS: "86400" } };
     expect(() => plan("signing", "drop", long, gone)).toThrow(/are still good/);
@@ -119,21 +126,37 @@ describe("a rotation", () => {
 
   test("takes its time where nobody knows since when a key is there", () => {
     const unknown = (names, variables) => world(names, variables, { recorded: [] });
-    expect(() => plan("signing", "use", unknown(["SIGNING_KEY_1", "SIGNING_KEY_2"], { ACTIVE_SIGNING_KEY: "1" }), NOW)).toThrow(Unrecorded);
-    expect(() => plan("encryption", "drop", unknown(["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], { ACTIVE_ENCRYPTION_KEYS: "2" }), NOW)).toThrow(
-      "It is not known since when this key stands as it does: it counts from now. Repeat in 21 minutes.",
-    );
+    expect(() =>
+      plan("signing", "use", unknown(["SIGNING_KEY_1", "SIGNING_KEY_2"], { ACTIVE_SIGNING_KEY: "1" }), NOW),
+    ).toThrow(Unrecorded);
+    expect(() =>
+      plan(
+        "encryption",
+        "drop",
+        unknown(["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], { ACTIVE_ENCRYPTION_KEYS: "2" }),
+        NOW,
+      ),
+    ).toThrow("It is not known since when this key stands as it does: it counts from now. Repeat in 21 minutes.");
   });
 
   test("is refused where it is not certain which key is used", () => {
-    expect(() => nextStep("signing", world(["SIGNING_KEY_1", "SIGNING_KEY_2"]))).toThrow("ACTIVE_SIGNING_KEY does not say which of SIGNING_KEY_1, SIGNING_KEY_2 is used: set it first.");
-    expect(() => nextStep("signing", world(["SIGNING_KEY_1"], { ACTIVE_SIGNING_KEY: "9" }))).toThrow(/names SIGNING_KEY_9, which is not there/);
-    expect(() => nextStep("webhook", world(["SIGNING_KEY_1"]))).toThrow("There is no WEBHOOK_SECRET: there is nothing to rotate.");
+    expect(() => nextStep("signing", world(["SIGNING_KEY_1", "SIGNING_KEY_2"]))).toThrow(
+      "ACTIVE_SIGNING_KEY does not say which of SIGNING_KEY_1, SIGNING_KEY_2 is used: set it first.",
+    );
+    expect(() => nextStep("signing", world(["SIGNING_KEY_1"], { ACTIVE_SIGNING_KEY: "9" }))).toThrow(
+      /names SIGNING_KEY_9, which is not there/,
+    );
+    expect(() => nextStep("webhook", world(["SIGNING_KEY_1"]))).toThrow(
+      "There is no WEBHOOK_SECRET: there is nothing to rotate.",
+    );
   });
 
   test("knows the operator's own names", () => {
     const state = world(["SIGNING_KEY_MAIN"]);
-    expect(plan("signing", "add", state, NOW)).toMatchObject({ make: ["SIGNING_KEY_1"], variables: { ACTIVE_SIGNING_KEY: "MAIN" } });
+    expect(plan("signing", "add", state, NOW)).toMatchObject({
+      make: ["SIGNING_KEY_1"],
+      variables: { ACTIVE_SIGNING_KEY: "MAIN" },
+    });
     const both = world(["SIGNING_KEY_MAIN", "SIGNING_KEY_NEXT"], { ACTIVE_SIGNING_KEY: "SIGNING_KEY_NEXT" });
     expect(plan("signing", "drop", both, NOW).remove).toEqual(["SIGNING_KEY_MAIN"]);
   });
@@ -165,13 +188,16 @@ describe("the SQL", () => {
         .filter(({ name }) => /^(sealed|address|address_index|(code_|recovery_)?hash)$/.test(name))
         .map(({ name }) => `${table}.${name}`),
     );
-    expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(keyed.sort());
+    expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(
+      keyed.sort(),
+    );
     database.close();
   });
 
   test("notes when a key was first there and last put to use", async () => {
     const database = await empty();
-    for (const sql of [recordAdded("K", 1), recordAdded("K", 2), recordUsed("K", 3), recordUsed("L", 4)]) database.exec(sql);
+    for (const sql of [recordAdded("K", 1), recordAdded("K", 2), recordUsed("K", 3), recordUsed("L", 4)])
+      database.exec(sql);
     expect(database.prepare(recordedKeys()).all()).toEqual([
       { name: "K", added_at: 1, used_at: 3 },
       { name: "L", added_at: 4, used_at: 4 },
@@ -183,7 +209,9 @@ describe("the SQL", () => {
 describe(".dev.vars", () => {
   test("keeps every other line as it is", () => {
     const before = "# mine\nA='1'\nexport SIGNING_KEY_1=x\n\nACTIVE_SIGNING_KEY='1'\n";
-    expect(changed(before, { ACTIVE_SIGNING_KEY: "2", B: "{}" }, ["SIGNING_KEY_1"])).toBe("# mine\nA='1'\n\nACTIVE_SIGNING_KEY='2'\nB='{}'\n");
+    expect(changed(before, { ACTIVE_SIGNING_KEY: "2", B: "{}" }, ["SIGNING_KEY_1"])).toBe(
+      "# mine\nA='1'\n\nACTIVE_SIGNING_KEY='2'\nB='{}'\n",
+    );
     expect(changed("A='1'", { B: "2" }, [])).toBe("A='1'\nB='2'\n");
   });
 
@@ -211,7 +239,10 @@ describe("the command", () => {
   test("goes through the steps, waits where it must, and never shows a key that nobody needs to know", async () => {
     const where = { persistTo: folder };
     await migrate(where);
-    writeFileSync(file, `ENCRYPTION_KEYS='${freshEncryptionKeys()}'\nSIGNING_KEY_1='${freshSigningKey()}'\nWEBHOOK_SECRET='${freshSecret("WEBHOOK_SECRET")}'\n`);
+    writeFileSync(
+      file,
+      `ENCRYPTION_KEYS='${freshEncryptionKeys()}'\nSIGNING_KEY_1='${freshSigningKey()}'\nWEBHOOK_SECRET='${freshSecret("WEBHOOK_SECRET")}'\n`,
+    );
     const first = variables();
     const added = await keys("rotate", "encryption");
     expect(added).toMatchObject({ code: 0, err: "" });
@@ -221,23 +252,43 @@ describe("the command", () => {
     for (const key of Object.values(second)) expect(added.out).not.toContain(key);
 
     const early = await keys("rotate", "encryption");
-    expect(early).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/^ENCRYPTION_KEYS_2 is not known everywhere yet: repeat in \d+ minutes\.\n$/) });
+    expect(early).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/^ENCRYPTION_KEYS_2 is not known everywhere yet: repeat in \d+ minutes\.\n$/),
+    });
     await execute("UPDATE keys SET added_at = added_at - 3600", where);
     expect(await keys("rotate", "encryption")).toMatchObject({ code: 0, err: "" });
     expect(variables()).toEqual({ ...first, ENCRYPTION_KEYS_2: JSON.stringify(second), ACTIVE_ENCRYPTION_KEYS: "2" });
 
-    await execute("UPDATE keys SET used_at = used_at - 86400; INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1)", where);
+    await execute(
+      "UPDATE keys SET used_at = used_at - 86400; INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1)",
+      where,
+    );
     const needed = await keys("rotate", "encryption");
-    expect(needed).toMatchObject({ code: 1, err: expect.stringMatching(/^Still needed.*1 of recovery_codes\.hash \(h1\)/) });
+    expect(needed).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^Still needed.*1 of recovery_codes\.hash \(h1\)/),
+    });
     expect(variables().ENCRYPTION_KEYS).toBe(first.ENCRYPTION_KEYS);
-    expect((await keys("status")).out).toMatch(/^ENCRYPTION_KEYS_2 {2}in use\nENCRYPTION_KEYS {2}not used any more\nSIGNING_KEY_1 {2}in use\nWEBHOOK_SECRET {2}signs\nh1 {6}1 of recovery_codes\.hash\n$/);
+    expect((await keys("status")).out).toMatch(
+      /^ENCRYPTION_KEYS_2 {2}in use\nENCRYPTION_KEYS {2}not used any more\nSIGNING_KEY_1 {2}in use\nWEBHOOK_SECRET {2}signs\nh1 {6}1 of recovery_codes\.hash\n$/,
+    );
     await execute("UPDATE recovery_codes SET hash = 'h2.x'", where);
     expect((await keys("rotate", "encryption", "--step", "drop")).out).toMatch(/^ENCRYPTION_KEYS is gone\./);
-    expect(Object.keys(variables()).sort()).toEqual(["ACTIVE_ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2", "SIGNING_KEY_1", "WEBHOOK_SECRET"]);
+    expect(Object.keys(variables()).sort()).toEqual([
+      "ACTIVE_ENCRYPTION_KEYS",
+      "ENCRYPTION_KEYS_2",
+      "SIGNING_KEY_1",
+      "WEBHOOK_SECRET",
+    ]);
 
     const hook = await keys("rotate", "webhook");
     expect(hook.out).toContain(`WEBHOOK_SECRET_2  ${variables().WEBHOOK_SECRET_2}\n`);
-    expect(await keys("rotate", "signing", "--step", "drop")).toMatchObject({ code: 1, err: "There is no key but the one in use: nothing can be dropped.\n" });
+    expect(await keys("rotate", "signing", "--step", "drop")).toMatchObject({
+      code: 1,
+      err: "There is no key but the one in use: nothing can be dropped.\n",
+    });
   }, 600_000);
 });
 
@@ -258,10 +309,14 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
     return { code: await ended, out, err };
   };
-  const deployments = () => account.requests.filter((request) => /^PUT .*\/scripts\/countersign\b[^/]*$/.test(request)).length;
+  const deployments = () =>
+    account.requests.filter((request) => /^PUT .*\/scripts\/countersign\b[^/]*$/.test(request)).length;
   const active = () => account.worker.bindings.find(({ name }) => name === "ACTIVE_SIGNING_KEY")?.text;
   try {
-    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 1, err: expect.stringMatching(/^wrangler\.deploy\.json is not there: run `npm run deploy`/) });
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^wrangler\.deploy\.json is not there: run `npm run deploy`/),
+    });
     Object.assign(env, variables);
     expect(await run("deploy")).toMatchObject({ code: 0, err: "" });
     for (const name of Object.keys(variables)) delete env[name];
@@ -273,7 +328,10 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     const { SIGNING_KEY_2: second, ...rest } = account.worker.secrets;
     expect([active(), rest]).toEqual(["1", first]);
     expect(JSON.parse(second).kid).not.toBe(JSON.parse(first.SIGNING_KEY_1).kid);
-    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 1, err: expect.stringMatching(/not known everywhere yet/) });
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/not known everywhere yet/),
+    });
 
     const { sqlite } = account.databases[0];
     sqlite.exec("UPDATE keys SET added_at = added_at - 86400");

@@ -23,16 +23,81 @@ const HASH = "h1.aGFzaA";
 /** What two people have, in every table that can tell of one. `name` is in every id. */
 const rowsOf = (user, name) => ({
   authenticators: [
-    { id: `totp|dev_${name}1`, user_id: user, kind: "totp", sealed: SEALED, failures: 100, created_at: NOW, confirmed_at: NOW, last_used_at: NOW },
-    { id: `sms|dev_${name}2`, user_id: user, kind: "sms", sealed: SEALED, address_index: HASH, failures: 131, created_at: NOW, confirmed_at: NOW, last_used_at: NOW },
-    { id: `email|dev_${name}3`, user_id: user, kind: "email", sealed: SEALED, address_index: HASH, failures: 99, created_at: NOW, confirmed_at: NOW, last_used_at: NOW },
+    {
+      id: `totp|dev_${name}1`,
+      user_id: user,
+      kind: "totp",
+      sealed: SEALED,
+      failures: 100,
+      created_at: NOW,
+      confirmed_at: NOW,
+      last_used_at: NOW,
+    },
+    {
+      id: `sms|dev_${name}2`,
+      user_id: user,
+      kind: "sms",
+      sealed: SEALED,
+      address_index: HASH,
+      failures: 131,
+      created_at: NOW,
+      confirmed_at: NOW,
+      last_used_at: NOW,
+    },
+    {
+      id: `email|dev_${name}3`,
+      user_id: user,
+      kind: "email",
+      sealed: SEALED,
+      address_index: HASH,
+      failures: 99,
+      created_at: NOW,
+      confirmed_at: NOW,
+      last_used_at: NOW,
+    },
   ],
   enrollments: [
-    { id: `sms|dev_${name}4`, user_id: user, sequence: 0, client_id: "app", kind: "sms", sealed: SEALED, address_index: HASH, code_hash: HASH, attempts: 2, recovery_id: "r", recovery_hash: HASH, proof: 0, created_at: NOW, expires_at: NOW + 300 },
-    { id: `totp|dev_${name}5`, user_id: user, sequence: 1, client_id: "app", kind: "totp", sealed: SEALED, proof: 0, created_at: NOW - 90_000, expires_at: NOW },
+    {
+      id: `sms|dev_${name}4`,
+      user_id: user,
+      sequence: 0,
+      client_id: "app",
+      kind: "sms",
+      sealed: SEALED,
+      address_index: HASH,
+      code_hash: HASH,
+      attempts: 2,
+      recovery_id: "r",
+      recovery_hash: HASH,
+      proof: 0,
+      created_at: NOW,
+      expires_at: NOW + 300,
+    },
+    {
+      id: `totp|dev_${name}5`,
+      user_id: user,
+      sequence: 1,
+      client_id: "app",
+      kind: "totp",
+      sealed: SEALED,
+      proof: 0,
+      created_at: NOW - 90_000,
+      expires_at: NOW,
+    },
   ],
   challenges: [
-    { id: `challenge-${name}`, authenticator_id: `sms|dev_${name}2`, channel: "sms", user_id: user, client_id: "app", transaction_id: "t", code_hash: HASH, attempts: 1, created_at: NOW, expires_at: NOW + 300 },
+    {
+      id: `challenge-${name}`,
+      authenticator_id: `sms|dev_${name}2`,
+      channel: "sms",
+      user_id: user,
+      client_id: "app",
+      transaction_id: "t",
+      code_hash: HASH,
+      attempts: 1,
+      created_at: NOW,
+      expires_at: NOW + 300,
+    },
   ],
   idempotent_answers: [
     { key: `answer-1-${name}`, sealed: SEALED, enrollment_id: `sms|dev_${name}4`, expires_at: NOW + 600 },
@@ -46,10 +111,44 @@ const rowsOf = (user, name) => ({
   ],
   redemptions: [{ spent: `totp|dev_${name}1`, redemption: "r", expires_at: NOW + 600 }],
   deliveries: [
-    { id: `notice-${name}`, channel: "email", state: "waiting", due_at: NOW, created_at: NOW, expires_at: NOW, user_id: user, target: "contact", address: SEALED },
-    { id: `code-1-${name}`, channel: "sms", state: "sent", due_at: NOW, created_at: NOW, expires_at: NOW, owner: `sms|dev_${name}4` },
-    { id: `code-2-${name}`, channel: "sms", state: "sent", due_at: NOW, created_at: NOW, expires_at: NOW, owner: `challenge-${name}` },
-    { id: `code-3-${name}`, channel: "sms", state: "sent", due_at: NOW, created_at: NOW, expires_at: NOW, owner: `sms|dev_${name}2` },
+    {
+      id: `notice-${name}`,
+      channel: "email",
+      state: "waiting",
+      due_at: NOW,
+      created_at: NOW,
+      expires_at: NOW,
+      user_id: user,
+      target: "contact",
+      address: SEALED,
+    },
+    {
+      id: `code-1-${name}`,
+      channel: "sms",
+      state: "sent",
+      due_at: NOW,
+      created_at: NOW,
+      expires_at: NOW,
+      owner: `sms|dev_${name}4`,
+    },
+    {
+      id: `code-2-${name}`,
+      channel: "sms",
+      state: "sent",
+      due_at: NOW,
+      created_at: NOW,
+      expires_at: NOW,
+      owner: `challenge-${name}`,
+    },
+    {
+      id: `code-3-${name}`,
+      channel: "sms",
+      state: "sent",
+      due_at: NOW,
+      created_at: NOW,
+      expires_at: NOW,
+      owner: `sms|dev_${name}2`,
+    },
   ],
 });
 
@@ -58,15 +157,21 @@ const OTHERS = { redemptions: [{ spent: "sha256-of-a-token", redemption: "x", ex
 const inserts = (tables) =>
   Object.entries(tables).flatMap(([table, rows]) =>
     rows.map(
-      (row) => `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")})`,
+      (row) =>
+        `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")})`,
     ),
   );
 
 describe("a command line", () => {
   test("names a user, whatever their subject looks like", () => {
     const where = { remote: true, persistTo: undefined, database: undefined };
-    expect(readArguments(["show", "idp|auth0|it's a\nsub", "--remote"])).toMatchObject({ user: "idp|auth0|it's a\nsub", where });
-    expect(readArguments(["unlock", ANN, "--authenticator", "totp|dev_1"])).toMatchObject({ authenticator: "totp|dev_1" });
+    expect(readArguments(["show", "idp|auth0|it's a\nsub", "--remote"])).toMatchObject({
+      user: "idp|auth0|it's a\nsub",
+      where,
+    });
+    expect(readArguments(["unlock", ANN, "--authenticator", "totp|dev_1"])).toMatchObject({
+      authenticator: "totp|dev_1",
+    });
     expect(readArguments(["remove", ANN, "--yes"])).toMatchObject({ command: "remove", user: ANN });
   });
 
@@ -119,10 +224,24 @@ describe("the SQL", () => {
         disabled: [false, true, true][index],
       })),
       pending: [
-        { id: "sms|dev_ann4", kind: "sms", client_id: "app", attempts: 2, created_at: ISO, expires_at: "2027-01-15T08:05:00Z" },
+        {
+          id: "sms|dev_ann4",
+          kind: "sms",
+          client_id: "app",
+          attempts: 2,
+          created_at: ISO,
+          expires_at: "2027-01-15T08:05:00Z",
+        },
       ],
       challenges: [
-        { authenticator_id: "sms|dev_ann2", channel: "sms", client_id: "app", attempts: 1, created_at: ISO, expires_at: "2027-01-15T08:05:00Z" },
+        {
+          authenticator_id: "sms|dev_ann2",
+          channel: "sms",
+          client_id: "app",
+          attempts: 1,
+          created_at: ISO,
+          expires_at: "2027-01-15T08:05:00Z",
+        },
       ],
       recovery_code: { created_at: ISO },
       contact: { updated_at: ISO },
@@ -141,13 +260,25 @@ describe("the SQL", () => {
     for (let owed = 0; owed <= burst * interval; owed += 1) {
       let left = 0;
       for (let fullAt = NOW + owed; fullAt <= NOW + (burst - 1) * interval; fullAt += interval) left += 1;
-      const row = { authenticators: "[{}]", pending: "[]", challenges: "[]", recovery_code: null, contact: null, recovery_guesses: null };
+      const row = {
+        authenticators: "[{}]",
+        pending: "[]",
+        challenges: "[]",
+        recovery_code: null,
+        contact: null,
+        recovery_guesses: null,
+      };
       const { guesses } = shown({ ...row, guesses: NOW + owed }, NOW);
       expect({ owed, left: guesses.left, empty: guesses.next_at !== null }).toEqual({ owed, left, empty: left === 0 });
     }
     const rust = readFileSync(new URL("../../src/mfa/budget.rs", import.meta.url), "utf8");
-    for (const [name, bucket] of [["GUESSES", BUCKETS.guesses], ["RECOVERY_GUESSES", BUCKETS.recovery_guesses]])
-      expect(rust).toContain(`pub const ${name}: Budget = Budget { burst: ${bucket.burst}, interval: ${bucket.interval} };`);
+    for (const [name, bucket] of [
+      ["GUESSES", BUCKETS.guesses],
+      ["RECOVERY_GUESSES", BUCKETS.recovery_guesses],
+    ])
+      expect(rust).toContain(
+        `pub const ${name}: Budget = Budget { burst: ${bucket.burst}, interval: ${bucket.interval} };`,
+      );
   });
 
   test("unlocks what is disabled, gives all guesses back, and touches nobody else", () => {
@@ -162,7 +293,8 @@ describe("the SQL", () => {
   });
 
   test("unlocks one authenticator, if it is the user's", () => {
-    const failures = () => Object.fromEntries(all("SELECT id, failures FROM authenticators WHERE failures >= 100").map(Object.values));
+    const failures = () =>
+      Object.fromEntries(all("SELECT id, failures FROM authenticators WHERE failures >= 100").map(Object.values));
     database.exec(unlockUser(ANN, "sms|dev_bob2"));
     expect(Object.keys(failures())).toHaveLength(4);
     database.exec(unlockUser(ANN, "sms|dev_ann2"));
@@ -170,7 +302,12 @@ describe("the SQL", () => {
   });
 
   const without = (tables, name) =>
-    Object.fromEntries(Object.entries(tables).map(([table, rows]) => [table, rows.filter((row) => !JSON.stringify(Object.values(row)).includes(name))]));
+    Object.fromEntries(
+      Object.entries(tables).map(([table, rows]) => [
+        table,
+        rows.filter((row) => !JSON.stringify(Object.values(row)).includes(name)),
+      ]),
+    );
 
   test("resets a user: nothing is left to prove a second factor with, and messages go on", () => {
     const before = dump();
@@ -223,7 +360,11 @@ describe("the command", () => {
     expect(await users("show", ANN)).toEqual({ code: 1, out: "", err: `Nothing is stored of "${ANN}".\n` });
     await execute(inserts(rowsOf(ANN, "ann")).join(";\n"), where);
 
-    expect(JSON.parse((await users("show", ANN)).out).authenticators.map(({ disabled }) => disabled)).toEqual([false, true, true]);
+    expect(JSON.parse((await users("show", ANN)).out).authenticators.map(({ disabled }) => disabled)).toEqual([
+      false,
+      true,
+      true,
+    ]);
     expect(await users("unlock", ANN, "--authenticator", "totp|dev_x")).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^"idp\|ann" has no active authenticator "totp\|dev_x"/),
@@ -240,7 +381,9 @@ describe("the command", () => {
     expect((await users("reset", ANN, "--yes")).out).toMatch(/^"idp\|ann" has no second factor any more/);
     expect(await users("show", ANN)).toMatchObject({ code: 1 });
     expect(await execute("SELECT count(*) AS left FROM deliveries", where)).toEqual([{ left: 4 }]);
-    expect((await users("remove", ANN, "--yes")).out).toMatch(/^Nothing that names "idp\|ann" is stored any more\.\nWhat stays/);
+    expect((await users("remove", ANN, "--yes")).out).toMatch(
+      /^Nothing that names "idp\|ann" is stored any more\.\nWhat stays/,
+    );
     expect(await execute("SELECT id FROM deliveries WHERE user_id IS NOT NULL", where)).toEqual([]);
   }, 300_000);
 });

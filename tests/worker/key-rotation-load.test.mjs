@@ -26,7 +26,10 @@ const AUDIENCES = [
   { audience: MFA_AUDIENCE, scopes: ["enroll", "read:authenticators"] },
 ];
 const ENROLL = { audience: MFA_AUDIENCE, scope: "enroll read:authenticators" };
-const FREE = { FACTORS: '{"otp":{},"sms":{"burst":1000,"per_hour":1000},"recovery-code":{}}', SENDING_LIMITS: '{"mode":"record_only"}' };
+const FREE = {
+  FACTORS: '{"otp":{},"sms":{"burst":1000,"per_hour":1000},"recovery-code":{}}',
+  SENDING_LIMITS: '{"mode":"record_only"}',
+};
 
 const persist = await mkdtemp(join(tmpdir(), "countersign-rotation-load-"));
 const stage = new Stage();
@@ -48,7 +51,10 @@ function after(kind, step, variables) {
 test(
   "every kind of key is replaced under load, nothing is refused, and everything opens without the old ones",
   async () => {
-    const first = { ENCRYPTION_KEYS: JSON.stringify(encryptionKeys()), SIGNING_KEY_1: JSON.stringify(signingKey("first")) };
+    const first = {
+      ENCRYPTION_KEYS: JSON.stringify(encryptionKeys()),
+      SIGNING_KEY_1: JSON.stringify(signingKey("first")),
+    };
     const configurations = [first];
     for (const [kind, step] of [
       ["encryption", "add"],
@@ -60,7 +66,12 @@ test(
     const rotated = configurations.at(-1);
     const dropped = after("signing", "drop", after("encryption", "drop", rotated));
     configurations.push(dropped);
-    expect(Object.keys(dropped).sort()).toEqual(["ACTIVE_ENCRYPTION_KEYS", "ACTIVE_SIGNING_KEY", "ENCRYPTION_KEYS_2", "SIGNING_KEY_2"]);
+    expect(Object.keys(dropped).sort()).toEqual([
+      "ACTIVE_ENCRYPTION_KEYS",
+      "ACTIVE_SIGNING_KEY",
+      "ENCRYPTION_KEYS_2",
+      "SIGNING_KEY_2",
+    ]);
 
     // What no isolate has of its own comes from here, and the consumer has these; it signs with both webhook secrets.
     const hook = after("webhook", "add", { WEBHOOK_SECRET: webhookSecret() });
@@ -99,7 +110,9 @@ test(
       const otp = totp(app.secret, world.now());
       const tokens = await ask("confirm an app", (init) => person.exchange("otp", { mfa_token, otp }, init));
       await ask("list", (init) => person.list({ token: tokens.access_token, ...init }));
-      const sms = await ask("associate a phone", (init) => person.associateSms({ token: tokens.access_token, ...init }));
+      const sms = await ask("associate a phone", (init) =>
+        person.associateSms({ token: tokens.access_token, ...init }),
+      );
       const binding_code = await webhook.codeFor(person.number);
       const confirmation = { mfa_token: tokens.access_token, oob_code: sms.oob_code, binding_code };
       const confirmed = await ask("confirm a phone", (init) => person.exchange("oob", confirmation, init));
@@ -111,13 +124,19 @@ test(
       const { person } = known;
       const before = webhook.messagesTo(person.number).length;
       const mfa_token = person.mfaToken(ENROLL);
-      const { oob_code } = await ask("challenge", (init) => person.challenge({ mfa_token, challenge_type: "oob" }, init));
+      const { oob_code } = await ask("challenge", (init) =>
+        person.challenge({ mfa_token, challenge_type: "oob" }, init),
+      );
       const binding_code = await webhook.codeFor(person.number, { count: before + 1 });
-      const tokens = await ask("verify a phone", (init) => person.exchange("oob", { mfa_token, oob_code, binding_code }, init));
+      const tokens = await ask("verify a phone", (init) =>
+        person.exchange("oob", { mfa_token, oob_code, binding_code }, init),
+      );
       await ask("list by the token before", (init) => person.list({ token: known.token, ...init }));
       known.token = tokens.access_token;
       const recovery = { mfa_token: person.mfaToken(), recovery_code: known.recovery_code };
-      ({ recovery_code: known.recovery_code } = await ask("recover", (init) => person.exchange("recovery", recovery, init)));
+      ({ recovery_code: known.recovery_code } = await ask("recover", (init) =>
+        person.exchange("recovery", recovery, init),
+      ));
     }
     async function verifies({ person, app }) {
       const otp = totp(app.secret, world.now());
@@ -187,7 +206,11 @@ test(
   "a key that is lost or wrong is one clear error, and destroys nothing",
   async () => {
     const { world } = stage;
-    const right = { ENCRYPTION_KEYS: undefined, ENCRYPTION_KEYS_2: world.vars.ENCRYPTION_KEYS_2, ACTIVE_ENCRYPTION_KEYS: "2" };
+    const right = {
+      ENCRYPTION_KEYS: undefined,
+      ENCRYPTION_KEYS_2: world.vars.ENCRYPTION_KEYS_2,
+      ACTIVE_ENCRYPTION_KEYS: "2",
+    };
     world.options.varsOf = undefined;
     await world.restart(right);
     const person = stage.person();
@@ -203,7 +226,11 @@ test(
 
     // Another key under the same name, and the key gone.
     const wrong = { ENCRYPTION_KEYS_2: freshSecret("ENCRYPTION_KEYS_2") };
-    const lost = { ENCRYPTION_KEYS: JSON.stringify(encryptionKeys()).replaceAll("s1", "x1").replaceAll("h1", "y1"), ENCRYPTION_KEYS_2: undefined, ACTIVE_ENCRYPTION_KEYS: undefined };
+    const lost = {
+      ENCRYPTION_KEYS: JSON.stringify(encryptionKeys()).replaceAll("s1", "x1").replaceAll("h1", "y1"),
+      ENCRYPTION_KEYS_2: undefined,
+      ACTIVE_ENCRYPTION_KEYS: undefined,
+    };
     for (const [vars, reason] of [
       [{ ...right, ...wrong }, "Forged"],
       [lost, "UnknownKey"],
