@@ -579,7 +579,8 @@ pub const VERIFY_DELIVERY: &str = "\
 UPDATE deliveries SET verified_at = ?4, charges = NULL
 WHERE owner = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// Keeps where the issuer says that the user reads mail. Nothing is written where it says what it said before.
+/// Keeps where the issuer says that the user reads mail. Nothing is written where it says what it said before, unless
+/// that was sealed with another key, which could never be taken away otherwise.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` user, `?4` sealed address, `?5` its keyed hash, `?6` now.
 pub const PUT_CONTACT: &str = "\
@@ -588,7 +589,8 @@ SELECT ?3, ?4, ?5, ?6
 WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
 ON CONFLICT (user_id) DO UPDATE SET
   sealed = excluded.sealed, address_index = excluded.address_index, updated_at = excluded.updated_at
-WHERE contacts.address_index <> excluded.address_index";
+WHERE contacts.address_index <> excluded.address_index
+   OR substr(contacts.sealed, 1, instr(contacts.sealed, '.')) <> substr(excluded.sealed, 1, instr(excluded.sealed, '.'))";
 
 /// The contact goes with the last authenticator.
 ///

@@ -777,6 +777,8 @@ fn redeeming() -> Vec<Spec> {
             "the first", "", [] => Acts;
             "another address", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.c', 0)", [] => Acts;
             "the same address", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.new', 0)", [] => Nothing;
+            "the same address under another key", "INSERT INTO contacts VALUES ('alice', 's2.c', 'h1.new', 0)", [] => Acts;
+            "the same under a key of a longer id", "INSERT INTO contacts VALUES ('alice', 's11.c', 'h1.new', 0)", [] => Acts;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
