@@ -60,7 +60,10 @@ pub(super) fn issuer(input: &[u8]) {
 const VERIFICATIONS: &str =
     "https://verify.twilio.com/v2/Services/VA0123456789abcdef0123456789abcdef/Verifications";
 const PROVIDERS: [(Name, &str); 5] = [
-    (Name::Twilio, "https://api.twilio.com/2010-04-01/Accounts/AC0123/Messages.json"),
+    (
+        Name::Twilio,
+        "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages.json",
+    ),
     (Name::TwilioVerify, VERIFICATIONS),
     (Name::Resend, "https://api.resend.com/emails"),
     (Name::Ses, "https://email.eu-central-1.amazonaws.com/v2/email/outbound-emails"),

@@ -89,7 +89,7 @@ pub(super) fn warm_up() {
 fn settled() -> Service {
     let service = Service::configured(
         &Service::variables()
-            .with("TWILIO_ACCOUNT_SID", "AC0123")
+            .with("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef")
             .with("TWILIO_AUTH_TOKEN", "token")
             .with("TWILIO_FROM", "+15550100123")
             .with("TWILIO_VERIFY_SERVICE_SID", "VA0123456789abcdef0123456789abcdef")
