@@ -242,8 +242,10 @@ fn an_oob_code_is_ours_alive_and_of_this_user_and_client() {
     let login = alice.logs_in();
     alice.enters_code(&login, &phone.mistyped()).is_refused(403, super::INVALID_BINDING_CODE);
     service.world.advance(1);
+    let charged = service.charged_seconds(GUESSES);
     let answer = alice.enters_code(&login, &phone);
     answer.is_refused(401, "oob_code is expired");
+    assert_eq!(service.charged_seconds(GUESSES), charged, "a code that is too late is no guess");
     assert_eq!(answer.json()["error"], "expired_token");
     assert_eq!(service.world.count("authenticators"), 0);
 }
