@@ -20,6 +20,7 @@ const COMMANDS = [
   "deploy",
   "simulate",
   "phone-prefixes",
+  "mutants",
 ];
 const OLDEST_NODE = 20;
 
