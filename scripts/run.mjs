@@ -21,6 +21,9 @@ const COMMANDS = [
   "simulate",
   "phone-prefixes",
   "mutants",
+  "audit",
+  "sbom",
+  "reproduce",
 ];
 const OLDEST_NODE = 20;
 

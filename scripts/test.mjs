@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildWorker, VARIANTS } from "./build/worker.mjs";
+import { cargoDenyIfAny, checkCrates } from "./setup/cargo-deny.mjs";
 import { findChromium } from "./setup/chromium.mjs";
 import { packageProgram, ROOT } from "./setup/repository.mjs";
 import { rustToolchain, WASM_TARGET } from "./setup/rust-toolchain.mjs";
@@ -17,11 +18,16 @@ await runMain(async () => {
   const tools = await wasmTools(toolchain);
   const browser = await findChromium();
   await needSchemathesis();
+  const deny = await cargoDenyIfAny(toolchain);
 
   const results = [];
   for (const { title, howLong, program, args } of lints(toolchain)) {
     const lint = async () => verdict((await inCargo(toolchain, program, args)).code === 0);
     results.push(await announced(title, howLong, lint));
+  }
+  if (deny) {
+    const check = async () => verdict((await checkCrates(deny, toolchain)).code === 0);
+    results.push(await announced("Crates against deny.toml", "seconds", check));
   }
   results.push(await announced("Native tests", "one to five minutes", () => nativeTests(toolchain)));
   const built = await announced("Both builds of the Worker", "one to five minutes", () => builds(toolchain, tools));
