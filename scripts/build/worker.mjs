@@ -48,7 +48,8 @@ export async function buildWorker(variant, toolchain, tools) {
   const title = `Build the Worker (${variant})`;
   writeOpenApi();
   const folder = join(ROOT, buildFolder(variant));
-  const record = join(folder, ".inputs.json");
+  // Beside the folder: what is in it is the same wherever it was built, and the record names this machine.
+  const record = `${folder}.inputs.json`;
   const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
   const flags = [...withoutMachinePaths(), ...SMALL_CRYPTOGRAPHY];
   const settings = { toolchain: toolchain.version, tools: Object.values(tools).join(" "), flags: flags.join(" ") };
