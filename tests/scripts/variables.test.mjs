@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import { isVariable, OPTIONAL, PROVIDER_SECRETS, REQUIRED } from "../../scripts/configuration/variables.mjs";
 
 const text = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
-const read = [...text("src/config.rs").matchAll(/"([A-Z][A-Z0-9_]{4,})"/g)].map(([, name]) => name);
+const sources = ["src/config.rs", "src/config/reading.rs", "src/config/providers.rs"].map(text).join("\n");
+const read = [...sources.matchAll(/"([A-Z][A-Z0-9_]{4,})"/g)].map(([, name]) => name);
 
 test("whatever the Worker reads is checked before a deploy and deployed", () => {
   expect(read.length).toBeGreaterThan(8);
