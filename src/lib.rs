@@ -5,11 +5,11 @@
 //!
 //! | event | goes to |
 //! | --- | --- |
-//! | request | [`http::routes`], and from there to one file in [`endpoints`] |
+//! | request | [`routes`], and from there to one file in [`endpoints`] |
 //! | queue | [`delivery::consumer`] |
 //! | cron | [`storage::sweep`] |
 //!
-//! Dependencies point one way: [`endpoints`] → [`mfa`] (the rules, pure), [`trust`] (tokens, keys, clients),
+//! Dependencies point one way: [`routes`] → [`endpoints`] → [`mfa`] (the rules, pure), [`trust`] (tokens, keys, clients),
 //! [`storage`] (every statement), [`delivery`]. What happens in them is told by [`audit`]. None of them knows of Workers;
 //! what they need of the world is [`platform::Platform`]. What must be atomic is one guarded statement or one batch in
 //! D1; see [`storage::statements`].
@@ -25,6 +25,7 @@ pub mod http;
 pub mod json;
 pub mod mfa;
 pub mod platform;
+pub mod routes;
 pub mod storage;
 pub mod trust;
 pub mod types;

@@ -614,7 +614,7 @@ export const MUTANTS = [
   },
   {
     name: "headers: answers may be kept by caches",
-    file: "src/http/routes.rs",
+    file: "src/routes.rs",
     text: 'response.with_header("Cache-Control", "no-store")',
     replacement: "response",
     killedBy: { file: "tests/conformance/transport.test.mjs", test: "every answer may be kept by nobody and has an X-Request-Id" },
@@ -652,10 +652,10 @@ export const MUTANTS = [
   },
   {
     name: "hosts: every one is answered",
-    file: "src/http/routes.rs",
+    file: "src/routes.rs",
     text: "if request.host != app.config.host {",
     replacement: "if false {",
-    killedBy: "http::routes::tests::another_host_is_refused_before_anything_else",
+    killedBy: "routes::tests::another_host_is_refused_before_anything_else",
   },
 
   // The room of Workers

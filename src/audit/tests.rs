@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::routes;
+use crate::routes;
 use crate::testing::person::{API, CLIENT_SECRET, NUMBER, Service};
 use crate::testing::platform::{BatchFault, START};
 

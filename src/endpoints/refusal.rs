@@ -3,8 +3,8 @@
 use crate::audit::{Act, Event};
 use crate::http::errors::WireError;
 use crate::http::request::Request;
-use crate::http::routes;
 use crate::mfa::policy::RECOVERY_CODE;
+use crate::routes;
 
 /// The event of a refusal. `None` of what is no act: requests that nobody could have meant, and a demand for a nonce.
 pub fn event(request: &Request, error: &WireError) -> Option<Event> {

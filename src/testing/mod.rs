@@ -20,6 +20,7 @@ pub(crate) mod keys;
 mod model;
 pub(crate) mod person;
 pub(crate) mod platform;
+mod rooms;
 mod simulation;
 
 pub(crate) use configuration::{Variables, app};

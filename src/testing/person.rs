@@ -28,10 +28,10 @@ use crate::audit;
 use crate::delivery::consumer::{self, Verdict};
 use crate::http::request::{Body, Headers, Method, Request};
 use crate::http::response::Response;
-use crate::http::routes;
 use crate::mfa::one_time_password::{STEP_SECONDS, TotpSecret, code_at, matching_step};
 use crate::mfa::sending::Origin;
 use crate::platform::Platform;
+use crate::routes;
 use crate::types::UnixSeconds;
 
 pub(crate) const NUMBER: &str = "+4915123456789";

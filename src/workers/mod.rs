@@ -22,9 +22,9 @@ use crate::audit;
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
 use crate::http::request::Method;
-use crate::http::routes;
 use crate::json::object;
 use crate::platform::Platform;
+use crate::routes;
 use crate::storage::sweep;
 
 /// The dead-letter queue of wrangler.toml.

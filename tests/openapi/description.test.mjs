@@ -111,7 +111,7 @@ test("the media types of a body are those that the code takes", async () => {
 });
 
 test("the routes and their verbs are those of the code", async () => {
-  const code = await source("src/http/routes.rs");
+  const code = await source("src/routes.rs");
   const [documentation] = code.split("\nuse ");
   const routes = [...documentation.matchAll(/^\/\/! \| `(GET|POST|DELETE) (\/[^`,]+)` \|/gm)];
   expect(routes.length).toBeGreaterThan(5);

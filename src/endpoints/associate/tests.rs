@@ -607,7 +607,7 @@ fn fifty_requests_at_once_get_exactly_ten_messages() {
     let running = requests.iter().enumerate().map(|(index, request)| {
         let service = isolates[index % 2];
         let future: std::pin::Pin<Box<dyn Future<Output = u16>>> =
-            Box::pin(async move { crate::http::routes::handle(&service.app, request).await.status });
+            Box::pin(async move { crate::routes::handle(&service.app, request).await.status });
         future
     });
     let statuses = crate::testing::join_all(running.collect());

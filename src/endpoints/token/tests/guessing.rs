@@ -7,8 +7,8 @@ use super::{
     UNAVAILABLE,
 };
 use crate::http::request::Request;
-use crate::http::routes;
 use crate::platform::{Platform, Value};
+use crate::routes;
 use crate::storage::statements;
 use crate::testing::join_all;
 use crate::testing::person::{NUMBER, OTHER_NUMBER, Service};

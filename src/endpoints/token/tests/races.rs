@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::{GUESSES, INVALID_BINDING_CODE, INVALID_OTP, INVALID_RECOVERY_CODE, ONE_GUESS, SPENT};
 use crate::http::request::Request;
-use crate::http::routes;
+use crate::routes;
 use crate::testing::join_all;
 use crate::testing::person::{NUMBER, OTHER_NUMBER, Service};
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{GUESSES, SPENT};
 use crate::http::request::Body;
-use crate::http::routes;
 use crate::platform::Platform;
+use crate::routes;
 use crate::testing::keys::key_set;
 use crate::testing::person::{API, Answer, CLIENT_SECRET, NUMBER, Service};
 use crate::testing::{TestKey, join_all};

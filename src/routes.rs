@@ -13,12 +13,12 @@
 
 use std::rc::Rc;
 
-use super::cors;
-use super::errors::WireError;
-use super::request::{Method, Request};
-use super::response::{Dialect, Response};
 use crate::app::App;
 use crate::endpoints::{associate, authenticators, challenge, metadata, proof, token};
+use crate::http::cors;
+use crate::http::errors::WireError;
+use crate::http::request::{Method, Request};
+use crate::http::response::{Dialect, Response};
 use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients;
