@@ -7,7 +7,7 @@
  * @property {string} text what stands there, exactly once in the file
  * @property {string} replacement what stands there in its place
  * @property {string | { file: string, test: string }} killedBy the native test by its path, or a black-box test by its
- *   file and its name or how that begins
+ *   file and its name or a part of that
  */
 
 /** @type {Mutant[]} */
@@ -381,9 +381,9 @@ export const MUTANTS = [
   {
     name: "enrollment: a login's own mfa_token is proof of MFA",
     file: "src/endpoints/associate.rs",
-    text: "Some(token.used_factors.as_slice()).filter(|used| !used.is_empty());",
-    replacement: "Some(token.used_factors.as_slice());",
-    killedBy: "endpoints::token::tests::takeovers::an_mfa_token_that_says_mfa_of_its_first_factor_is_no_proof",
+    text: "Standing { proof_of_mfa: used.is_some(), issued_at",
+    replacement: "Standing { proof_of_mfa: true, issued_at",
+    killedBy: "endpoints::associate::tests::once_a_factor_is_active_only_younger_proof_of_it_enrolls_another",
   },
   {
     name: "enrollment: a login that has to go on may add a factor in place of the one that is left, by the rule",

@@ -28,11 +28,13 @@ export class Trial {
     const native = killers.filter((killer) => typeof killer === "string");
     const blackBox = killers.filter((killer) => typeof killer !== "string");
     const verdicts = [
-      ...(native.length > 0 ? [await this.#native([...new Set(native)])] : []),
-      ...(blackBox.length > 0 ? await this.#blackBox(blackBox) : []),
+      ...(native.length > 0 ? [["the native tests", await this.#native([...new Set(native)])]] : []),
+      ...(await this.#blackBox(blackBox)).map((verdict, index) => [blackBox[index].test, verdict]),
     ];
-    const wrong = verdicts.find((verdict) => verdict !== "survived");
-    if (wrong) throw new Failure(`The tests do not pass on the sources as they are: ${wrong}.`);
+    const wrong = verdicts.filter(([, verdict]) => verdict !== "survived");
+    if (wrong.length === 0) return;
+    const told = wrong.map(([test, verdict]) => `${test} (${verdict === "killed" ? "failed" : verdict})`);
+    throw new Failure(`The tests do not pass on the sources as they are: ${told.join(", ")}.`);
   }
 
   /** What becomes of the mutant that stands in the tree. */
@@ -47,8 +49,9 @@ export class Trial {
   }
 
   async #blackBox(killers) {
+    if (killers.length === 0) return [];
     const built = await this.#run(process.execPath, ["scripts/build.mjs", "deploy"]);
-    if (built.code !== 0) return ["not compiled"];
+    if (built.code !== 0) return killers.map(() => "not compiled");
     const folder = mkdtempSync(join(tmpdir(), "countersign-mutants-"));
     try {
       const report = join(folder, "report.json");
