@@ -102,6 +102,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_has_64_bytes_at_most() {
+        let spaced = |length: usize| format!("+{}4917012345678", " ".repeat(length - 14));
+        assert!(PhoneNumber::parse(&spaced(64)).is_ok());
+        for length in [65, 66, 1000] {
+            assert_eq!(PhoneNumber::parse(&spaced(length)), Err(InvalidPhoneNumber), "{length}");
+        }
+    }
+
+    #[test]
     fn anything_else_is_invalid() {
         for written in [
             "",

@@ -265,6 +265,7 @@ mod tests {
         assert_eq!(policy(r#"{"factors":1}"#).demanded(&Asked { enrolled: true, ..asked(&scopes) }), 1);
         assert_eq!(policy(r#"{"require":"always","factors":2}"#).demanded(&asked(&scopes)), 2);
         assert_eq!(Policy::default().demanded(&Asked { enrolled: true, ..asked(&scopes) }), 1);
+        assert!(two.may_demand_two() && !Policy::default().may_demand_two());
     }
 
     #[test]
