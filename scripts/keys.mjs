@@ -43,6 +43,8 @@ async function rotate({ kind, step: asked, where }) {
     throw error;
   }
   const secrets = change.make.map((name) => ({ name, value: freshSecret(name) }));
+  // The receiver has to be told; nobody needs to know the others. Before it is deployed: nobody can read it after.
+  if (kind === "webhook") for (const { name, value } of secrets) console.log(`${name}  ${value}`);
   await place.change({ secrets, variables: change.variables, remove: change.remove });
   for (const { name } of secrets) await execute(recordAdded(name, now), where);
   if (step === "use") {
@@ -51,8 +53,6 @@ async function rotate({ kind, step: asked, where }) {
   }
   for (const name of change.remove) await execute(forget(name), where);
   console.log(change.told);
-  // The receiver has to be told; nobody needs to know the others.
-  if (kind === "webhook") for (const { name, value } of secrets) console.log(`${name}  ${value}`);
   if (place.after) console.log(place.after);
 }
 

@@ -91,13 +91,15 @@ export function plan(kind, step, state, now) {
 
 const steps = { add, use, drop };
 
-function add(kind, { own, active, newer, older }, { variables }) {
+function add(kind, { own, active, newer, older }, { variables, rows = [] }) {
   const { prefix, active: variable } = KINDS[kind];
   if (newer.length > 0) throw new Failure(`${newer.join(", ")} is there already and waits for the step use.`);
   // Rows may need an old encryption key for years, which must not keep anybody from replacing the one in use.
   if (older.length > 0 && kind !== "encryption")
     throw new Failure(`${older.join(", ")} is still there: the step drop comes before another key.`);
-  const name = prefix + (Math.max(...own.map((each) => number(kind, each))) + 1);
+  // Nor the number of a key that rows name and nobody sees: one that was written into the first secret by hand, or lost.
+  const ids = kind === "encryption" ? rows.map(({ key }) => Number(/^[sh]([0-9]{1,9})$/.exec(key)?.[1] ?? 0)) : [];
+  const name = prefix + (Math.max(...own.map((each) => number(kind, each)), ...ids) + 1);
   // Of two signing keys one must be named, in the very deployment that adds the second.
   const naming = kind === "signing" && !variables[variable] ? { [variable]: active.slice(prefix.length) } : {};
   const after =
@@ -154,7 +156,11 @@ function drop(kind, { own, active, newer, older }, { variables, recorded, rows }
       );
     }
   }
-  return { remove: older, told: `${older.join(", ")} is gone.` };
+  // What is in use is said once more, in a deployment before anything is deleted: another machine's file may have said
+  // otherwise since.
+  const { prefix, active: variable } = KINDS[kind];
+  const naming = variable && variables[variable] ? { [variable]: active.slice(prefix.length) } : {};
+  return { variables: naming, remove: older, told: `${older.join(", ")} is gone.` };
 }
 
 /** The rows that only this secret opens. Which keys are in the first one is not known: all that are in no other. */

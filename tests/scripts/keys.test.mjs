@@ -81,7 +81,12 @@ describe("a rotation", () => {
     expect(() => plan("signing", "add", state, gone)).toThrow(/drop comes before another key/);
     const long = { ...state, variables: { ...state.variables, ACCESS_TOKEN_SECONDS: "86400" } };
     expect(() => plan("signing", "drop", long, gone)).toThrow(/are still good/);
-    expect(plan("signing", "drop", state, gone)).toMatchObject({ remove: ["SIGNING_KEY_1"], make: [], variables: {} });
+    expect(plan("signing", "drop", state, gone)).toMatchObject({
+      remove: ["SIGNING_KEY_1"],
+      make: [],
+      // Said once more, before anything is deleted.
+      variables: { ACTIVE_SIGNING_KEY: "2" },
+    });
     state = after("signing", "drop", state, gone);
     expect(nextStep("signing", state)).toBe("add");
     expect(() => plan("signing", "drop", state, gone)).toThrow(/nothing can be dropped/);
