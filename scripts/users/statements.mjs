@@ -44,11 +44,12 @@ export function unlockUser(user, authenticator) {
 
 /**
  * Removes what a user could prove a second factor with. What is kept under an Idempotency-Key goes with its enrollment or
- * challenge. Notices that are on their way still tell the person of what was done before.
+ * challenge. Notices that are on their way still tell the person of what was done before, and the contact stays, so that
+ * they hear of what comes after.
  */
 export function resetUser(user) {
   return [
-    ...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes", "contacts"]),
+    ...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes"]),
     buckets(user),
   ].join(";\n");
 }
@@ -65,6 +66,7 @@ export function removeUser(user) {
     `DELETE FROM deliveries ${mine} OR owner IN (${own}) RETURNING 'deliveries' AS what`,
     `DELETE FROM redemptions WHERE spent IN (${own}) RETURNING 'redemptions' AS what`,
     resetUser(user),
+    ...deleted(user, ["contacts"]),
   ].join(";\n");
 }
 
