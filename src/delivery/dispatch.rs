@@ -7,7 +7,6 @@ use super::{Payload, routing, template, words};
 use crate::app::App;
 use crate::json::{self, object};
 use crate::mfa::email_address::EmailAddress;
-use crate::mfa::factor::Kind;
 use crate::mfa::notice::{self, Notice};
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::region::region;
@@ -22,6 +21,11 @@ use crate::types::{Secret, UnixSeconds, UserId};
 
 /// What records call the carrier of messages to test recipients, who are nobody.
 const NOBODY: &str = "test";
+
+/// Why a notice waits that has not been let through.
+const NO_ROOM: &str = "no room for another notice";
+/// Seconds that it waits.
+const NO_ROOM_SECONDS: i64 = 1800;
 
 /// What is brought.
 #[derive(Debug)]
@@ -47,8 +51,8 @@ pub async fn send<P: Platform>(
         Some(_) => return Ok(NOBODY),
         None => {}
     }
-    if let (Matter::Notice(_), Some(target), 1) = (&matter, &delivery.target, delivery.attempts) {
-        admit(app, now, delivery.channel, &target.user, &to).await?;
+    if let (Matter::Notice(_), Some(target)) = (&matter, &delivery.target) {
+        admit(app, now, delivery, &target.user, &to).await?;
     }
     let config = &app.config;
     // What is left of it, rounded up: a delivery takes some seconds.
@@ -127,12 +131,13 @@ fn matter(delivery: &Claimed, payload: &Payload) -> Option<Matter> {
     Notice::parse(&delivery.message, payload.about).map(Matter::Notice)
 }
 
-/// Lets a notice through, at its first attempt, if there is room for it where it goes; the request that it tells of has
-/// not looked. A code has been charged with its enrollment or challenge.
+/// Lets a notice through if there is room for it where it goes; the request that it tells of has not looked. It is charged
+/// once, and waits where there is no room: that somebody sends much must not keep others from hearing. A code has been
+/// charged with its enrollment or challenge.
 async fn admit<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
-    channel: Kind,
+    delivery: &Claimed,
     user: &UserId,
     to: &Secret,
 ) -> Result<(), SendError> {
@@ -141,6 +146,9 @@ async fn admit<P: Platform>(
         && app.config.factors.sms_regions.check(number).is_err()
     {
         return Err(SendError::Permanent { reason: "nothing is sent to that country".to_owned() });
+    }
+    if delivery.failure.as_deref().is_some_and(|failure| failure != NO_ROOM) {
+        return Ok(());
     }
     let mail = EmailAddress::parse(to.expose()).map(|address| address.index_form());
     let asked = Asked {
@@ -152,12 +160,14 @@ async fn admit<P: Platform>(
         now,
     };
     let keyring = &app.config.keyring;
-    let charges =
-        app.config.sending_limits.charges(&asked, |rule, whose| budget_key(keyring, channel, rule, whose));
+    let charges = app
+        .config
+        .sending_limits
+        .charges(&asked, |rule, whose| budget_key(keyring, delivery.channel, rule, whose));
     match charge_notice(app, &charges, number.as_ref().and_then(region), now).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(SendError::Permanent { reason: "too many notices".to_owned() }),
-        Err(_) => Err(SendError::Retry { reason: "the notice could not be charged".to_owned(), after: None }),
+        Ok(false) => Err(SendError::Retry { reason: NO_ROOM.to_owned(), after: Some(NO_ROOM_SECONDS) }),
+        Err(_) => Err(SendError::Retry { reason: NO_ROOM.to_owned(), after: None }),
     }
 }
 

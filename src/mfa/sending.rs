@@ -147,7 +147,7 @@ impl SendingLimits {
             (Rule::ClientAddress, address.as_deref(), self.client_address),
             (Rule::AddressPrefix, prefix.as_deref(), self.address_prefix),
             (Rule::NumberRange, range.as_deref(), self.number_range),
-            (Rule::Overall, Some(""), self.overall),
+            (Rule::Overall, Some(purpose.own_of_all()), self.overall),
         ] {
             let Some(whose) = whose else { continue };
             let name = key(rule, whose);
@@ -230,6 +230,14 @@ impl Purpose {
             Self::Enrollment => format!("enrollment {whose}"),
             Self::Challenge => format!("challenge {whose}"),
             Self::Notice => format!("notice {whose}"),
+        }
+    }
+
+    /// The same for all, whose codes are counted together: notices take none of their room, nor codes that of notices.
+    const fn own_of_all(self) -> &'static str {
+        match self {
+            Self::Enrollment | Self::Challenge => "",
+            Self::Notice => "notice",
         }
     }
 

@@ -64,24 +64,32 @@ impl NewNotice {
         ]
     }
 
-    /// Of what a redemption has done, behind it in its batch. The last one has the ids of the deliveries.
+    /// Of what a redemption has done, behind it in its batch.
     #[must_use]
     pub fn of_redemption(&self, spent: &Value, redemption: &Value) -> Vec<Statement> {
-        let contact = self.contact.as_ref().map(|contact| Statement {
-            sql: statements::PUT_CONTACT,
-            parameters: vec![
-                spent.clone(),
-                redemption.clone(),
-                self.user.as_str().into(),
-                contact.sealed.as_str().into(),
-                contact.address_index.as_str().into(),
-                self.now.into(),
-            ],
-        });
         let mut parameters = self.parameters();
         parameters.extend([spent.clone(), redemption.clone()]);
         let announcement = Statement { sql: statements::ANNOUNCE_REDEMPTION, parameters };
-        contact.into_iter().chain([announcement]).collect()
+        let Some(contact) = &self.contact else {
+            return vec![announcement];
+        };
+        let parameters = vec![
+            spent.clone(),
+            redemption.clone(),
+            self.user.as_str().into(),
+            contact.sealed.as_str().into(),
+            contact.address_index.as_str().into(),
+            self.now.into(),
+        ];
+        let first = Statement { sql: statements::FIRST_CONTACT, parameters: parameters.clone() };
+        let next = Statement { sql: statements::REPLACE_CONTACT, parameters };
+        vec![first, announcement, next]
+    }
+
+    /// How many statements [`NewNotice::of_redemption`] puts behind the announcement.
+    #[must_use]
+    pub const fn behind(&self) -> usize {
+        if self.contact.is_some() { 1 } else { 0 }
     }
 
     /// Of a removal, before it in its batch and under the same conditions.

@@ -304,9 +304,11 @@ pub async fn redeem<P: Platform>(
     };
     let row = results.last().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("won"))?;
     Ok(if row.flag("won")? {
-        // The notice's statement stands before the last one.
-        let before = results.len().checked_sub(2).and_then(|index| results.get(index));
-        Outcome::Won { announced: notices::announced(before.filter(|_| notice.is_some()))? }
+        // Behind the notice's statement come its own, and the state.
+        let announced = notice.and_then(|notice| {
+            results.len().checked_sub(notice.behind().saturating_add(2)).and_then(|index| results.get(index))
+        });
+        Outcome::Won { announced: notices::announced(announced)? }
     } else if row.flag("spent")? {
         Outcome::Spent
     } else if row.flag("client_current")? {

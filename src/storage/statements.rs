@@ -579,18 +579,24 @@ pub const VERIFY_DELIVERY: &str = "\
 UPDATE deliveries SET verified_at = ?4, charges = NULL
 WHERE owner = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// Keeps where the issuer says that the user reads mail. Nothing is written where it says what it said before, unless
-/// that was sealed with another key, which could never be taken away otherwise.
+/// Keeps where the issuer says that the user reads mail, if nothing is known yet.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` user, `?4` sealed address, `?5` its keyed hash, `?6` now.
-pub const PUT_CONTACT: &str = "\
-INSERT INTO contacts (user_id, sealed, address_index, updated_at)
+pub const FIRST_CONTACT: &str = "\
+INSERT OR IGNORE INTO contacts (user_id, sealed, address_index, updated_at)
 SELECT ?3, ?4, ?5, ?6
-WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
-ON CONFLICT (user_id) DO UPDATE SET
-  sealed = excluded.sealed, address_index = excluded.address_index, updated_at = excluded.updated_at
-WHERE contacts.address_index <> excluded.address_index
-   OR substr(contacts.sealed, 1, instr(contacts.sealed, '.')) <> substr(excluded.sealed, 1, instr(excluded.sealed, '.'))";
+WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+
+/// Puts another address in its place. Runs after [`ANNOUNCE_REDEMPTION`]: the address before is told of what came with the
+/// new one, which need not be its owner's. Nothing is written where it is the same, unless that was sealed with another key,
+/// which could never be taken away otherwise.
+///
+/// `?1` what is spent, `?2` redemption, `?3` user, `?4` sealed address, `?5` its keyed hash, `?6` now.
+pub const REPLACE_CONTACT: &str = "\
+UPDATE contacts SET sealed = ?4, address_index = ?5, updated_at = ?6
+WHERE user_id = ?3
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+  AND (address_index <> ?5 OR substr(sealed, 1, instr(sealed, '.')) <> substr(?4, 1, instr(?4, '.')))";
 
 /// The contact goes with the last authenticator.
 ///
@@ -600,9 +606,9 @@ DELETE FROM contacts
 WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?1)";
 
 /// The addresses that a notice goes to, and its row for each: mail to the contact and to every authenticator for mail;
-/// where neither the contact is known nor an authenticator for mail that was added with proof, also a text message to the
-/// oldest number. Whoever had only the password may have put an address for mail there, which must not keep the owner
-/// from hearing. The authenticator that it is about, and its address, are left out.
+/// where neither the contact was known before nor an authenticator for mail was added with proof, also a text message to the
+/// oldest number. Whoever had only the password may have put an address for mail there, and whoever has got further has
+/// just named the contact, which must not keep the owner from hearing. The authenticator that it is about, and its address, are left out.
 ///
 /// `?1` id, to which a number is added, `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the
 /// authenticator that it is about, or NULL, `?8` whether notices go by mail, `?9` by text message.
@@ -623,7 +629,8 @@ FROM (SELECT 'contact' AS target, sealed AS address, 'email' AS channel
       UNION ALL
       SELECT * FROM (SELECT id, sealed, 'sms' FROM authenticators
                      WHERE user_id = ?6 AND ?9 = 1 AND kind IN ('sms', 'voice') AND id IS NOT ?7
-                       AND NOT EXISTS (SELECT 1 FROM contacts WHERE contacts.user_id = ?6 AND ?8 = 1)
+                       AND NOT EXISTS (SELECT 1 FROM contacts
+                                       WHERE contacts.user_id = ?6 AND ?8 = 1 AND contacts.updated_at < ?4)
                        AND NOT EXISTS (SELECT 1 FROM authenticators AS mail
                                        WHERE mail.user_id = ?6 AND ?8 = 1 AND mail.kind = 'email' AND mail.id IS NOT ?7
                                          AND mail.confirmed_at >= (SELECT MIN(first.confirmed_at)
@@ -700,7 +707,7 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
 pub const CLAIM_DELIVERY: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
 WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?2
-RETURNING id, message, channel, sealed, attempts, expires_at, user_id, target, address";
+RETURNING id, message, channel, sealed, attempts, expires_at, failure, user_id, target, address";
 
 /// The operator's own words for a delivery, in every language.
 ///

@@ -18,6 +18,7 @@ fn delivery(attempts: i64) -> Claimed {
         sealed: String::new(),
         attempts,
         expires_at: NOW.plus(300),
+        failure: None,
         target: None,
         templates: Vec::new(),
     }

@@ -471,6 +471,8 @@ fn removing() -> Vec<Spec> {
             "mail at somebody else's contact's address",
                 "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
             "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
+            "the contact has been named this second", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
+                => Acts;
             "notices go by mail alone", CONTACT_GONE, [(9, 0)] => Acts;
             "by text message alone", "", [(8, 0)] => Acts;
             "by text message alone, with mail that was added with proof",
@@ -772,13 +774,23 @@ fn redeeming() -> Vec<Spec> {
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
             "another's message", "DELETE FROM deliveries WHERE id = 'd'", [] => Nothing;
         ),
-        spec!(PUT_CONTACT ["t", "r", "alice", "s1.new", "h1.new", 1000]
+        spec!(FIRST_CONTACT ["t", "r", "alice", "s1.new", "h1.new", 1000]
             "INSERT INTO redemptions VALUES ('t', 'r', 2000); INSERT INTO contacts VALUES ('bob', 's1.cb', 'h1.cb', 0)";
             "the first", "", [] => Acts;
-            "another address", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.c', 0)", [] => Acts;
-            "the same address", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.new', 0)", [] => Nothing;
-            "the same address under another key", "INSERT INTO contacts VALUES ('alice', 's2.c', 'h1.new', 0)", [] => Acts;
-            "the same under a key of a longer id", "INSERT INTO contacts VALUES ('alice', 's11.c', 'h1.new', 0)", [] => Acts;
+            "another is known", "INSERT INTO contacts VALUES ('alice', 's1.c', 'h1.c', 0)", [] => Nothing;
+            "won by another", WON_BY_ANOTHER, [] => Nothing;
+            "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+        ),
+        spec!(REPLACE_CONTACT ["t", "r", "alice", "s1.new", "h1.new", 1000]
+            "INSERT INTO redemptions VALUES ('t', 'r', 2000);
+             INSERT INTO contacts VALUES ('bob', 's1.cb', 'h1.cb', 0), ('alice', 's1.c', 'h1.c', 0)";
+            "another address", "", [] => Acts;
+            "nothing is known", "DELETE FROM contacts WHERE user_id = 'alice'", [] => Nothing;
+            "the same address", "UPDATE contacts SET address_index = 'h1.new' WHERE user_id = 'alice'", [] => Nothing;
+            "the same under another key", "UPDATE contacts SET address_index = 'h1.new', sealed = 's2.c'
+                WHERE user_id = 'alice'", [] => Acts;
+            "the same under a key of a longer id", "UPDATE contacts SET address_index = 'h1.new', sealed = 's11.c'
+                WHERE user_id = 'alice'", [] => Acts;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
@@ -799,6 +811,10 @@ fn redeeming() -> Vec<Spec> {
                 "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
             "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
             "about nothing", CONTACT_GONE, [(7, NULL)] => Acts;
+            "the contact has just been named", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
+                => Acts;
+            "the contact has been named this second", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
+                => Acts;
             "notices go by mail alone", CONTACT_GONE, [(9, 0)] => Acts;
             "by text message alone", "", [(8, 0)] => Acts;
             "by text message alone, with mail that was added with proof",
@@ -825,6 +841,8 @@ fn redeeming() -> Vec<Spec> {
             "mail at somebody else's contact's address",
                 "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
             "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
+            "the contact has been named this second", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
+                => Acts;
             "notices go by mail alone", CONTACT_GONE, [(9, 0)] => Acts;
             "by text message alone", "", [(8, 0)] => Acts;
             "by text message alone, with mail that was added with proof",
