@@ -54,8 +54,9 @@ function asText(part) {
 // --- Faults --------------------------------------------------------------------------------------------------------
 
 /**
- * Each: { on, matching, mode: "before" | "after" | "hang", times, message }. `on` is a binding (DB, JWKS, OOB_QUEUE,
- * AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies before it does anything.
+ * Each: { on, matching, mode: "before" | "after" | "hang" | "slow", times, message, milliseconds }. `on` is a binding
+ * (DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies before
+ * it does anything.
  */
 let faults = [];
 
@@ -75,6 +76,7 @@ async function withFaults(on, subject, run) {
     // A request may not wait on another request's promise, so it looks again instead.
     while (faults.includes(fault)) await new Promise((resolve) => setTimeout(resolve, 2));
   }
+  if (fault?.mode === "slow") await new Promise((resolve) => setTimeout(resolve, fault.milliseconds));
   const result = await run();
   if (fault?.mode === "after") throw new Error(fault.message);
   return result;

@@ -298,7 +298,8 @@ export class World {
 
   /**
    * Sets the faults of every isolate, replacing earlier ones. `on` is DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS or fetch; `matching` a pattern
-   * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, or lets it "hang".
+   * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, lets it "hang", or
+   * be "slow" by so many `milliseconds`.
    */
   async fail(...faults) {
     const whole = faults.map((fault) => ({
@@ -412,10 +413,10 @@ export class World {
     return response.json();
   }
 
-  /** The cron event, now. */
-  async sweep() {
+  /** The cron event, now. Unless told otherwise, waits for what it leads to. */
+  async sweep({ settle = true } = {}) {
     const result = await this.#drive({ isolate: CONSUMER, cron: "* * * * *", scheduledTime: this.now() * 1000 });
-    await this.settle();
+    if (settle) await this.settle();
     return result;
   }
 

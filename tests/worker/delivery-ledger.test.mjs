@@ -8,22 +8,12 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { encryptionKeys } from "../support/keys.mjs";
 import { freshNumber } from "../support/person.mjs";
+import { seeded } from "../support/seeded.mjs";
 import { useStage } from "../support/stage.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-ledger-"));
 const stage = useStage({ consume: false, persist: folder });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A generator of numbers that are the same in every run (mulberry32). */
-function seeded(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Asks for a code and returns the delivery that was promised, and what the queue was told of it. */
 async function ask(number) {
