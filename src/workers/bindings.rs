@@ -15,6 +15,9 @@ use worker::{Delay, Env};
 use crate::json::Json;
 use crate::platform::{DataPoint, MailError, OutboundMail, QueueError, Row, Statement, StorageError, Value};
 
+/// How long a cache is waited for: what it would spare takes an issuer less.
+const CACHE_MILLISECONDS: u64 = 1_000;
+
 #[wasm_bindgen]
 extern "C" {
     /// A KV namespace; `worker`'s wrapper brings metadata, streams and bulk reads along.
@@ -105,9 +108,14 @@ fn storage_error(error: JsValue) -> StorageError {
     StorageError::Database(text_of(&error))
 }
 
-/// Reads a text from the namespace `JWKS`; a cache that cannot answer is an empty one.
+/// Reads a text from the namespace `JWKS`; a cache that cannot answer, or not in time, is an empty one.
 pub(super) async fn cached(env: &Env, key: &str) -> Option<String> {
-    binding::<KvNamespace>(env, "JWKS").ok()?.get(key).await.ok()?.as_string()
+    let kv = binding::<KvNamespace>(env, "JWKS").ok()?;
+    let limit = Delay::from(Duration::from_millis(CACHE_MILLISECONDS));
+    match select(pin!(kv.get(key)), limit).await {
+        Either::Left((text, _)) => text.ok()?.as_string(),
+        Either::Right(_) => None,
+    }
 }
 
 /// Writes a text to the namespace `JWKS`.
