@@ -119,6 +119,13 @@ export const MUTANTS = [
     killedBy: "trust::key_sets::tests::an_unknown_key_id_is_worth_one_renewal_per_cool_down",
   },
   {
+    name: "key sets: a new key is unknown though the issuer could not be asked",
+    file: "src/trust/key_sets.rs",
+    text: "remembered.unanswered = !answered;",
+    replacement: "remembered.unanswered = answered;",
+    killedBy: "trust::key_sets::tests::a_new_key_of_an_issuer_that_cannot_be_reached_is_not_called_unknown",
+  },
+  {
     name: "keys: RSA of 1024 bits is enough",
     file: "src/trust/jwk.rs",
     text: "const MINIMUM_RSA_BITS: usize = 2048;",

@@ -17,7 +17,8 @@
 //!
 //! To renew is to look in KV for a newer set and, unless that will do, to fetch. An isolate begins a renewal of one
 //! source at most every 30 seconds; the cool-down begins before the first await. A key id that a set does not have
-//! asks for a renewal, too, which is how a new key is accepted before the old set's time is over.
+//! asks for a renewal, too, which is how a new key is accepted before the old set's time is over. As long as the last
+//! renewal has brought no set, a key that is not known is not called unknown: it may be a new one.
 //!
 //! Requests that come while another one renews cannot await that one's promise (Workers forbids it): they look at the
 //! isolate's value again and again for up to two seconds.
@@ -71,7 +72,8 @@ pub enum KeySource {
 /// Why a signature was not found to be of the source's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySetError {
-    /// There is no key set: none was ever had, or the last good one is too old.
+    /// There is no key set: none was ever had, or the last good one is too old. Or the one at hand does not know the key,
+    /// and whether a newer one does could not be asked.
     Unavailable,
     /// The set has no key of this id, or none that fits the algorithm.
     UnknownKey,
@@ -98,8 +100,8 @@ pub async fn verify_signature<P: Platform>(
     if decided.is_ok() || signed.key_id.is_some() || !source.is_renewable() {
         return decided;
     }
-    let set =
-        renewed(app, now, source, Need::Newer, Some(&set)).await.ok_or(KeySetError::InvalidSignature)?;
+    let renewed = renewed(app, now, source, Need::Newer, Some(&set)).await;
+    let set = renewed.ok_or_else(|| unjudged(app, source, KeySetError::InvalidSignature))?;
     let keys = set.candidates(app, None, signed.algorithm).await?;
     try_keys(app, &keys, signed).await
 }
@@ -144,12 +146,19 @@ async fn find<P: Platform>(
         Ok(keys) => Ok((set, keys)),
         Err(KeySetError::UnknownKey) if source.is_renewable() => {
             let need = key_id.map_or(Need::Newer, Need::Key);
-            let set = renewed(app, now, source, need, Some(&set)).await.ok_or(KeySetError::UnknownKey)?;
+            let renewed = renewed(app, now, source, need, Some(&set)).await;
+            let set = renewed.ok_or_else(|| unjudged(app, source, KeySetError::UnknownKey))?;
             let keys = set.candidates(app, key_id, algorithm).await?;
             Ok((set, keys))
         }
         Err(error) => Err(error),
     }
+}
+
+/// What is said of a token that the set at hand does not vouch for, where there is no newer one: `error`, unless the source
+/// could not be asked. Then nobody knows, and a good token must not be called a bad one (contract 1.5 (2)).
+fn unjudged<P: Platform>(app: &App<P>, source: &KeySource, error: KeySetError) -> KeySetError {
+    if app.isolate.key_sets.is_unanswered(&source.identity()) { KeySetError::Unavailable } else { error }
 }
 
 type Found<K> = (Rc<KeySet<K>>, Vec<K>);
@@ -196,6 +205,8 @@ struct Remembered<K> {
     set: Option<Rc<KeySet<K>>>,
     renewal_began_at: Option<UnixSeconds>,
     renewing: bool,
+    /// Whether the last renewal has not come to its end, or not to a set.
+    unanswered: bool,
 }
 
 impl<K> Default for KeySetCache<K> {
@@ -223,6 +234,7 @@ impl<K> KeySetCache<K> {
                 set: None,
                 renewal_began_at: None,
                 renewing: false,
+                unanswered: false,
             },
         };
         if sources.len() >= MAXIMUM_SOURCES {
@@ -242,17 +254,27 @@ impl<K> KeySetCache<K> {
             }
             remembered.renewal_began_at = Some(now);
             remembered.renewing = true;
+            remembered.unanswered = true;
             true
         })
     }
 
-    fn end(&self, identity: &str, cool_down: bool) {
+    fn end(&self, identity: &str, cool_down: bool, answered: bool) {
         self.with(identity, |remembered| {
             remembered.renewing = false;
+            remembered.unanswered = !answered;
             if !cool_down {
                 remembered.renewal_began_at = None;
             }
         });
+    }
+
+    /// Whether the source, when it was asked last, has not answered, or not yet.
+    fn is_unanswered(&self, identity: &str) -> bool {
+        self.sources
+            .borrow()
+            .iter()
+            .any(|remembered| remembered.identity == identity && remembered.unanswered)
     }
 
     /// Whether some request is renewing this source right now.
@@ -458,7 +480,7 @@ async fn renew<P: Platform>(
         && set.answers(need, now)
     {
         // Nobody was asked, so the next unknown key may ask.
-        cache.end(&identity, false);
+        cache.end(&identity, false, true);
         return Some(set);
     }
     let set = match fetch::fetch_set(app, source).await {
@@ -480,7 +502,7 @@ async fn renew<P: Platform>(
             None
         }
     };
-    cache.end(&identity, true);
+    cache.end(&identity, true, set.is_some());
     set
 }
 

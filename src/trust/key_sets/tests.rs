@@ -170,6 +170,25 @@ fn a_down_issuer_is_served_from_the_last_good_set_for_a_day() {
 }
 
 #[test]
+fn a_new_key_of_an_issuer_that_cannot_be_reached_is_not_called_unknown() {
+    let scene = Scene::new();
+    assert_eq!(scene.find("idp-1"), Ok(1));
+    scene.world.advance(30);
+    scene.break_issuer();
+    assert_eq!(scene.find("idp-2"), Err(KeySetError::Unavailable));
+    assert_eq!(scene.find("idp-2"), Err(KeySetError::Unavailable), "during the cool-down, too");
+    assert_eq!(scene.find("idp-1"), Ok(1), "the known key does not suffer");
+    scene.world.advance(30);
+    scene.publish(&[&key(0, "idp-1"), &key(1, "idp-2")]);
+    assert_eq!(scene.find("idp-2"), Ok(1));
+    assert_eq!(
+        scene.find("idp-3"),
+        Err(KeySetError::UnknownKey),
+        "the issuer has answered that there is none"
+    );
+}
+
+#[test]
 fn an_issuer_that_was_never_reached_is_unavailable_and_asked_every_30_seconds() {
     let scene = Scene::new();
     scene.break_issuer();
@@ -264,11 +283,15 @@ fn an_unknown_key_waits_for_a_renewal_under_way_but_not_for_ever() {
     scene.world.advance(450);
     assert_eq!(scene.find("idp-2"), Ok(1), "leaves a renewal behind, which nobody runs");
     let before = scene.world.paused_milliseconds();
-    assert_eq!(scene.find("idp-3"), Err(KeySetError::UnknownKey));
+    assert_eq!(
+        scene.find("idp-3"),
+        Err(KeySetError::Unavailable),
+        "nobody knows what the renewal would have found"
+    );
     assert_eq!(scene.world.paused_milliseconds() - before, u64::from(PATIENCE_MILLISECONDS));
     // A request that died in the middle of a renewal holds nobody up later.
     scene.world.advance(RENEWAL_SECONDS);
-    assert_eq!(scene.find("idp-3"), Err(KeySetError::UnknownKey));
+    assert_eq!(scene.find("idp-3"), Err(KeySetError::Unavailable));
     assert_eq!(scene.world.paused_milliseconds() - before, u64::from(PATIENCE_MILLISECONDS));
 }
 
