@@ -105,6 +105,9 @@ export class Soak {
       await pause(100);
       await world.settle();
     }
+    // From here on nothing gets old any more between the sweep and the audit.
+    await world.freeze();
+    await world.sweep();
   }
 
   /** Lets three days go by, with as many sweeps as it takes. */
