@@ -1,5 +1,6 @@
-// `npm run test:long`: what finds more the longer it runs. Fuzzes every parser that sees bytes of somebody else's, then
-// compares random sequences of requests with a model of the rules (src/testing/fuzz, src/testing/model).
+// `npm run test:long`: what finds more the longer it runs. Fuzzes every parser that sees bytes of somebody else's,
+// compares random sequences of requests with a model of the rules (src/testing/fuzz, src/testing/model), and lets ten
+// people use the built Worker while everything underneath fails (tests/faults).
 //
 //   npm run test:long                        ten minutes
 //   npm run test:long -- --minutes 60
@@ -8,8 +9,10 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ROOT } from "./setup/repository.mjs";
+import { buildWorker } from "./build/worker.mjs";
+import { packageProgram, ROOT } from "./setup/repository.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
+import { wasmTools } from "./setup/wasm-tools.mjs";
 import { run } from "./terminal/command.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
@@ -27,8 +30,10 @@ const COUNTERS = [
   "-Cllvm-args=-sanitizer-coverage-level=3",
   "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
 ];
-/** The share of the time that fuzzing gets. */
-const FUZZING = 0.6;
+/** The shares of the time. */
+const FUZZING = 0.5;
+const MODEL = 0.3;
+const SOAK = 0.2;
 
 await runMain(async () => {
   const { minutes, target, keep } = options();
@@ -47,12 +52,21 @@ await runMain(async () => {
   });
   if (target) return fuzzing;
 
-  const left = Math.round(minutes * 60 * (1 - FUZZING));
-  console.log(`\n== Sequences of requests against the model for ${left} s`);
+  const ofModel = Math.round(minutes * 60 * MODEL);
+  console.log(`\n== Sequences of requests against the model for ${ofModel} s`);
   const model = await runTest(tests, "sequences_end_as_the_model_says_for_a_while", {
-    COUNTERSIGN_MODEL_SECONDS: String(left),
+    COUNTERSIGN_MODEL_SECONDS: String(ofModel),
   });
-  return fuzzing || model;
+
+  const ofSoak = Math.round(minutes * 60 * SOAK);
+  console.log(`\n== People and faults at random for ${ofSoak} s`);
+  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+  const { code: soak } = await run(packageProgram("vitest"), ["run", "tests/faults/soak.test.mjs"], {
+    cwd: ROOT,
+    env: { ...process.env, COUNTERSIGN_SOAK_SECONDS: String(ofSoak) },
+    echo: true,
+  });
+  return fuzzing || model || soak;
 });
 
 function options() {
