@@ -293,6 +293,7 @@ export class Actor {
   async #ask(what, send, { guess, repeatable = false } = {}) {
     let unknown = false;
     let hidden;
+    let last;
     for (let attempt = 0; attempt < 200; attempt += 1) {
       await this.soak.up();
       const from = this.soak.now();
@@ -309,6 +310,7 @@ export class Actor {
         }
       }
       const answer = answers.find((each) => each?.status === 200) ?? answers[0];
+      last = answer;
       // For want of its issuer's new key the token may not be judged yet, which says nothing about what came before.
       const said = answer?.body.error_description ?? "";
       const unjudged = unknown && /^(Malformed mfa_token|The mfa_token provided is invalid)/.test(said);
@@ -319,7 +321,7 @@ export class Actor {
       unknown = true;
       await pause(20 + this.random() * 200);
     }
-    this.soak.differs(`${what} was asked for 200 times in vain`, {});
+    this.soak.differs(`${what} was asked for 200 times in vain`, last ?? { what: "no answer" });
     return null;
   }
 

@@ -79,7 +79,13 @@ export class Soak {
     }
     await this.weather.end();
     this.over = true;
-    await people;
+    let known = false;
+    const knowing = people.then(() => (known = true));
+    // What they still ask for may wait for a cool-down of half a minute.
+    while (!known) {
+      await Promise.race([knowing, pause(PACE)]);
+      await world.advance(STEP);
+    }
     await world.settle();
   }
 
