@@ -111,6 +111,7 @@ const KINDS = {
   "KV slow": (_, whole) => [{ on: "JWKS", mode: "slow", times: 1e9, milliseconds: whole(400) }],
   "queue refusing": () => [{ on: "OOB_QUEUE", mode: "before", times: 1e9 }],
   "queue losing its answer": () => [{ on: "OOB_QUEUE", mode: "after", times: 1e9 }],
+  "queue delivering twice": () => [{ on: "OOB_QUEUE", mode: "twice", times: 1e9 }],
   "consumer dying": (_, whole) => [{ on: "queue", mode: "before", times: 1 + whole(3) }],
   "issuer unreachable": ({ issuer }) => {
     issuer.rotate({ keep: true });

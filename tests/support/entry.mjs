@@ -54,9 +54,9 @@ function asText(part) {
 // --- Faults --------------------------------------------------------------------------------------------------------
 
 /**
- * Each: { on, matching, mode: "before" | "after" | "hang" | "slow", times, message, milliseconds }. `on` is a binding
- * (DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies before
- * it does anything.
+ * Each: { on, matching, mode: "before" | "after" | "hang" | "slow" | "twice", times, message, milliseconds }. `on` is a
+ * binding (DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies
+ * before it does anything.
  */
 let faults = [];
 
@@ -77,6 +77,7 @@ async function withFaults(on, subject, run) {
     while (faults.includes(fault)) await new Promise((resolve) => setTimeout(resolve, 2));
   }
   if (fault?.mode === "slow") await new Promise((resolve) => setTimeout(resolve, fault.milliseconds));
+  if (fault?.mode === "twice") await run();
   const result = await run();
   if (fault?.mode === "after") throw new Error(fault.message);
   return result;

@@ -298,8 +298,8 @@ export class World {
 
   /**
    * Sets the faults of every isolate, replacing earlier ones. `on` is DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS or fetch; `matching` a pattern
-   * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, lets it "hang", or
-   * be "slow" by so many `milliseconds`.
+   * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, lets it "hang", be
+   * "slow" by so many `milliseconds`, or be done "twice".
    */
   async fail(...faults) {
     const whole = faults.map((fault) => ({
