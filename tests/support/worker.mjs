@@ -394,10 +394,10 @@ export class World {
     return rows(this.db, sql, ...values);
   }
 
-  /** Waits until nothing is left to be sent. */
+  /** Waits until nothing is left to be sent. What has expired never is, and waits for the sweep to say so. */
   async delivered() {
-    const left = "SELECT 1 FROM deliveries WHERE state IN ('waiting', 'claimed') LIMIT 1";
-    await until("every delivery is done", async () => (await this.rows(left)).length === 0);
+    const left = "SELECT 1 FROM deliveries WHERE state IN ('waiting', 'claimed') AND expires_at > ? LIMIT 1";
+    await until("every delivery is done", async () => (await this.rows(left, this.now())).length === 0);
     await this.settle();
   }
 
