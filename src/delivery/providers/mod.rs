@@ -20,9 +20,9 @@ use crate::mfa::factor::Kind;
 use crate::platform::{FetchError, OutboundRequest, OutboundResponse, Platform};
 
 /// After this a provider counts as one that does not answer.
-pub const TIMEOUT_MILLISECONDS: u32 = 10_000;
+const TIMEOUT_MILLISECONDS: u32 = 10_000;
 /// Answers are some hundred bytes.
-pub const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
+const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
 
 /// A provider by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +155,18 @@ async fn asked<P: Platform>(
     match provider {
         Some(provider) => provider.send(app, from, message).await,
         None => Err(SendError::Misconfigured { reason: "not configured".to_owned() }),
+    }
+}
+
+/// A request with the bounds that hold for every provider.
+fn post(url: String, headers: Vec<(&'static str, String)>, body: String) -> OutboundRequest {
+    OutboundRequest {
+        method: "POST",
+        url,
+        headers,
+        body: Some(body),
+        timeout_milliseconds: TIMEOUT_MILLISECONDS,
+        maximum_body_bytes: MAXIMUM_BODY_BYTES,
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, retry_after};
+use super::{call, post, retry_after};
 use crate::app::App;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json::{self, Json, object};
-use crate::platform::{OutboundRequest, OutboundResponse, Platform};
+use crate::platform::{OutboundResponse, Platform};
 use crate::types::Secret;
 
 /// Where Resend's API is, unless `RESEND_URL` names another place.
@@ -47,20 +47,17 @@ impl Provider for ResendSettings {
             "text": text.expose(),
             "html": html.expose(),
         };
-        let request = OutboundRequest {
-            method: "POST",
-            url: format!("{}/emails", self.url),
-            headers: vec![
+        let request = post(
+            format!("{}/emails", self.url),
+            vec![
                 ("authorization", format!("Bearer {}", self.api_key.expose())),
                 ("content-type", "application/json".to_owned()),
                 ("idempotency-key", message.id.to_owned()),
                 // Requests without one are refused.
                 ("user-agent", "countersign".to_owned()),
             ],
-            body: Some(body.write()),
-            timeout_milliseconds: TIMEOUT_MILLISECONDS,
-            maximum_body_bytes: MAXIMUM_BODY_BYTES,
-        };
+            body.write(),
+        );
         judge(&call(app, request).await?)
     }
 }

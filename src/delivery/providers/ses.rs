@@ -6,7 +6,7 @@ use std::fmt;
 use base64ct::{Base64, Encoding};
 
 use super::signature_v4::{Date, Signed, Signer};
-use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, mailbox, retry_after};
+use super::{call, mailbox, post, retry_after};
 use crate::app::App;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
@@ -92,19 +92,13 @@ impl SesSettings {
         let headers = [("content-type", TYPE), ("host", place.authority()), ("x-amz-date", &date.time)];
         let signed = Signed { method: "POST", path: place.path_and_query(), headers: &headers, body: &body };
         let authorization = signer.authorization(&date, &signed)?;
-        Some(OutboundRequest {
-            method: "POST",
-            // The runtime says which host it is.
-            headers: vec![
-                ("authorization", authorization),
-                ("content-type", TYPE.to_owned()),
-                ("x-amz-date", date.time),
-            ],
-            body: Some(body),
-            timeout_milliseconds: TIMEOUT_MILLISECONDS,
-            maximum_body_bytes: MAXIMUM_BODY_BYTES,
-            url,
-        })
+        // The runtime says which host it is.
+        let headers = vec![
+            ("authorization", authorization),
+            ("content-type", TYPE.to_owned()),
+            ("x-amz-date", date.time),
+        ];
+        Some(post(url, headers, body))
     }
 }
 

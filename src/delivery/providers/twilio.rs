@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use base64ct::{Base64, Encoding};
 
-use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, retry_after};
+use super::{call, post, retry_after};
 use crate::app::App;
 use crate::delivery::content::{Content, escaped};
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json;
-use crate::platform::{OutboundRequest, OutboundResponse, Platform};
+use crate::platform::{OutboundResponse, Platform};
 use crate::types::Secret;
 
 /// Where Twilio's API is, unless `TWILIO_URL` names another place.
@@ -77,17 +77,14 @@ impl Provider for TwilioSettings {
                 return Err(SendError::Elsewhere { reason: "Twilio carries no mail here".to_owned() });
             }
         };
-        let request = OutboundRequest {
-            method: "POST",
-            url: format!("{}/2010-04-01/Accounts/{}/{resource}.json", self.url, self.account.sid),
-            headers: vec![
+        let request = post(
+            format!("{}/2010-04-01/Accounts/{}/{resource}.json", self.url, self.account.sid),
+            vec![
                 ("authorization", self.account.authorization()),
                 ("content-type", "application/x-www-form-urlencoded".to_owned()),
             ],
-            body: Some(body),
-            timeout_milliseconds: TIMEOUT_MILLISECONDS,
-            maximum_body_bytes: MAXIMUM_BODY_BYTES,
-        };
+            body,
+        );
         judge(&call(app, request).await?)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::twilio::{Account, error_code, form};
-use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, retry_after};
+use super::{call, post, retry_after};
 use crate::app::App;
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json;
@@ -68,17 +68,14 @@ impl Provider for TwilioVerifySettings {
 
 impl TwilioVerifySettings {
     fn request(&self, fields: &[(&str, &str)]) -> OutboundRequest {
-        OutboundRequest {
-            method: "POST",
-            url: format!("{}/v2/Services/{}/Verifications", self.url, self.service),
-            headers: vec![
+        post(
+            format!("{}/v2/Services/{}/Verifications", self.url, self.service),
+            vec![
                 ("authorization", self.account.authorization()),
                 ("content-type", "application/x-www-form-urlencoded".to_owned()),
             ],
-            body: Some(form(fields)),
-            timeout_milliseconds: TIMEOUT_MILLISECONDS,
-            maximum_body_bytes: MAXIMUM_BODY_BYTES,
-        }
+            form(fields),
+        )
     }
 }
 

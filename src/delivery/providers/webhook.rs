@@ -8,13 +8,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{MAXIMUM_BODY_BYTES, TIMEOUT_MILLISECONDS, call, retry_after};
+use super::{call, post, retry_after};
 use crate::app::App;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
 use crate::json::object;
 use crate::mfa::notice::Notice;
-use crate::platform::{OutboundRequest, Platform};
+use crate::platform::Platform;
 use crate::types::{Secret, UnixSeconds};
 
 /// The specification asks for at least this much entropy in a secret.
@@ -102,19 +102,16 @@ impl Provider for WebhookSettings {
         let signatures = self
             .signatures(message.id, message.now, &body)
             .ok_or_else(|| SendError::Permanent { reason: "the message could not be signed".to_owned() })?;
-        let request = OutboundRequest {
-            method: "POST",
-            url: self.url.clone(),
-            headers: vec![
+        let request = post(
+            self.url.clone(),
+            vec![
                 ("content-type", "application/json".to_owned()),
                 ("webhook-id", message.id.to_owned()),
                 ("webhook-timestamp", message.now.to_string()),
                 ("webhook-signature", signatures),
             ],
-            body: Some(body),
-            timeout_milliseconds: TIMEOUT_MILLISECONDS,
-            maximum_body_bytes: MAXIMUM_BODY_BYTES,
-        };
+            body,
+        );
         let response = call(app, request).await?;
         judge(response.status, retry_after(&response))
     }
