@@ -182,6 +182,12 @@ async fn call<P: Platform>(app: &App<P>, request: OutboundRequest) -> Result<Out
     })
 }
 
+/// The status, with the error's name where the provider documents it. No other name is repeated: an answer may hold
+/// anything, the address that it is about as well.
+fn named_reason(status: u16, name: &str, documented: &[&str]) -> String {
+    if documented.contains(&name) { format!("status {status}, {name}") } else { format!("status {status}") }
+}
+
 /// `Retry-After` in seconds; a date is not read.
 fn retry_after(response: &OutboundResponse) -> Option<i64> {
     response.retry_after.as_deref()?.trim().parse().ok()

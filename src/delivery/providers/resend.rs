@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{call, post, retry_after};
+use super::{call, named_reason, post, retry_after};
 use crate::app::App;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
@@ -70,9 +70,7 @@ fn judge(response: &OutboundResponse) -> Result<(), SendError> {
     }
     let body = json::parse(&response.body).ok();
     let name = body.as_ref().and_then(|body| Json::text(body, "name")).unwrap_or_default();
-    let known = NAMES.iter().find(|own| **own == name);
-    // Only names that are known are repeated: an answer may hold anything.
-    let reason = known.map_or_else(|| format!("status {status}"), |name| format!("status {status}, {name}"));
+    let reason = named_reason(status, name, &NAMES);
     Err(match (status, name) {
         // Too many a second, or the same request is on its way.
         (_, "rate_limit_exceeded" | "concurrent_idempotent_requests") | (408 | 425 | 500..=599, _) => {

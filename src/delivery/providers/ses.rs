@@ -6,7 +6,7 @@ use std::fmt;
 use base64ct::{Base64, Encoding};
 
 use super::signature_v4::{Date, Signed, Signer};
-use super::{call, mailbox, post, retry_after};
+use super::{call, mailbox, named_reason, post, retry_after};
 use crate::app::App;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, Provider, SendError};
@@ -138,9 +138,7 @@ fn judge(response: &OutboundResponse) -> Result<(), SendError> {
     let text = |name| body.as_ref().and_then(|body| Json::text(body, name));
     let name = error_name(response.error_type.as_deref().or(text("code")).or(text("__type")).unwrap_or(""));
     let says = |part: &str| text("message").or(text("Message")).is_some_and(|message| message.contains(part));
-    let known = NAMES.into_iter().find(|own| *own == name);
-    // Only names that are known are repeated: an answer may hold anything.
-    let reason = known.map_or_else(|| format!("status {status}"), |name| format!("status {status}, {name}"));
+    let reason = named_reason(status, name, &NAMES);
     Err(match (status, name) {
         // The day's mails are used up, whatever SES calls that.
         _ if says("Daily message quota exceeded") => SendError::Elsewhere { reason },
