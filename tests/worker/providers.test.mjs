@@ -2,23 +2,16 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { refused } from "../support/answers.mjs";
 import { until } from "../support/poll.mjs";
-import { ACCOUNT, TOKEN, Twilio } from "../support/providers/twilio.mjs";
+import { Twilio } from "../support/providers/twilio.mjs";
 import { waiting as waitingOn } from "../support/providers/waiting.mjs";
 import { Stage } from "../support/stage.mjs";
 
-const FROM = "+15550100123";
 const stage = new Stage();
 let twilio;
 
 beforeAll(async () => {
   twilio = await Twilio.start();
-  const vars = {
-    TWILIO_ACCOUNT_SID: ACCOUNT,
-    TWILIO_AUTH_TOKEN: TOKEN,
-    TWILIO_FROM: FROM,
-    TWILIO_URL: twilio.url,
-  };
-  await stage.set([{}], { vars, consume: false });
+  await stage.set([{}], { vars: twilio.vars, consume: false });
 });
 afterAll(async () => {
   await stage.clear();

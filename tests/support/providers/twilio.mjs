@@ -6,6 +6,8 @@ import { Double } from "./double.mjs";
 
 export const ACCOUNT = `AC${"0123456789abcdef".repeat(2)}`;
 export const TOKEN = "fedcba9876543210".repeat(2);
+/** The number that it sends from. */
+export const FROM = "+15550100123";
 const E164 = /^\+[1-9]\d{6,14}$/;
 
 const error = (status, code, message) => ({
@@ -16,6 +18,11 @@ const error = (status, code, message) => ({
 export const twilioError = (status, code) => error(status, code, "…");
 
 export class Twilio extends Double {
+  /** What the Worker is given to send by it. */
+  get vars() {
+    return { TWILIO_ACCOUNT_SID: ACCOUNT, TWILIO_AUTH_TOKEN: TOKEN, TWILIO_FROM: FROM, TWILIO_URL: this.url };
+  }
+
   judge({ method, path, headers, body }) {
     const credentials = Buffer.from((headers.authorization ?? "").replace(/^Basic /, ""), "base64").toString();
     if (credentials !== `${ACCOUNT}:${TOKEN}`) return error(401, 20003, "Authenticate");
