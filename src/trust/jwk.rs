@@ -1,9 +1,6 @@
 //! Public keys as they stand in a JWK Set (RFC 7517), narrowed to those that are worth importing.
 
-use std::borrow::Cow;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
-use jwt_compact::jwk::JsonWebKey;
 use sha2::{Digest, Sha256};
 
 use super::algorithm::{Algorithm, Family};
@@ -27,8 +24,28 @@ pub struct PublicJwk {
     pub key_id: Option<String>,
     /// `alg`, if the key is for one algorithm only.
     pub algorithm: Option<Algorithm>,
-    family: Family,
-    material: JsonWebKey<'static>,
+    material: Material,
+}
+
+/// The public numbers of a key.
+#[derive(Debug, Clone, PartialEq)]
+enum Material {
+    /// RFC 7518 section 6.3.1.
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    /// A point on P-256 (RFC 7518 section 6.2.1).
+    P256 { x: Vec<u8>, y: Vec<u8> },
+    /// RFC 8037 section 2.
+    Ed25519 { x: Vec<u8> },
+}
+
+impl Material {
+    const fn family(&self) -> Family {
+        match self {
+            Self::Rsa { .. } => Family::Rsa,
+            Self::P256 { .. } => Family::P256,
+            Self::Ed25519 { .. } => Family::Ed25519,
+        }
+    }
 }
 
 impl PublicJwk {
@@ -56,17 +73,17 @@ impl PublicJwk {
                 return Err(UnusableKey::NotForVerifying);
             }
         }
-        let (family, material) = checked_material(entry)?;
-        if algorithm.is_some_and(|algorithm| algorithm.family() != family) {
+        let material = checked_material(entry)?;
+        if algorithm.is_some_and(|algorithm| algorithm.family() != material.family()) {
             return Err(UnusableKey::AlgorithmContradictsType);
         }
-        Ok(Self { key_id, algorithm, family, material })
+        Ok(Self { key_id, algorithm, material })
     }
 
     /// Whether a signature by `algorithm` can be checked with this key.
     #[must_use]
     pub fn fits(&self, algorithm: Algorithm) -> bool {
-        self.family == algorithm.family() && self.algorithm.is_none_or(|own| own == algorithm)
+        self.material.family() == algorithm.family() && self.algorithm.is_none_or(|own| own == algorithm)
     }
 
     /// JSON of the key's material alone (`kty` and the public numbers), as an import wants it.
@@ -84,17 +101,15 @@ impl PublicJwk {
     /// The required members in the order of their names, as RFC 7638 section 3.2 hashes them.
     pub(super) fn members(&self) -> Json {
         match &self.material {
-            JsonWebKey::Rsa { modulus, public_exponent, .. } => {
-                object! { "e": base64url(public_exponent), "kty": "RSA", "n": base64url(modulus) }
+            Material::Rsa { modulus, exponent } => {
+                object! { "e": base64url(exponent), "kty": "RSA", "n": base64url(modulus) }
             }
-            JsonWebKey::EllipticCurve { curve, x, y, .. } => {
-                object! { "crv": curve.as_ref(), "kty": "EC", "x": base64url(x), "y": base64url(y) }
+            Material::P256 { x, y } => {
+                object! { "crv": "P-256", "kty": "EC", "x": base64url(x), "y": base64url(y) }
             }
-            JsonWebKey::KeyPair { curve, x, .. } => {
-                object! { "crv": curve.as_ref(), "kty": "OKP", "x": base64url(x) }
+            Material::Ed25519 { x } => {
+                object! { "crv": "Ed25519", "kty": "OKP", "x": base64url(x) }
             }
-            // Symmetric keys, and types to come, are never read.
-            _ => Json::Null,
         }
     }
 
@@ -178,34 +193,20 @@ pub enum UnusableSet {
     NoUsableKey,
 }
 
-/// The key's family and its public numbers, once they are within bounds.
-fn checked_material(entry: &Json) -> Result<(Family, JsonWebKey<'static>), UnusableKey> {
+/// The key's public numbers, once they are within bounds.
+fn checked_material(entry: &Json) -> Result<Material, UnusableKey> {
     match (entry.text("kty").ok_or(UnusableKey::Malformed)?, entry.text("crv")) {
         ("RSA", _) => {
             let (modulus, exponent) = (number(entry, "n")?, number(entry, "e")?);
             let (modulus, exponent) = (without_leading_zeros(&modulus), without_leading_zeros(&exponent));
             check_rsa_modulus(modulus)?;
             check_rsa_exponent(exponent)?;
-            let key = JsonWebKey::Rsa {
-                modulus: Cow::Owned(modulus.to_vec()),
-                public_exponent: Cow::Owned(exponent.to_vec()),
-                private_parts: None,
-            };
-            Ok((Family::Rsa, key))
+            Ok(Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
         }
-        ("EC", Some(curve @ "P-256")) => {
-            let (x, y) = (coordinate(entry, "x")?, coordinate(entry, "y")?);
-            let curve = Cow::Owned(curve.to_owned());
-            Ok((
-                Family::P256,
-                JsonWebKey::EllipticCurve { curve, x: Cow::Owned(x), y: Cow::Owned(y), secret: None },
-            ))
+        ("EC", Some("P-256")) => {
+            Ok(Material::P256 { x: coordinate(entry, "x")?, y: coordinate(entry, "y")? })
         }
-        ("OKP", Some(curve @ "Ed25519")) => {
-            let curve = Cow::Owned(curve.to_owned());
-            let x = Cow::Owned(coordinate(entry, "x")?);
-            Ok((Family::Ed25519, JsonWebKey::KeyPair { curve, x, secret: None }))
-        }
+        ("OKP", Some("Ed25519")) => Ok(Material::Ed25519 { x: coordinate(entry, "x")? }),
         _ => Err(UnusableKey::UnsupportedType),
     }
 }

@@ -1,12 +1,6 @@
 //! JWTs before anybody vouches for them (RFC 7519, RFC 8725): strict parsing, strict claims, time checks.
-//!
-//! jwt-compact splits the token, reads the header and compares times. What it does not do is done here: a size limit,
-//! the refusal of `crit`, of members that are given twice and of times that are no whole numbers.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use chrono::{DateTime, TimeDelta, Utc};
-use jwt_compact::{Claims as TimeClaims, TimeOptions, UntrustedToken, ValidationError};
-use serde::de::{Deserialize, Deserializer, IgnoredAny};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
@@ -32,10 +26,10 @@ const LATEST_TIME: i64 = 253_402_300_799;
 /// A JWT whose form is right and whose signature has not been looked at.
 #[derive(Debug)]
 pub struct UntrustedJwt<'a> {
-    token: UntrustedToken<'a, HeaderExtensions>,
-    signing_input: &'a str,
-    algorithm: Algorithm,
+    header: Header,
     claims: Claims,
+    signing_input: &'a str,
+    signature: Vec<u8>,
 }
 
 impl<'a> UntrustedJwt<'a> {
@@ -49,37 +43,34 @@ impl<'a> UntrustedJwt<'a> {
         if text.len() > MAXIMUM_TOKEN_BYTES {
             return Err(JwtError::TooLong);
         }
-        let token = UntrustedToken::<HeaderExtensions>::try_from(text).map_err(|error| match error {
-            jwt_compact::ParseError::MalformedHeader(_) => JwtError::MalformedHeader,
-            _ => JwtError::NotAJwt,
-        })?;
-        if token.header().other_fields.critical {
-            return Err(JwtError::CriticalExtension);
-        }
-        let algorithm = Algorithm::parse(token.algorithm()).ok_or(JwtError::UnsupportedAlgorithm)?;
-        let (signing_input, _) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
-        let (_, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
-        let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| JwtError::NotAJwt)?;
-        let claims = Claims::parse(&payload)?;
-        Ok(Self { token, signing_input, algorithm, claims })
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
+        let decoded = |part| Base64UrlUnpadded::decode_vec(part).map_err(|_| JwtError::NotAJwt);
+        let (header, payload, signature) = (decoded(header)?, decoded(payload)?, decoded(signature)?);
+        Ok(Self {
+            header: Header::parse(&header)?,
+            claims: Claims::parse(&payload)?,
+            signing_input,
+            signature,
+        })
     }
 
     /// `alg`.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.header.algorithm
     }
 
     /// `kid`.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.token.header().key_id.as_deref()
+        self.header.key_id.as_deref()
     }
 
     /// `typ` in lower case and without the optional `application/` (RFC 7515 section 4.1.9).
     #[must_use]
     pub fn media_type(&self) -> Option<String> {
-        let written = self.token.header().token_type.as_deref()?.to_ascii_lowercase();
+        let written = self.header.media_type.as_deref()?.to_ascii_lowercase();
         Some(written.strip_prefix("application/").map(str::to_owned).unwrap_or(written))
     }
 
@@ -98,7 +89,7 @@ impl<'a> UntrustedJwt<'a> {
     /// The signature's bytes.
     #[must_use]
     pub fn signature(&self) -> &[u8] {
-        self.token.signature_bytes()
+        &self.signature
     }
 
     /// The login that this token stands for: SHA-256 of the signing input. The signature stays out of it, because one
@@ -109,16 +100,32 @@ impl<'a> UntrustedJwt<'a> {
     }
 }
 
-/// What the header may hold beside what jwt-compact knows.
-#[derive(Debug, Clone, Default, serde::Deserialize)]
-struct HeaderExtensions {
-    /// Whether there is a `crit`, whatever it holds: no extension is understood here (RFC 7515 section 4.1.11).
-    #[serde(rename = "crit", default, deserialize_with = "is_present")]
-    critical: bool,
+/// The members of the JOSE header that count here (RFC 7515 section 4.1).
+#[derive(Debug)]
+struct Header {
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    media_type: Option<String>,
 }
 
-fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
+impl Header {
+    fn parse(json: &[u8]) -> Result<Self, JwtError> {
+        let header = json::parse(json).map_err(|_| JwtError::MalformedHeader)?;
+        if header.as_object().is_none() || header.repeated().is_some() {
+            return Err(JwtError::MalformedHeader);
+        }
+        // Whatever it holds: no extension is understood here (RFC 7515 section 4.1.11).
+        if header.member("crit").is_some() {
+            return Err(JwtError::CriticalExtension);
+        }
+        let read = |name| Reader(&header).text(name).map_err(|_| JwtError::MalformedHeader);
+        let algorithm = read("alg")?.ok_or(JwtError::MalformedHeader)?;
+        Ok(Self {
+            algorithm: Algorithm::parse(&algorithm).ok_or(JwtError::UnsupportedAlgorithm)?,
+            key_id: read("kid")?,
+            media_type: read("typ")?,
+        })
+    }
 }
 
 /// The claims that Countersign knows. Claims of others are ignored; a known one of a wrong type makes the token
@@ -222,21 +229,15 @@ impl Claims {
     /// # Errors
     /// Which of them is not so.
     pub fn check_times(&self, now: UnixSeconds, leeway: i64) -> Result<(), TimeError> {
-        let instant =
-            |time: UnixSeconds| DateTime::<Utc>::from_timestamp(time.0, 0).ok_or(TimeError::Unreadable);
-        let present = instant(now)?;
-        let options = TimeOptions::new(TimeDelta::seconds(leeway), move || present);
-        let mut times = TimeClaims::empty();
-        times.expiration = Some(instant(self.expires_at.ok_or(TimeError::NoExpiry)?)?);
-        times.validate_expiration(&options).map_err(|_| TimeError::Expired)?;
-        for (start, error) in
-            [(self.not_before, TimeError::NotYetValid), (self.issued_at, TimeError::IssuedInTheFuture)]
-        {
-            times.not_before = start.map(instant).transpose()?;
-            match times.validate_maturity(&options) {
-                Ok(_) | Err(ValidationError::NoClaim(_)) => {}
-                Err(_) => return Err(error),
-            }
+        let ahead = now.plus(leeway);
+        if self.expires_at.ok_or(TimeError::NoExpiry)?.plus(leeway) < now {
+            return Err(TimeError::Expired);
+        }
+        if self.not_before.is_some_and(|time| time > ahead) {
+            return Err(TimeError::NotYetValid);
+        }
+        if self.issued_at.is_some_and(|time| time > ahead) {
+            return Err(TimeError::IssuedInTheFuture);
         }
         Ok(())
     }
@@ -287,8 +288,6 @@ pub enum TimeError {
     NotYetValid,
     /// `iat` is in the future.
     IssuedInTheFuture,
-    /// A time that no calendar has.
-    Unreadable,
 }
 
 /// Reads typed claims, each by its name.

@@ -20,10 +20,13 @@ pub(super) fn json(input: &[u8]) {
             assert!(is_same(&own, &other));
             own
         }
-        (Err(own), Err(other)) => {
-            assert_eq!((own.line, own.column), (other.line(), other.column()));
+        (Err(own), Err(_)) => {
+            let line = input.split(|byte| *byte == b'\n').nth(own.line - 1).expect("a line");
+            assert!((1..=line.len() + 1).contains(&own.column));
             return;
         }
+        // It would keep the number's value.
+        (Ok(_), Err(other)) if other.to_string().starts_with("number out of range") => return,
         (own, other) => panic!("{:?} for {:?}", own.is_ok(), other.is_ok()),
     };
     assert_eq!(own.repeated().is_some(), reference::repeats(input));
