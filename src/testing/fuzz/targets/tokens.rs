@@ -112,6 +112,15 @@ fn check_jwt(written: &str) {
         assert!(names.iter().filter(|own| *own == name).count() <= 1, "{name} twice");
     }
     assert!(!names.iter().any(|name| name == "crit"));
+    match jwt_compact::UntrustedToken::<Value>::try_from(written) {
+        Ok(other) => {
+            assert_eq!(other.algorithm(), own.algorithm().as_str());
+            assert_eq!(other.header().key_id.as_deref(), own.key_id());
+            assert_eq!(other.signature_bytes(), own.signature());
+        }
+        // It reads what says where keys are to be found.
+        Err(_) => assert!(names.iter().any(|name| ["jku", "x5u", "x5t", "x5t#S256"].contains(&&**name))),
+    }
     let header: Value = serde_json::from_slice(header).unwrap();
     assert_eq!(Some(own.algorithm().as_str()), header["alg"].as_str());
     assert_eq!(own.key_id(), header["kid"].as_str());
