@@ -28,6 +28,9 @@ const FOR_COMPRESSION = [
   "--skip-pass=local-cse",
 ];
 
+// The compressor looks back 32 KB: it finds most where functions of one module stand side by side.
+const ORDER_FOR_COMPRESSION = ["--reorder-functions-by-name"];
+
 // Small implementations of ciphers and hashes: their loops are not unrolled, which costs microseconds per request.
 const SMALL_CRYPTOGRAPHY = ['--cfg=aes_backend_soft="compact"', '--cfg=sha2_backend_soft="compact"'];
 
@@ -94,7 +97,7 @@ export async function buildWorker(variant, toolchain, tools) {
 // runs wasm-opt as well, but always so that they stay, wherefore Cargo.toml tells it not to.
 async function shrink(wasm, optimizer) {
   const features = WASM_FEATURES.map((name) => `--enable-${name}`);
-  const args = ["-Oz", ...FOR_COMPRESSION, "--strip-debug", "--strip-producers", ...features, wasm, "--output", wasm];
+  const args = ["-Oz", ...FOR_COMPRESSION, ...ORDER_FOR_COMPRESSION, "--strip-debug", "--strip-producers", ...features, wasm, "--output", wasm];
   await runOrFail(optimizer, args, { cwd: ROOT }, "wasm-opt could not shrink the Worker.");
 }
 

@@ -163,7 +163,7 @@ async fn admit<P: Platform>(
     let charges = app
         .config
         .sending_limits
-        .charges(&asked, |rule, whose| budget_key(keyring, delivery.channel, rule, whose));
+        .charges(&asked, &|rule, whose| budget_key(keyring, delivery.channel, rule, whose));
     match charge_notice(app, &charges, number.as_ref().and_then(region), now).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(SendError::Retry { reason: NO_ROOM.to_owned(), after: Some(NO_ROOM_SECONDS) }),

@@ -186,7 +186,7 @@ pub fn compose<P: Platform>(
         limit,
         now,
     };
-    let mut charges = limits.charges(&asked, |rule, whose| budget_key(keyring, kind, rule, whose));
+    let mut charges = limits.charges(&asked, &|rule, whose| budget_key(keyring, kind, rule, whose));
     if test.is_some() {
         // Everybody shares them, and they cost nothing.
         charges.retain(|charge| charge.rule == Rule::User);

@@ -71,8 +71,11 @@ pub fn tag(text: &str) -> Option<String> {
 
 /// The tags of an `Accept-Language` header (RFC 9110, section 12.5.4), the heaviest first; of equal ones the first.
 fn preferred(header: &str) -> Vec<&str> {
-    let mut weighted: Vec<_> = header.split(',').take(MAXIMUM_TAGS).filter_map(range).collect();
-    weighted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    let mut weighted: Vec<(u32, &str)> = Vec::new();
+    for (weight, tag) in header.split(',').take(MAXIMUM_TAGS).filter_map(range) {
+        let place = weighted.partition_point(|(other, _)| *other >= weight);
+        weighted.insert(place, (weight, tag));
+    }
     weighted.into_iter().map(|(_, tag)| tag).collect()
 }
 

@@ -127,7 +127,7 @@ impl SendingLimits {
 
     /// What a message is charged to. `key` makes the name of a bucket out of what it counts by.
     #[must_use]
-    pub fn charges(&self, message: &Asked<'_>, key: impl Fn(Rule, &str) -> String) -> Vec<Charge> {
+    pub fn charges(&self, message: &Asked<'_>, key: &dyn Fn(Rule, &str) -> String) -> Vec<Charge> {
         let mut charges = Vec::new();
         let own = Rate {
             messages: message.limit.burst,
@@ -437,7 +437,7 @@ mod tests {
     }
 
     fn charges(limits: &SendingLimits, address: Option<&str>) -> Vec<Charge> {
-        limits.charges(&asked(address), |rule, whose| format!("{}={whose}", rule.as_str()))
+        limits.charges(&asked(address), &|rule, whose| format!("{}={whose}", rule.as_str()))
     }
 
     #[test]
@@ -445,7 +445,7 @@ mod tests {
         let keys = |purpose| {
             let asked = Asked { purpose, ..asked(Some("192.0.2.77")) };
             let all =
-                SendingLimits::default().charges(&asked, |rule, whose| format!("{}={whose}", rule.as_str()));
+                SendingLimits::default().charges(&asked, &|rule, whose| format!("{}={whose}", rule.as_str()));
             all.into_iter().map(|charge| charge.key).collect::<Vec<_>>()
         };
         let (enrollment, challenge) = (keys(Purpose::Enrollment), keys(Purpose::Challenge));
@@ -485,7 +485,7 @@ mod tests {
     #[test]
     fn mail_has_no_range() {
         let mail = Asked { recipient: "ada@example.com", ..asked(None) };
-        let charges = SendingLimits::default().charges(&mail, |rule, _| rule.as_str().to_owned());
+        let charges = SendingLimits::default().charges(&mail, &|rule, _| rule.as_str().to_owned());
         assert!(charges.iter().all(|charge| charge.rule != Rule::NumberRange));
         assert_eq!(charges.len(), 4);
     }

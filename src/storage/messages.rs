@@ -94,18 +94,20 @@ impl NewMessage {
         rows: Option<&Vec<Row>>,
         now: UnixSeconds,
     ) -> Result<Vec<Obstacle>, StorageError> {
-        let mut obstacles = Vec::new();
+        let rank = |obstacle: &Obstacle| {
+            (!self.limits.enforces(obstacle.rule), std::cmp::Reverse(obstacle.refusal.retry_after))
+        };
+        let mut obstacles: Vec<Obstacle> = Vec::new();
         for row in rows.into_iter().flatten() {
             let (key, full_at) = (row.text("key")?, row.integer("full_at")?);
             let charge = self.charges.iter().find(|charge| charge.key == key);
-            obstacles.push(match charge {
+            let obstacle = match charge {
                 Some(charge) => Obstacle { rule: charge.rule, refusal: charge.refusal(now, full_at) },
                 None => self.closed(key, now, UnixSeconds(full_at.wrapping_div(1000))),
-            });
+            };
+            let place = obstacles.partition_point(|other| rank(other) <= rank(&obstacle));
+            obstacles.insert(place, obstacle);
         }
-        obstacles.sort_by_key(|obstacle| {
-            (!self.limits.enforces(obstacle.rule), std::cmp::Reverse(obstacle.refusal.retry_after))
-        });
         Ok(obstacles)
     }
 
