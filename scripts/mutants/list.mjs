@@ -574,6 +574,66 @@ export const MUTANTS = [
       test: "whoever adds and removes authenticators all day is told of it twenty times, and of the rest later",
     },
   },
+  {
+    name: "notices: guessing is told to nobody while it is slow",
+    file: "src/mfa/notice.rs",
+    text: "20 | 40 | 60 | 80 => Some(Self::GuessingSuspected),",
+    replacement: "20 | 40 | 60 | 80 => None,",
+    killedBy: "endpoints::token::tests::alarms::guesses_too_slow_for_the_bucket_are_told_to_the_log_and_to_the_owner",
+  },
+  {
+    name: "notices: that an authenticator is disabled is told to nobody",
+    file: "src/mfa/notice.rs",
+    text: "100 => Some(Self::AuthenticatorDisabled(kind)),",
+    replacement: "",
+    killedBy: "endpoints::token::tests::alarms::the_hundredth_wrong_code_is_told_as_what_it_does",
+  },
+  {
+    name: "notices: wrong codes of apps are told to nobody",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "self.tell_of_failures(Kind::Totp, candidate.failures, Some(&candidate.id));",
+    replacement: "let _ = candidate;",
+    killedBy:
+      "endpoints::token::tests::alarms::each_app_that_reaches_the_number_is_told_to_the_log_and_all_of_them_once_to_the_owner",
+  },
+  {
+    name: "notices: a wrong code that was sent is told to nobody",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "return wrong(WireError::InvalidBindingCode);",
+    replacement: "return Err(WireError::InvalidBindingCode.into());",
+    killedBy:
+      "endpoints::token::tests::alarms::a_code_by_message_is_told_of_by_its_number_whether_looked_at_or_used_up",
+  },
+  {
+    name: "notices: a try that is one too many is told to nobody",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "return wrong(WireError::TooManyTries { retry_after });",
+    replacement: "return Err(WireError::TooManyTries { retry_after }.into());",
+    killedBy:
+      "endpoints::token::tests::alarms::a_code_by_message_is_told_of_by_its_number_whether_looked_at_or_used_up",
+  },
+  {
+    name: "notices: guessing is told as often as it is noticed",
+    file: "src/endpoints/notice.rs",
+    text: "now.0.wrapping_div(DAY_SECONDS).to_string()",
+    replacement: "now.0.to_string()",
+    killedBy: "endpoints::token::tests::alarms::the_owner_hears_of_guesses_once_a_day_and_the_log_of_every_twentieth",
+  },
+  {
+    name: "notices: a lock-out and slow guessing are told apart, twice a day",
+    file: "src/endpoints/notice.rs",
+    text: "&[self.user.as_str(), disabled, &day]",
+    replacement: "&[self.user.as_str(), notice.as_str(), disabled, &day]",
+    killedBy: "endpoints::token::tests::alarms::the_owner_hears_of_guesses_once_a_day_and_the_log_of_every_twentieth",
+  },
+  {
+    name: "notices: whoever was told of guessing does not hear what it has disabled",
+    file: "src/endpoints/notice.rs",
+    text: 'notice.kind().map_or("", Kind::as_str)',
+    replacement: 'notice.kind().map_or("", |_| "")',
+    killedBy:
+      "endpoints::token::tests::alarms::each_app_that_reaches_the_number_is_told_to_the_log_and_all_of_them_once_to_the_owner",
+  },
 
   // Storage
   {

@@ -4,7 +4,15 @@ import { parseArgs } from "node:util";
 import { fromCaller } from "../setup/repository.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
-export const MESSAGES = ["code", "authenticator_added", "authenticator_removed", "recovery_code_used", "guesses_locked"];
+export const MESSAGES = [
+  "code",
+  "authenticator_added",
+  "authenticator_removed",
+  "recovery_code_used",
+  "guesses_locked",
+  "guessing_suspected",
+  "authenticator_disabled",
+];
 export const CHANNELS = ["sms", "voice", "email"];
 
 export const USAGE = `What people read and hear, in your own words.

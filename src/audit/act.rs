@@ -23,6 +23,10 @@ pub enum Act {
     CodeExpired,
     /// A code was not looked at: no guess is left.
     GuessesLocked,
+    /// Wrong codes of an authenticator keep coming.
+    GuessingSuspected,
+    /// So many codes of an authenticator in a row were wrong that it takes no more.
+    AuthenticatorDisabled,
     /// The recovery code was right; there is a new one now.
     RecoveryCodeUsed,
     /// A recovery code was wrong.
@@ -69,7 +73,7 @@ type Row = (&'static str, bool, &'static [(&'static str, &'static str)]);
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::EnrollmentBegun,
         Self::EnrollmentRefused,
         Self::AuthenticatorConfirmed,
@@ -80,6 +84,8 @@ impl Act {
         Self::CodeWrong,
         Self::CodeExpired,
         Self::GuessesLocked,
+        Self::GuessingSuspected,
+        Self::AuthenticatorDisabled,
         Self::RecoveryCodeUsed,
         Self::RecoveryCodeWrong,
         Self::RecoveryGuessesLocked,
@@ -142,6 +148,8 @@ impl Act {
             Self::CodeWrong => ("code_wrong", false, &[("", "gd_auth_failed")]),
             Self::CodeExpired => ("code_expired", false, &[("", "gd_auth_failed")]),
             Self::GuessesLocked => ("guesses_locked", false, &[("", "gd_otp_rate_limit_exceed")]),
+            Self::GuessingSuspected => ("guessing_suspected", false, &[]),
+            Self::AuthenticatorDisabled => ("authenticator_disabled", false, &[]),
             Self::RecoveryCodeUsed => ("recovery_code_used", true, &[("", "gd_recovery_succeed")]),
             Self::RecoveryCodeWrong => ("recovery_code_wrong", false, &[("", "gd_recovery_failed")]),
             Self::RecoveryGuessesLocked => {

@@ -154,7 +154,7 @@ mod tests {
             words.lines.lines().map(|line| line.split_once(": ").unwrap().0).collect()
         };
         let expected = names(&BUILT_IN[0]);
-        assert_eq!(expected.len(), 15);
+        assert_eq!(expected.len(), 19);
         for words in &BUILT_IN {
             assert_eq!(names(words), expected, "{}", words.tag);
             assert!(words.lines.lines().all(|line| !line.split_once(": ").unwrap().1.trim().is_empty()));

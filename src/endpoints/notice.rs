@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::delivery::{self, Payload};
 use crate::json::object;
 use crate::mfa::email_address::EmailAddress;
-use crate::mfa::factor::AuthenticatorId;
+use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::language::Languages;
 use crate::mfa::notice::Notice;
 use crate::platform::Platform;
@@ -15,7 +15,7 @@ use crate::storage::places;
 use crate::trust::bearer::Identity;
 use crate::types::UserId;
 
-/// Seconds in which a notice is worth sending; and there is one notice of a lock-out in as many.
+/// Seconds in which a notice is worth sending; and of wrong codes there is one notice in as many.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Whom a notice is for, and who has asked for what it tells of.
@@ -91,13 +91,16 @@ impl Concerned<'_> {
         Ok(Some(NewContact { sealed, address_index }))
     }
 
-    /// Tells the person, behind the answer and at most once a day, that no more codes are taken for a while.
-    pub fn tell_of_lock<P: Platform>(&self, app: &App<P>) {
+    /// Tells the person of wrong codes, behind the answer and at most once a day: once that somebody guesses, whether that
+    /// is locked out or too slow for it, and once of each kind of authenticator that is disabled. It goes to that one as well:
+    /// it is still the owner's.
+    pub fn tell_of_wrong_codes<P: Platform>(&self, app: &App<P>, notice: Notice) {
         let now = self.asker.request.received_at;
         let day = now.0.wrapping_div(DAY_SECONDS).to_string();
-        let id = app.config.keyring.hash(places::LOCK_NOTICE, &[self.user.as_str(), &day]);
+        let disabled = notice.kind().map_or("", Kind::as_str);
+        let id = app.config.keyring.hash(places::DAILY_NOTICE, &[self.user.as_str(), disabled, &day]);
         // A webhook's id has no full stop.
-        let new = match self.compose_as(app, id.replace('.', "-"), Notice::GuessesLocked, None) {
+        let new = match self.compose_as(app, id.replace('.', "-"), notice, None) {
             Ok(Some(new)) => new,
             Ok(None) => return,
             // The answer is what it is, told or not.

@@ -18,12 +18,34 @@ pub enum Notice {
     RecoveryCodeUsed,
     /// So many wrong codes were entered that no more are taken for a while.
     GuessesLocked,
+    /// Wrong codes keep coming, too slowly to be locked out.
+    GuessingSuspected,
+    /// So many codes in a row were wrong that an authenticator takes no more.
+    AuthenticatorDisabled(Kind),
 }
 
 impl Notice {
     /// The names of all of them.
-    pub const NAMES: [&'static str; 4] =
-        ["authenticator_added", "authenticator_removed", "recovery_code_used", "guesses_locked"];
+    pub const NAMES: [&'static str; 6] = [
+        "authenticator_added",
+        "authenticator_removed",
+        "recovery_code_used",
+        "guesses_locked",
+        "guessing_suspected",
+        "authenticator_disabled",
+    ];
+
+    /// What the owner is told when an authenticator's wrong codes in a row have become `failures`: at each twentieth that
+    /// somebody guesses, however slowly; at the hundredth that it is disabled (NIST SP 800-63B, section 5.2.2). Only a
+    /// guess that makes the count exactly this tells it, so that of any number at once one does.
+    #[must_use]
+    pub const fn of_failures(kind: Kind, failures: i64) -> Option<Self> {
+        match failures {
+            20 | 40 | 60 | 80 => Some(Self::GuessingSuspected),
+            100 => Some(Self::AuthenticatorDisabled(kind)),
+            _ => None,
+        }
+    }
 
     /// What templates, rows and the webhook call it.
     #[must_use]
@@ -33,6 +55,8 @@ impl Notice {
             Self::AuthenticatorRemoved(_) => "authenticator_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::GuessesLocked => "guesses_locked",
+            Self::GuessingSuspected => "guessing_suspected",
+            Self::AuthenticatorDisabled(_) => "authenticator_disabled",
         }
     }
 
@@ -40,8 +64,10 @@ impl Notice {
     #[must_use]
     pub const fn kind(self) -> Option<Kind> {
         match self {
-            Self::AuthenticatorAdded(kind) | Self::AuthenticatorRemoved(kind) => Some(kind),
-            Self::RecoveryCodeUsed | Self::GuessesLocked => None,
+            Self::AuthenticatorAdded(kind)
+            | Self::AuthenticatorRemoved(kind)
+            | Self::AuthenticatorDisabled(kind) => Some(kind),
+            Self::RecoveryCodeUsed | Self::GuessesLocked | Self::GuessingSuspected => None,
         }
     }
 
@@ -53,6 +79,8 @@ impl Notice {
             ("authenticator_removed", Some(kind)) => Some(Self::AuthenticatorRemoved(kind)),
             ("recovery_code_used", _) => Some(Self::RecoveryCodeUsed),
             ("guesses_locked", _) => Some(Self::GuessesLocked),
+            ("guessing_suspected", _) => Some(Self::GuessingSuspected),
+            ("authenticator_disabled", Some(kind)) => Some(Self::AuthenticatorDisabled(kind)),
             _ => None,
         }
     }
@@ -96,6 +124,19 @@ mod tests {
             }
         }
         assert_eq!(Notice::parse("authenticator_added", None), None);
+        assert_eq!(Notice::parse("authenticator_disabled", None), None);
         assert_eq!(Notice::parse("code", None), None);
+    }
+
+    #[test]
+    fn every_twentieth_failure_is_told_and_the_hundredth_as_the_end() {
+        for failures in -1..=201 {
+            let expected = match failures {
+                100 => Some(Notice::AuthenticatorDisabled(Kind::Sms)),
+                1..100 if failures % 20 == 0 => Some(Notice::GuessingSuspected),
+                _ => None,
+            };
+            assert_eq!(Notice::of_failures(Kind::Sms, failures), expected, "{failures}");
+        }
     }
 }

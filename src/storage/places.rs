@@ -16,7 +16,7 @@ pub const DPOP_NONCE: &str = "dpop nonce";
 pub const BUDGET: &str = "budget";
 
 /// Hash purpose: ids of the notices of which there is one a day.
-pub const LOCK_NOTICE: &str = "lock notice";
+pub const DAILY_NOTICE: &str = "daily notice";
 
 /// A TOTP secret, phone number or e-mail address. The same for an enrollment and the authenticator that it becomes,
 /// since the row moves and keeps its id.

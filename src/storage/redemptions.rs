@@ -56,6 +56,8 @@ pub struct TotpCandidate {
     pub sealed: String,
     /// The last time step that was accepted.
     pub last_step: i64,
+    /// Its wrong codes in a row, this one charged among them; 0 while it is to be confirmed.
+    pub failures: i64,
     /// Whether it is still to be confirmed.
     pub pending: bool,
 }
@@ -81,6 +83,17 @@ pub struct RecoveryCandidate {
     /// Whether it stands for an independent factor. Beside e-mail alone it stands for none, and proves no MFA: else
     /// whoever has only a password could hold a proof that is as young as somebody's first real factor.
     pub independent: bool,
+}
+
+/// A failure that was charged to the authenticator of a challenge.
+#[derive(Debug)]
+pub struct ChargedFailure {
+    /// The authenticator.
+    pub authenticator: String,
+    /// What it was enrolled as, whichever channel this code came by.
+    pub kind: Kind,
+    /// Its wrong codes in a row, this one among them.
+    pub failures: i64,
 }
 
 /// How an enrollment or challenge answered to a try of its code.
@@ -140,7 +153,7 @@ pub async fn try_oob<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
     enrollment: &str,
-) -> Result<Tried<OobTry>, StorageError> {
+) -> Result<Tried<(OobTry, Option<ChargedFailure>)>, StorageError> {
     let charge = Charge::EnrollmentCode(enrollment);
     let key = charge.key(attempt.user);
     let mut batch = attempt.charge(&key, charge);
@@ -158,10 +171,12 @@ pub async fn try_oob<P: Platform>(
     batch.push(Statement { sql: statements::OOB_ATTEMPTS, parameters: vec![enrollment.into()] });
     let results = pay(app, attempt, charge, batch).await?;
     attempt.paid(&results, charge, || {
-        if let Some(row) = rows(&results, 2).first() {
-            return Ok(OobTry::Candidate(oob_candidate(row)?));
-        }
-        used_up_or_gone(&results)
+        let tried = match rows(&results, 2).first() {
+            Some(row) => OobTry::Candidate(oob_candidate(row)?),
+            None => used_up_or_gone(&results)?,
+        };
+        // It is no authenticator yet.
+        Ok((tried, None))
     })
 }
 
@@ -171,7 +186,7 @@ pub async fn try_challenge<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
     challenge: &str,
-) -> Result<Tried<OobTry>, StorageError> {
+) -> Result<Tried<(OobTry, Option<ChargedFailure>)>, StorageError> {
     let charge = Charge::ChallengeCode(challenge);
     let key = charge.key(attempt.user);
     let user = Value::from(attempt.user.as_str());
@@ -194,11 +209,15 @@ pub async fn try_challenge<P: Platform>(
         parameters: vec![challenge.into(), user, key.into(), attempt.id.into()],
     });
     let results = pay(app, attempt, charge, batch).await?;
-    attempt.paid(&results, charge, || match (rows(&results, 2).first(), rows(&results, 4).first()) {
-        (Some(challenge), Some(authenticator)) => {
-            Ok(OobTry::Candidate(challenge_candidate(challenge, authenticator)?))
-        }
-        _ => used_up_or_gone(&results),
+    attempt.paid(&results, charge, || {
+        let charged = rows(&results, 4).first();
+        let tried = match (rows(&results, 2).first(), charged) {
+            (Some(challenge), Some(authenticator)) => {
+                OobTry::Candidate(challenge_candidate(challenge, authenticator)?)
+            }
+            _ => used_up_or_gone(&results)?,
+        };
+        Ok((tried, charged.map(charged_failure).transpose()?))
     })
 }
 
@@ -667,6 +686,7 @@ fn totp_candidate(row: &Row, pending: bool) -> Result<TotpCandidate, StorageErro
         id: row.text("id")?.to_owned(),
         sealed: row.text("sealed")?.to_owned(),
         last_step: if pending { 0 } else { row.integer("last_step")? },
+        failures: if pending { 0 } else { row.integer("failures")? },
         pending,
     })
 }
@@ -685,6 +705,14 @@ fn challenge_candidate(challenge: &Row, authenticator: &Row) -> Result<OobCandid
         kind: Kind::parse(challenge.text("channel")?).ok_or(StorageError::UnexpectedShape("channel"))?,
         sealed: authenticator.text("sealed")?.to_owned(),
         code_hash: challenge.text("code_hash")?.to_owned(),
+    })
+}
+
+fn charged_failure(row: &Row) -> Result<ChargedFailure, StorageError> {
+    Ok(ChargedFailure {
+        authenticator: row.text("id")?.to_owned(),
+        kind: Kind::parse(row.text("kind")?).ok_or(StorageError::UnexpectedShape("kind"))?,
+        failures: row.integer("failures")?,
     })
 }
 

@@ -303,7 +303,7 @@ pub const TRY_ACTIVE_TOTP: &str = "\
 UPDATE authenticators SET failures = failures + 1
 WHERE user_id = ?1 AND kind = 'totp'
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)
-RETURNING id, sealed, last_step, failures <= 100 AS enabled";
+RETURNING id, sealed, last_step, failures, failures <= 100 AS enabled";
 
 /// Pending authenticator apps that this client may confirm, the newest first: only while no independent factor is
 /// active, or when they were enrolled with proof of one.
@@ -344,7 +344,7 @@ pub const CHARGE_CHALLENGED: &str = "\
 UPDATE authenticators SET failures = failures + 1
 WHERE user_id = ?2 AND id = (SELECT authenticator_id FROM challenges WHERE id = ?1 AND user_id = ?2)
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?3 AND attempt = ?4)
-RETURNING sealed";
+RETURNING sealed, id, kind, failures";
 
 /// How often the code of a challenge has been tried. `?1` challenge.
 pub const CHALLENGE_ATTEMPTS: &str = "SELECT attempts FROM challenges WHERE id = ?1";

@@ -331,6 +331,53 @@ describe("one event, and no more, is left by", () => {
   });
 });
 
+describe("an event beside that of the wrong code is left by", () => {
+  const wear = (person, failures) =>
+    stage.world.rows("UPDATE authenticators SET failures = ? WHERE user_id = ?", failures, user(person));
+
+  test("each twentieth in a row, with the app that it was tried on, and by the hundredth", async () => {
+    const person = stage.person();
+    const app = await person.enrollOtp();
+    const common = { user: user(person), grant: "mfa-otp", factor: "otp" };
+    const wrong = failed("code_wrong", "gd_auth_failed", { ...common, reason: "wrong" });
+    const beside = async (failures) => {
+      await wear(person, failures - 1);
+      const acts = await actsOf(await enterOtp(person, wrongOtp(app)));
+      expect(acts.at(-1)).toEqual(wrong);
+      return acts.slice(0, -1);
+    };
+    const event = (name, failures) => [failed(name, undefined, { ...common, authenticator: app.id, failures })];
+    expect(await beside(19)).toEqual([]);
+    expect(await beside(20)).toEqual(event("guessing_suspected", 20));
+    expect(await beside(21)).toEqual([]);
+    expect(await beside(80)).toEqual(event("guessing_suspected", 80));
+    expect(await beside(100)).toEqual(event("authenticator_disabled", 100));
+    expect(await beside(101)).toEqual([]);
+    expect(await beside(120)).toEqual([]);
+  });
+
+  test("a code by message, with its authenticator, also where no try of that code is left", async () => {
+    const person = stage.person();
+    const { id } = await person.enrollSms();
+    const mfa_token = person.mfaToken();
+    const { oob_code, binding_code } = await person.receiveCode({ mfa_token });
+    const other = binding_code === "000000" ? "111111" : "000000";
+    const ask = async () => actsOf(await person.exchange("oob", { mfa_token, oob_code, binding_code: other }));
+    const common = { user: user(person), grant: "mfa-oob", factor: "sms", authenticator: id };
+    await wear(person, 19);
+    expect(await ask()).toEqual([
+      failed("guessing_suspected", undefined, { ...common, failures: 20 }),
+      failed("code_wrong", "gd_auth_failed", { ...common, reason: "wrong" }),
+    ]);
+    for (let tries = 2; tries <= 5; tries += 1) expect(await ask()).toHaveLength(1);
+    await wear(person, 99);
+    expect(await ask()).toEqual([
+      failed("authenticator_disabled", undefined, { ...common, failures: 100 }),
+      failed("guesses_locked", "gd_otp_rate_limit_exceed", { ...common, reason: "code" }),
+    ]);
+  });
+});
+
 test("fifty wrong codes at once leave fifty events: ten that were looked at, forty that were not", async () => {
   const { world } = stage;
   const person = stage.person();

@@ -4,12 +4,14 @@ import { setTemplate } from "../../scripts/templates/statements.mjs";
 import { accepted } from "../support/answers.mjs";
 import { freshNumber } from "../support/person.mjs";
 import { until } from "../support/poll.mjs";
+import { CHARGE, atOnce } from "../support/race.mjs";
 import { useStage } from "../support/stage.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
 
 const stage = useStage();
 // Nobody takes messages out of the queue here.
 const unread = useStage({ consume: false });
+const twins = useStage({ isolates: 2 });
 
 /** Adds the mail authenticator of somebody for whom nobody reads the queue. */
 async function enrollMail(person) {
@@ -264,6 +266,85 @@ test("guesses that are locked out are told of once a day, however many follow", 
   await stage.world.advance(86_400);
   expect(await locked()).toBe(true);
   await notice(person.claims.email, { count: 3 });
+});
+
+describe("wrong codes in a row", () => {
+  const wrong = (person, world = stage.world, options) =>
+    person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, options);
+  /** Wears the person's authenticators down to so many. */
+  const wear = (person, failures, world = stage.world) =>
+    world.rows("UPDATE authenticators SET failures = ? WHERE user_id = ?", failures, `idp|${person.sub}`);
+  const named = async (person, name, world = stage.world) =>
+    (await rowsOf(person, world)).filter(({ message }) => message === name);
+
+  test("are told of at the twentieth, however slowly they come, and once a day", async () => {
+    const person = stage.person({ claims: verified() });
+    await person.enrollOtp();
+    await notice(person.claims.email);
+    for (let guess = 1; guess <= 20; guess += 1) {
+      await stage.world.advance(360);
+      expect((await wrong(person)).status).toBe(403);
+      await stage.world.settle();
+      expect(await named(person, "guessing_suspected"), `guess ${guess}`).toHaveLength(guess === 20 ? 1 : 0);
+    }
+    const told = await notice(person.claims.email, { count: 2 });
+    expect(told).toMatchObject({ type: "mfa.notice", notice: "guessing_suspected", channel: "email" });
+    expect(told.text).toContain("change your password");
+    expect(await named(person, "guesses_locked")).toEqual([]);
+    await stage.world.advance(86_400);
+    await wear(person, 39);
+    expect((await wrong(person)).status).toBe(403);
+    await notice(person.claims.email, { count: 3 });
+    await wear(person, 59);
+    expect((await wrong(person)).status).toBe(403);
+    await stage.world.settle();
+    expect(await named(person, "guessing_suspected")).toHaveLength(2);
+  });
+
+  test("are told of by text message, where no mail reaches, and in the person's language", async () => {
+    const person = stage.person({ claims: { locale: "fr" } });
+    await person.enrollSms();
+    await wear(person, 19);
+    const mfa_token = person.mfaToken();
+    const { oob_code } = await person.receiveCode({ mfa_token });
+    const code = (await stage.webhook.codeFor(person.number, { count: 2 })) === "000000" ? "111111" : "000000";
+    expect((await person.exchange("oob", { mfa_token, oob_code, binding_code: code })).status).toBe(403);
+    expect(await notice(person.number)).toMatchObject({ notice: "guessing_suspected", language: "fr", channel: "sms" });
+  });
+
+  test("are told of at the hundredth as what they have done", async () => {
+    const person = stage.person({ claims: verified() });
+    await person.enrollOtp();
+    await notice(person.claims.email);
+    await wear(person, 99);
+    expect((await wrong(person)).status).toBe(403);
+    const told = await notice(person.claims.email, { count: 2 });
+    expect(told).toMatchObject({ notice: "authenticator_disabled", text: expect.stringContaining("authenticator app") });
+    expect((await wrong(person)).status).toBe(403);
+    await stage.world.settle();
+    expect(await named(person, "authenticator_disabled")).toHaveLength(1);
+    expect(await named(person, "guessing_suspected")).toEqual([]);
+  });
+
+  test("are told of in one notice by fifty at once over two isolates", async () => {
+    const { world } = twins;
+    for (const [failures, names] of [
+      [15, ["guessing_suspected", "guesses_locked"]],
+      [95, ["authenticator_disabled"]],
+    ]) {
+      const person = twins.person({ claims: verified() });
+      await person.enrollOtp();
+      await wear(person, failures, world);
+      const { statuses } = await atOnce(world, 50, CHARGE, (isolate) => wrong(person, world, { isolate }));
+      expect(statuses).toEqual([...Array(10).fill(403), ...Array(40).fill(429)]);
+      await world.settle();
+      // Forty are locked out meanwhile: that somebody guesses is told once, whichever comes first.
+      const rows = (await rowsOf(person, world)).filter(({ message }) => names.includes(message));
+      expect(rows).toHaveLength(1);
+      const told = (await world.told()).filter(({ user }) => user === `idp|${person.sub}`);
+      expect(told.filter(({ event }) => event === names[0])).toHaveLength(1);
+    }
+  });
 });
 
 test("a notice that nobody can carry waits, and comes when somebody can", async () => {

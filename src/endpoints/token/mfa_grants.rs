@@ -78,7 +78,7 @@ impl<P: Platform> Exchange<'_, P> {
         }
         let answer = self.redeem_grant(grant).await;
         if matches!(answer, Err(Failure::Refused(WireError::TooManyFailedCodes(_)))) {
-            self.concerned().tell_of_lock(self.app);
+            self.concerned().tell_of_wrong_codes(self.app, Notice::GuessesLocked);
         }
         answer
     }
@@ -103,7 +103,7 @@ impl<P: Platform> Exchange<'_, P> {
             not_paid => return not_paid.told(),
         };
         let mut readable = candidates.is_empty();
-        for candidate in candidates {
+        for candidate in &candidates {
             // One that cannot be opened must not shield the others: their guesses are charged, their codes work.
             let Some(secret) = self.open_totp(&candidate.id, &candidate.sealed) else {
                 continue;
@@ -135,6 +135,9 @@ impl<P: Platform> Exchange<'_, P> {
             Err(StorageError::Unreadable("sealed", "AllOfThem".to_owned()).into())
         };
         self.or_refund(Charge::OneTimePassword, unreadable).await?;
+        for candidate in &candidates {
+            self.tell_of_failures(Kind::Totp, candidate.failures, Some(&candidate.id));
+        }
         Err(WireError::InvalidOtp.into())
     }
 
@@ -155,14 +158,27 @@ impl<P: Platform> Exchange<'_, P> {
         } else {
             (Charge::ChallengeCode(owner), redemptions::try_challenge(self.app, &self.attempt, owner).await?)
         };
-        let candidate = match tried {
-            Tried::Paid(OobTry::Candidate(candidate)) => candidate,
-            Tried::Paid(OobTry::UsedUp) => {
-                let retry_after = oob_code.expires_at.since(self.attempt.now).max(1);
-                return Err(WireError::TooManyTries { retry_after }.into());
-            }
-            Tried::Paid(OobTry::Gone) => return Err(WireError::ExpiredOobCode.into()),
+        let (tried, charged) = match tried {
+            Tried::Paid(paid) => paid,
             not_paid => return not_paid.told(),
+        };
+        if let Some(charged) = &charged {
+            self.involved().factor(charged.kind.factor());
+            self.involved().authenticator(&charged.authenticator);
+        }
+        let wrong = |error: WireError| {
+            if let Some(charged) = &charged {
+                self.tell_of_failures(charged.kind, charged.failures, None);
+            }
+            Err(error.into())
+        };
+        let candidate = match tried {
+            OobTry::Candidate(candidate) => candidate,
+            OobTry::UsedUp => {
+                let retry_after = oob_code.expires_at.since(self.attempt.now).max(1);
+                return wrong(WireError::TooManyTries { retry_after });
+            }
+            OobTry::Gone => return wrong(WireError::ExpiredOobCode),
         };
         self.involved().factor(candidate.kind.factor());
         self.involved().authenticator(&candidate.authenticator);
@@ -173,7 +189,7 @@ impl<P: Platform> Exchange<'_, P> {
         }
         let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
         if !self.or_refund(charge, matches).await? {
-            return Err(WireError::InvalidBindingCode.into());
+            return wrong(WireError::InvalidBindingCode);
         }
         let address = self.address(&candidate.authenticator, &candidate.sealed);
         let (resealed, address_indexes) = self.or_refund(charge, address).await?;
@@ -316,6 +332,21 @@ impl<P: Platform> Exchange<'_, P> {
             self.involved().authenticator(id);
         }
         Event::of(self.asker.request, act).record(self.app);
+    }
+
+    /// Tells the log and the person that wrong codes of an authenticator keep coming, or that this one has disabled it.
+    /// `failures` are those in a row, `app` its id where the code was tried on all of them.
+    fn tell_of_failures(&self, kind: Kind, failures: i64, app: Option<&str>) {
+        let Some(notice) = Notice::of_failures(kind, failures) else { return };
+        let act = match notice {
+            Notice::AuthenticatorDisabled(_) => Act::AuthenticatorDisabled,
+            _ => Act::GuessingSuspected,
+        };
+        Event::of(self.asker.request, act)
+            .with("authenticator", app)
+            .with("failures", failures)
+            .record(self.app);
+        self.concerned().tell_of_wrong_codes(self.app, notice);
     }
 
     fn concerned(&self) -> Concerned<'_> {

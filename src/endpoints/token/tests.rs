@@ -1,6 +1,7 @@
 //! `POST /oauth/token` through the front door, by what a test is about.
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
+mod alarms;
 mod answers;
 mod faults;
 mod guessing;

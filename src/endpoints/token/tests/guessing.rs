@@ -272,7 +272,7 @@ fn a_guess_at_a_user_without_any_factor_costs_as_well() {
     alice.recovers(&alice.logs_in(), &"A".repeat(24)).is_refused(429, TOO_MANY);
 }
 
-fn side_by_side(isolates: &[&Service], requests: &[Request]) -> Vec<u16> {
+pub(super) fn side_by_side(isolates: &[&Service], requests: &[Request]) -> Vec<u16> {
     let running = requests.iter().zip(isolates.iter().cycle()).map(|(request, service)| {
         let future: Pin<Box<dyn Future<Output = u16>>> =
             Box::pin(async move { routes::handle(&service.app, request).await.status });
