@@ -347,6 +347,31 @@ describe("wrong codes in a row", () => {
   });
 });
 
+describe("the address for notices", () => {
+  test("is not the one that a plain login comes with: somebody may have changed it at the issuer", async () => {
+    const owner = verified();
+    const mailed = stage.person({ claims: owner });
+    const app = await mailed.enrollOtp();
+    await notice(owner.email);
+    const texted = stage.person();
+    const sms = await texted.enrollSms();
+    await stage.world.advance(STEP_SECONDS);
+    // From here on the issuer says so, in the owner's own tokens too.
+    for (const person of [mailed, texted]) person.claims = verified();
+    const otp = totp(app.secret, stage.world.now());
+    await accepted(await mailed.exchange("otp", { mfa_token: mailed.mfaToken(), otp }));
+    await accepted(await texted.exchange("oob", await texted.receiveCode({ authenticator_id: sms.id })));
+    await stage.world.advance(STEP_SECONDS);
+    for (const [person, to, count] of [[mailed, owner.email, 2], [texted, texted.number, 1]]) {
+      const locked = async () => (await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" })).status === 429;
+      for (let tries = 0; tries < 40 && !(await locked()); tries += 1);
+      expect(await notice(to, { count })).toMatchObject({ notice: "guesses_locked" });
+      await stage.world.settle();
+      expect(stage.webhook.noticesTo(person.claims.email)).toEqual([]);
+    }
+  });
+});
+
 test("a notice that nobody can carry waits, and comes when somebody can", async () => {
   const person = stage.person();
   await person.enrollOob("email");
