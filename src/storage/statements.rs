@@ -296,7 +296,8 @@ WHERE key = ?1 AND (?4 = 1 OR attempt = ?3)
 
 /// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
 /// authenticator (NIST SP 800-63B, section 5.2.2). Disabled ones are charged as well, though no code is tried on them,
-/// so that taking back never enables one.
+/// so that taking back never enables one. The count that comes back is this request's own: of any number at once, one sees
+/// each.
 ///
 /// `?1` user, `?2` budget key, `?3` attempt.
 pub const TRY_ACTIVE_TOTP: &str = "\
