@@ -21,6 +21,7 @@ const COMMANDS = [
   "simulate",
   "phone-prefixes",
   "mutants",
+  "bench",
   "audit",
   "sbom",
   "reproduce",

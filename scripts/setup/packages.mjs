@@ -1,6 +1,6 @@
 // The npm packages, Node 22 among them. Runs on the machine's own Node, before any package is there: Node's modules only.
 import { existsSync, lstatSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, relative } from "node:path";
 import { Failure } from "../terminal/failure.mjs";
 import { run } from "../terminal/command.mjs";
 import { step } from "../terminal/step.mjs";
@@ -8,10 +8,14 @@ import { PACKAGE_PROGRAMS, ROOT } from "./repository.mjs";
 
 const NODE_NEEDED = [22, 12];
 
-/** Installs the packages where they are missing or differ from package-lock.json. */
-export async function installPackages() {
-  if (missingPackages(readJson("package-lock.json"), readJson("node_modules/.package-lock.json")).length === 0) return;
-  await step("Install npm packages", "about half a minute", async () => {
+/** Installs the packages of a folder where they are missing or differ from its package-lock.json. */
+export async function installPackages(folder = ROOT) {
+  const [wanted, installed] = ["package-lock.json", join("node_modules", ".package-lock.json")].map((name) =>
+    readJson(join(folder, name)),
+  );
+  if (missingPackages(wanted, installed).length === 0) return;
+  const whose = folder === ROOT ? "" : ` of ${relative(ROOT, folder)}`;
+  await step(`Install npm packages${whose}`, "about half a minute", async () => {
     const { program, before } = npm();
     const settings = [
       "--include=dev",
@@ -21,7 +25,7 @@ export async function installPackages() {
       "--no-fund",
       "--loglevel=error",
     ];
-    const result = await run(program, [...before, "ci", ...settings], { cwd: ROOT, env: withoutPackagePrograms() });
+    const result = await run(program, [...before, "ci", ...settings], { cwd: folder, env: withoutPackagePrograms() });
     if (result.missing) throw new Failure("npm was not found: install Node 20 or newer together with npm.");
     if (result.code !== 0)
       throw new Failure(
@@ -87,7 +91,7 @@ function withoutPackagePrograms() {
 
 function readJson(path) {
   try {
-    return JSON.parse(readFileSync(join(ROOT, path), "utf8"));
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch {
     return undefined; // not there, or half written: both mean that nothing is known to be installed
   }

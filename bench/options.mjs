@@ -1,0 +1,65 @@
+// What can be said on the command line.
+import { parseArgs } from "node:util";
+import { Failure } from "../scripts/terminal/failure.mjs";
+import { BASE, CONTESTANTS } from "./contestants.mjs";
+
+const WORKLOADS = ["otp", "sms"];
+
+const OPTIONS = {
+  rounds: { type: "string", default: "7" },
+  requests: { type: "string", default: "2500" },
+  warmup: { type: "string", default: "500" },
+  "in-flight": { type: "string", default: "8" },
+  only: { type: "string", multiple: true, default: [] },
+  workload: { type: "string" },
+  consumer: { type: "boolean", default: false },
+  logs: { type: "boolean", default: false },
+  dry: { type: "boolean", default: false },
+  profile: { type: "boolean", default: false },
+};
+
+/**
+ * @param {string[]} args
+ * @returns {{ rounds: number, requests: number, warmup: number, inFlight: number, only: string[], workloads: string[],
+ *   consumer: boolean, logs: boolean, dry: boolean, profile: boolean, whole: boolean }} `whole`: nothing is left out, and the
+ *   variants are measured, too
+ */
+export function options(args) {
+  const values = parsed(args);
+  const named = values.only.flatMap((names) => names.split(","));
+  const unknown = named.find((name) => !Object.hasOwn(CONTESTANTS, name));
+  if (unknown !== undefined) {
+    throw new Failure(`There is no contestant "${unknown}": they are ${Object.keys(CONTESTANTS).join(", ")}.`);
+  }
+  const { workload, consumer, logs, dry, profile } = values;
+  if (workload !== undefined && !WORKLOADS.includes(workload)) throw new Failure("--workload is otp or sms.");
+  // The ratios need the base, whoever else is measured.
+  const only = Object.keys(CONTESTANTS).filter((name) => named.length === 0 || name === BASE || named.includes(name));
+  return {
+    rounds: whole(values, "rounds", 1),
+    requests: whole(values, "requests", 1),
+    warmup: whole(values, "warmup", 1),
+    inFlight: whole(values, "in-flight", 1),
+    only,
+    workloads: workload === undefined ? WORKLOADS : [workload],
+    consumer,
+    logs,
+    dry,
+    profile,
+    whole: named.length === 0 && workload === undefined && !consumer && !logs,
+  };
+}
+
+function parsed(args) {
+  try {
+    return parseArgs({ args, options: OPTIONS }).values;
+  } catch (error) {
+    throw new Failure(`${error.message} The options are ${Object.keys(OPTIONS).map((name) => `--${name}`).join(", ")}.`);
+  }
+}
+
+function whole(values, name, least) {
+  const number = Number(values[name]);
+  if (!Number.isInteger(number) || number < least) throw new Failure(`--${name} is a whole number from ${least}.`);
+  return number;
+}

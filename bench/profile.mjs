@@ -1,0 +1,139 @@
+// Where the CPU time of a contestant's requests goes: a profile by workerd's inspector, reduced to a table.
+import { PUBLIC_URL } from "../tests/support/worker.mjs";
+import { wire } from "./load/load.mjs";
+import { Stand } from "./round.mjs";
+import { cpuSeconds } from "./workerd.mjs";
+
+const HOST = new URL(PUBLIC_URL).host;
+const INTERVAL_MICROSECONDS = 100;
+
+/**
+ * Profiles a contestant while it is under load. What the inspector itself costs is in the figures.
+ *
+ * @param {object} contestant as `ready` makes it
+ * @param {import("./round.mjs").Plan} plan
+ * @param {{ cast: import("./cast.mjs").Cast, load: import("./load/load.mjs").Load, people: object[] }} world
+ * @returns {Promise<{ taken: object, requests: number, perSecond: number, cpu: number | undefined }>} the profile as V8
+ *   gives it, and workerd's CPU time in microseconds a request
+ */
+export async function profile(contestant, plan, { cast, load, people }) {
+  const { workload, warmup, requests, inFlight, consumer, logs } = plan;
+  const bytes = people.map((person) => wire(contestant.request(person, workload), HOST));
+  const stand = await Stand.open(contestant, cast, { consumer, logs, inspectorPort: 0 });
+  try {
+    await stand.prepare(people);
+    await load.run(stand.port, bytes.slice(0, 1 + warmup), inFlight);
+    const inspector = await Inspector.attach(
+      new URL(`/core:user:${contestant.name}`, await stand.miniflare.getInspectorURL()),
+    );
+    await inspector.ask("Profiler.enable");
+    await inspector.ask("Profiler.setSamplingInterval", { interval: INTERVAL_MICROSECONDS });
+    await inspector.ask("Profiler.start");
+    const before = cpuSeconds(stand.pid);
+    const { seconds } = await load.run(stand.port, bytes.slice(1 + warmup, 1 + warmup + requests), inFlight);
+    const cpu = before === undefined ? undefined : ((cpuSeconds(stand.pid) - before) / requests) * 1e6;
+    const { profile: taken } = await inspector.ask("Profiler.stop");
+    inspector.close();
+    return { taken, requests, perSecond: requests / seconds, cpu };
+  } finally {
+    await stand.close();
+  }
+}
+
+/** A session with a Worker's inspector, by the Chrome DevTools Protocol. */
+class Inspector {
+  #next = 1;
+  #waiting = new Map();
+
+  static async attach(url) {
+    const inspector = new Inspector();
+    inspector.socket = new WebSocket(url);
+    inspector.socket.onmessage = ({ data }) => inspector.#take(JSON.parse(data));
+    await new Promise((resolve, reject) => {
+      inspector.socket.onopen = resolve;
+      inspector.socket.onerror = () => reject(new Error(`The inspector at ${url} does not answer.`));
+    });
+    return inspector;
+  }
+
+  ask(method, params = {}) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.socket.send(JSON.stringify({ id, method, params }));
+    });
+  }
+
+  #take({ id, result, error }) {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error) waiting?.reject(new Error(error.message));
+    else waiting?.resolve(result);
+  }
+
+  close() {
+    this.socket.close();
+  }
+}
+
+const KINDS = [
+  ["wasm", ({ url }) => url.startsWith("wasm://")],
+  ["between wasm and JavaScript", ({ functionName }) => /^(wasm-to-js|js-to-wasm)/.test(functionName)],
+  ["idle: the thread waits, or works for another isolate (D1's, the queue's)", named("(idle)")],
+  ["the runtime outside of JavaScript", named("(program)")],
+  ["garbage collection", named("(garbage collector)")],
+  ["the D1 binding's own JavaScript", ({ url }) => url.startsWith("cloudflare-internal:d1")],
+  ["JavaScript of the runtime", ({ url }) => /^(cloudflare|node)(-internal)?:/.test(url)],
+  ["JavaScript of the Worker, with what it calls", ({ url }) => url !== ""],
+  ["called of the runtime", () => true],
+];
+
+function named(name) {
+  return ({ functionName }) => functionName === name;
+}
+
+/**
+ * @param {{ taken: object, requests: number }} result what `profile` gives
+ * @returns {{ kinds: [string, number][], functions: [string, string, number][] }} microseconds a request by kind, and by
+ *   function that is not of wasm, both beginning with the largest
+ */
+export function reduced({ taken: { nodes, samples, timeDeltas }, requests }) {
+  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
+  const kinds = new Map();
+  const functions = new Map();
+  const add = (map, key, time) => map.set(key, (map.get(key) ?? 0) + time / requests);
+  for (const [index, id] of samples.entries()) {
+    const frame = frames.get(id);
+    const [kind] = KINDS.find(([, holds]) => holds(frame));
+    add(kinds, kind, timeDeltas[index]);
+    if (kind !== "wasm") add(functions, JSON.stringify([kind, place(frame)]), timeDeltas[index]);
+  }
+  const sorted = (map) => [...map].sort(([, a], [, b]) => b - a);
+  return { kinds: sorted(kinds), functions: sorted(functions).map(([key, time]) => [...JSON.parse(key), time]) };
+}
+
+function place({ functionName, url, lineNumber }) {
+  const name = functionName.replace(/^__wbg_(\w+?)_[0-9a-f]{16}$/, "$1 (glue)") || "(nameless)";
+  return url.startsWith("cloudflare-internal:") || url.startsWith("node-internal:") ? `${name}, ${url}:${lineNumber + 1}` : name;
+}
+
+const FUNCTIONS_SHOWN = 30;
+
+/** Both as tables. */
+export function profileTable(result) {
+  const { kinds, functions } = reduced(result);
+  const total = kinds.reduce((sum, [, time]) => sum + time, 0);
+  const share = (time) => `${time.toFixed(1)} | ${((100 * time) / total).toFixed(1)} %`;
+  const cpu = result.cpu === undefined ? "" : `; workerd took ${Math.round(result.cpu)} µs of CPU time a request`;
+  return [
+    `${Math.round(result.perSecond)} requests per second under the profiler${cpu}.`,
+    "",
+    "| where | µs a request | share |",
+    "| --- | --- | --- |",
+    ...kinds.map(([kind, time]) => `| ${kind} | ${share(time)} |`),
+    "",
+    "| function | kind | µs a request | share |",
+    "| --- | --- | --- | --- |",
+    ...functions.slice(0, FUNCTIONS_SHOWN).map(([kind, name, time]) => `| ${name} | ${kind} | ${share(time)} |`),
+  ].join("\n");
+}
