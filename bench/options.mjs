@@ -33,8 +33,7 @@ export function options(args) {
   }
   const { workload, consumer, logs, dry, profile } = values;
   if (workload !== undefined && !WORKLOADS.includes(workload)) throw new Failure("--workload is otp or sms.");
-  // The ratios need the base, whoever else is measured.
-  const only = Object.keys(CONTESTANTS).filter((name) => named.length === 0 || name === BASE || named.includes(name));
+  const only = Object.keys(CONTESTANTS).filter((name) => chosen(name, named, profile));
   return {
     rounds: whole(values, "rounds", 1),
     requests: whole(values, "requests", 1),
@@ -48,6 +47,12 @@ export function options(args) {
     profile,
     whole: named.length === 0 && workload === undefined && !consumer && !logs,
   };
+}
+
+function chosen(name, named, profile) {
+  if (profile) return named.length === 0 ? name === "countersign" : named.includes(name);
+  // The ratios need the base, whoever else is measured.
+  return named.length === 0 || name === BASE || named.includes(name);
 }
 
 function parsed(args) {

@@ -95,29 +95,33 @@ function named(name) {
 /**
  * @param {{ taken: object, requests: number }} result what `profile` gives
  * @returns {{ kinds: [string, number][], functions: [string, string, number][] }} microseconds a request by kind, and by
- *   function that is not of wasm, both beginning with the largest
+ *   kind and function, both beginning with the largest. What is called of the runtime is told with whoever calls it
  */
 export function reduced({ taken: { nodes, samples, timeDeltas }, requests }) {
-  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const callers = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, byId.get(id)])));
   const kinds = new Map();
   const functions = new Map();
   const add = (map, key, time) => map.set(key, (map.get(key) ?? 0) + time / requests);
   for (const [index, id] of samples.entries()) {
-    const frame = frames.get(id);
-    const [kind] = KINDS.find(([, holds]) => holds(frame));
+    const node = byId.get(id);
+    const [kind] = KINDS.find(([, holds]) => holds(node.callFrame));
     add(kinds, kind, timeDeltas[index]);
-    if (kind !== "wasm") add(functions, JSON.stringify([kind, place(frame)]), timeDeltas[index]);
+    add(functions, JSON.stringify([kind, place(node, callers)]), timeDeltas[index]);
   }
   const sorted = (map) => [...map].sort(([, a], [, b]) => b - a);
   return { kinds: sorted(kinds), functions: sorted(functions).map(([key, time]) => [...JSON.parse(key), time]) };
 }
 
-function place({ functionName, url, lineNumber }) {
+function place(node, callers) {
+  const { functionName, url, lineNumber } = node.callFrame;
   const name = functionName.replace(/^__wbg_(\w+?)_[0-9a-f]{16}$/, "$1 (glue)") || "(nameless)";
-  return url.startsWith("cloudflare-internal:") || url.startsWith("node-internal:") ? `${name}, ${url}:${lineNumber + 1}` : name;
+  if (/^(cloudflare|node)-internal:/.test(url)) return `${name}, ${url}:${lineNumber + 1}`;
+  const caller = callers.get(node.id);
+  return url === "" && caller && caller.callFrame.functionName !== "(root)" ? `${name} ← ${place(caller, callers)}` : name;
 }
 
-const FUNCTIONS_SHOWN = 30;
+const FUNCTIONS_SHOWN = 60;
 
 /** Both as tables. */
 export function profileTable(result) {
