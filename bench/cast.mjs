@@ -9,6 +9,8 @@ import { MFA_AUDIENCE } from "../tests/support/worker.mjs";
 export const CLIENT = "client_bench";
 /** What better-auth signs its cookies with. */
 export const SECRET = randomBytes(32).toString("base64url");
+/** Ranges of numbers (all but the last four digits) that people's phones are spread over. */
+export const RANGES = 10_000;
 /** Seconds that a token is good for: more is not allowed to an mfa_token. */
 const TOKEN_SECONDS = 600;
 
@@ -45,7 +47,7 @@ export class Cast {
         session,
         token: this.issuer.sign({ ...claims, jti, email, email_verified: true, amr: ["pwd"] }, { typ: "mfa+jwt" }),
         // Nobody shares a range of numbers or a prefix of addresses with many others, so that no limit speaks.
-        phone: `+49151${String((index * 7919) % 10_000).padStart(4, "0")}${String(index % 10_000).padStart(4, "0")}`,
+        phone: `+49151${String((index * 7919) % RANGES).padStart(4, "0")}${String(index % 10_000).padStart(4, "0")}`,
         address: `93.${(index >> 8) & 255}.${index & 255}.${1 + (index % 250)}`,
         cookie: `${session}.${createHmac("sha256", SECRET).update(session).digest("base64")}`,
       };

@@ -13,6 +13,7 @@ await runMain(async () => {
     await told("Crates: licences, sources, duplicates", () => checkCrates(program, toolchain)),
     await told("Crates: advisories", () => echoed(program, ["--locked", "check", "advisories"], toolchain.env)),
     await told("npm packages: advisories", () => echoed("npm", ["audit"], process.env)),
+    await told("npm packages of the benchmark: advisories", () => echoed("npm", ["audit", "--prefix", "bench"], process.env)),
   ];
   console.log("");
   for (const { title, code } of results) console.log(`${title}: ${code === 0 ? "nothing found" : "FAILED, see above"}`);

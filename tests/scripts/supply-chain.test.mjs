@@ -10,8 +10,11 @@ const crates = text("Cargo.lock")
   .split("[[package]]")
   .slice(1)
   .map((entry) => Object.fromEntries([...entry.matchAll(/^(\w+) = "(.*)"$/gm)].map(([, name, value]) => [name, value])));
-const manifest = JSON.parse(text("package.json"));
-const packages = Object.entries(JSON.parse(text("package-lock.json")).packages).filter(([path]) => path !== "");
+const FOLDERS = ["", "bench/"];
+const manifests = FOLDERS.map((folder) => JSON.parse(text(`${folder}package.json`)));
+const packagesOf = (folder) =>
+  Object.entries(JSON.parse(text(`${folder}package-lock.json`)).packages).filter(([path]) => path !== "");
+const packages = FOLDERS.flatMap(packagesOf);
 
 describe("the lock files", () => {
   test("have every crate from the same registry and with its checksum", () => {
@@ -30,14 +33,16 @@ describe("the lock files", () => {
   });
 
   test("stand for exact versions in package.json", () => {
-    const wanted = { ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies };
-    expect(Object.values(wanted).filter((version) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
+    const wanted = manifests.flatMap((manifest) =>
+      ["dependencies", "devDependencies", "optionalDependencies"].flatMap((kind) => Object.values(manifest[kind] ?? {})),
+    );
+    expect(wanted.filter((version) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([]);
   });
 
   test("let nothing but what is named run a script when it is installed", () => {
     const scripted = packages.filter(([, entry]) => entry.hasInstallScript && !entry.optional);
     const names = new Set(scripted.map(([path]) => path.split("node_modules/").at(-1)));
-    expect([...names].filter((name) => !Object.hasOwn(manifest.allowScripts, name))).toEqual([]);
+    expect([...names].filter((name) => !Object.hasOwn(manifests[0].allowScripts, name))).toEqual([]);
   });
 });
 
