@@ -2,7 +2,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { databaseFolder } from "./round.mjs";
 import { packageProgram, ROOT } from "../scripts/setup/repository.mjs";
 import { run } from "../scripts/terminal/command.mjs";
 import { Failure } from "../scripts/terminal/failure.mjs";
@@ -12,6 +11,7 @@ import { Load } from "./load/load.mjs";
 import { profile, profileTable } from "./profile.mjs";
 import { inserted, plot, section, table } from "./report.mjs";
 import { series } from "./series.mjs";
+import { databaseFolder } from "./stand.mjs";
 
 const PAGE = join(ROOT, "docs", "performance.md");
 const PICTURE = join(ROOT, "docs", "benchmark.svg");
@@ -53,9 +53,10 @@ async function measured(contestants, asked, world) {
   const { workloads, rounds, whole, ...plan } = asked;
   const known = new Map(contestants.map(({ name, title, kilobytes }) => [name, { title, kilobytes }]));
   const under = async (title, among, conditions) => {
-    const lines = await series(among, { ...plan, ...conditions }, rounds, world, ({ round, name, sample }) =>
-      console.log(`${title}, round ${round + 1} of ${rounds}: ${name} ${Math.round(sample.perSecond)}/s`),
-    );
+    const lines = await series(among, { ...plan, ...conditions }, rounds, world, (round, samples) => {
+      const speeds = Object.entries(samples).map(([name, { perSecond }]) => `${name} ${Math.round(perSecond)}`);
+      console.log(`${title}, round ${round} of ${rounds}, requests/s: ${speeds.join(", ")}`);
+    });
     return lines.map((line) => ({ ...line, ...known.get(line.name) }));
   };
   const results = { series: [], variants: [] };

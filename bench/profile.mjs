@@ -1,28 +1,24 @@
 // Where the CPU time of a contestant's requests goes: a profile by workerd's inspector, reduced to a table.
-import { PUBLIC_URL } from "../tests/support/worker.mjs";
-import { wire } from "./load/load.mjs";
-import { Stand } from "./round.mjs";
+import { Stand } from "./stand.mjs";
 import { cpuSeconds } from "./workerd.mjs";
 
-const HOST = new URL(PUBLIC_URL).host;
 const INTERVAL_MICROSECONDS = 100;
 
 /**
  * Profiles a contestant while it is under load. What the inspector itself costs is in the figures.
  *
  * @param {object} contestant as `ready` makes it
- * @param {import("./round.mjs").Plan} plan
- * @param {{ cast: import("./cast.mjs").Cast, load: import("./load/load.mjs").Load, people: object[] }} world
- * @returns {Promise<{ taken: object, requests: number, perSecond: number, cpu: number | undefined }>} the profile as V8
- *   gives it, and workerd's CPU time in microseconds a request
+ * @param {import("./stand.mjs").Plan} plan
+ * @param {import("./stand.mjs").World} world
+ * @returns {Promise<{ taken: object, requests: number, perSecond: number, cpu: number }>} the profile as V8 gives it, and
+ *   workerd's CPU time in microseconds a request (NaN where it is not known)
  */
-export async function profile(contestant, plan, { cast, load, people }) {
-  const { workload, warmup, requests, inFlight, consumer, logs } = plan;
-  const bytes = people.map((person) => wire(contestant.request(person, workload), HOST));
-  const stand = await Stand.open(contestant, cast, { consumer, logs, inspectorPort: 0 });
+export async function profile(contestant, plan, world) {
+  const { warmup, requests } = plan;
+  const stand = await Stand.open(contestant, plan, world, { inspectorPort: 0 });
   try {
-    await stand.prepare(people);
-    await load.run(stand.port, bytes.slice(0, 1 + warmup), inFlight);
+    await stand.sendFirst();
+    await stand.send(warmup);
     const inspector = await Inspector.attach(
       new URL(`/core:user:${contestant.name}`, await stand.miniflare.getInspectorURL()),
     );
@@ -30,8 +26,8 @@ export async function profile(contestant, plan, { cast, load, people }) {
     await inspector.ask("Profiler.setSamplingInterval", { interval: INTERVAL_MICROSECONDS });
     await inspector.ask("Profiler.start");
     const before = cpuSeconds(stand.pid);
-    const { seconds } = await load.run(stand.port, bytes.slice(1 + warmup, 1 + warmup + requests), inFlight);
-    const cpu = before === undefined ? undefined : ((cpuSeconds(stand.pid) - before) / requests) * 1e6;
+    const { seconds } = await stand.send(requests);
+    const cpu = ((cpuSeconds(stand.pid) - before) / requests) * 1e6;
     const { profile: taken } = await inspector.ask("Profiler.stop");
     inspector.close();
     return { taken, requests, perSecond: requests / seconds, cpu };
@@ -128,7 +124,7 @@ export function profileTable(result) {
   const { kinds, functions } = reduced(result);
   const total = kinds.reduce((sum, [, time]) => sum + time, 0);
   const share = (time) => `${time.toFixed(1)} | ${((100 * time) / total).toFixed(1)} %`;
-  const cpu = result.cpu === undefined ? "" : `; workerd took ${Math.round(result.cpu)} µs of CPU time a request`;
+  const cpu = Number.isNaN(result.cpu) ? "" : `; workerd took ${Math.round(result.cpu)} µs of CPU time a request`;
   return [
     `${Math.round(result.perSecond)} requests per second under the profiler${cpu}.`,
     "",

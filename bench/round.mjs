@@ -1,142 +1,78 @@
-// One contestant in one round: a workerd of its own, its database in memory, warmed up, measured, checked.
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Miniflare, NoOpLog } from "miniflare";
-import { until } from "../tests/support/poll.mjs";
-import { PUBLIC_URL } from "../tests/support/worker.mjs";
-import { workerOptions } from "./contestants.mjs";
-import { wire } from "./load/load.mjs";
-import { percentile } from "./statistics.mjs";
-import { cpuSeconds, peakMegabytes, workerdOf } from "./workerd.mjs";
+// One round: each contestant in a fresh workerd, warmed up, measured in turn with the others, checked.
+import { Stand } from "./stand.mjs";
+import { percentile, rotated } from "./statistics.mjs";
+import { cpuSeconds, peakMegabytes } from "./workerd.mjs";
 
-/** How many of the last lines of a Worker's log are shown where it fails. */
-const LOG_LINES = 5;
-const MEMORY = "/dev/shm";
-const HOST = new URL(PUBLIC_URL).host;
-
-/** Where databases are: in memory, if the system has a place for that. */
-export const databaseFolder = () => (existsSync(MEMORY) ? MEMORY : tmpdir());
+/** How often each contestant's turn comes. What slows the machine for some seconds slows all of them. */
+const TURNS = 10;
 
 /**
- * @typedef {object} Plan
- * @property {"otp" | "sms"} workload
- * @property {number} warmup requests before the clock starts
- * @property {number} requests requests that are measured
- * @property {number} inFlight how many of them at once
- * @property {boolean} [consumer] whether the queue has its consumer
- * @property {boolean} [logs] whether what Workers log goes anywhere
+ * @param {object[]} contestants as `ready` makes them, in the order in which they are measured
+ * @param {import("./stand.mjs").Plan} plan
+ * @param {import("./stand.mjs").World} world
+ * @returns {Promise<Record<string, object>>} by contestant: requests per second, latencies in milliseconds, CPU seconds of
+ *   workerd per 1000 requests, …
  */
-
-/** A contestant in a fresh workerd. */
-export class Stand {
-  /** The last lines that the Worker has logged. */
-  log = [];
-
-  /** Starts it; `more` are further options of Miniflare. */
-  static async open(contestant, cast, { consumer = false, logs = false, ...more } = {}) {
-    const stand = new Stand();
-    stand.contestant = contestant;
-    stand.folder = mkdtempSync(join(databaseFolder(), "countersign-bench-"));
-    const begin = performance.now();
-    stand.miniflare = new Miniflare({
-      log: new NoOpLog(),
-      handleStructuredLogs: ({ message }) => stand.log.push(message) > LOG_LINES && stand.log.shift(),
-      cf: false,
-      logRequests: false,
-      enableDevRegistry: false,
-      telemetry: { enabled: false },
-      resourcePersistencePath: stand.folder,
-      ...more,
-      workers: [workerOptions(contestant, cast, { consumer, logs })],
-    });
-    try {
-      await stand.miniflare.ready;
-      stand.startMilliseconds = performance.now() - begin;
-      stand.pid = workerdOf();
-      stand.startCpu = cpuSeconds(stand.pid);
-      stand.port = Number((await stand.miniflare.unsafeGetDirectURL(contestant.name)).port);
-      if (contestant.prepare) stand.db = await stand.miniflare.getD1Database("DB", contestant.name);
-      return stand;
-    } catch (error) {
-      await stand.close();
-      throw error;
-    }
-  }
-
-  /** Makes tables and users. */
-  async prepare(people) {
-    await this.contestant.prepare?.(this.db, people);
-  }
-
-  /** How many messages have been sent by the consumer. */
-  async sent() {
-    const row = await this.db.prepare("SELECT COUNT(*) AS count FROM deliveries WHERE state = 'sent'").first();
-    return row.count;
-  }
-
-  async close() {
-    await this.miniflare.dispose();
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-/**
- * Measures a contestant once.
- *
- * @param {object} contestant as `ready` makes it
- * @param {Plan} plan
- * @param {{ cast: import("./cast.mjs").Cast, load: import("./load/load.mjs").Load, people: object[] }} world `people`: one
- *   for each request, and one more
- * @returns {Promise<object>} requests per second, latencies in milliseconds, CPU seconds per 1000 requests, …
- */
-export async function measure(contestant, plan, { cast, load, people }) {
-  const { workload, warmup, requests, inFlight, consumer, logs } = plan;
-  const bytes = people.map((person) => wire(contestant.request(person, workload), HOST));
-  const stand = await Stand.open(contestant, cast, { consumer, logs });
+export async function round(contestants, plan, world) {
+  const tracks = [];
   try {
-    await stand.prepare(people);
-    const first = await load.run(stand.port, bytes.slice(0, 1), 1);
-    mustHaveAnswered(contestant, workload, first.first);
-    await load.run(stand.port, bytes.slice(1, 1 + warmup), inFlight);
-    const delivers = consumer && contestant.queue && workload === "sms";
-    const delivered = async (count) => {
-      if (delivers) await until("every message is sent", async () => (await stand.sent()) === count, { deadlineMs: 60_000 });
-    };
-    await delivered(1 + warmup);
-    const before = cpuSeconds(stand.pid);
-    const result = await load.run(stand.port, bytes.slice(1 + warmup, 1 + warmup + requests), inFlight);
-    await delivered(1 + warmup + requests);
-    const after = cpuSeconds(stand.pid);
-    await mustHaveWritten(stand, workload, 1 + warmup + requests, delivers);
-    return {
-      perSecond: requests / result.seconds,
-      p50: percentile(result.latencies, 50),
-      p99: percentile(result.latencies, 99),
-      cpu: before === undefined ? undefined : ((after - before) / requests) * 1000,
-      megabytes: peakMegabytes(stand.pid),
-      start: stand.startMilliseconds,
-      startCpu: stand.startCpu,
-      firstAnswer: first.latencies[0],
-      busy: result.busy,
-    };
-  } catch (error) {
-    const log = ["", ...stand.log].join("\n");
-    throw new Error(`${contestant.name}, ${workload}: ${error.message}${log}`, { cause: error });
+    for (const contestant of contestants) {
+      const stand = await Stand.open(contestant, plan, world);
+      tracks.push(new Track(stand));
+      await tracks.at(-1).warmUp(plan.warmup);
+    }
+    for (const [turn, count] of shares(plan.requests, TURNS).entries()) {
+      for (const track of rotated(tracks, turn)) await track.turn(count);
+    }
+    for (const { stand } of tracks) await stand.mustHaveWritten();
+    return Object.fromEntries(tracks.map((track) => [track.stand.contestant.name, track.sample()]));
   } finally {
-    await stand.close();
+    for (const { stand } of tracks) await stand.close();
   }
 }
 
-function mustHaveAnswered({ answered }, workload, text) {
-  const body = JSON.parse(text);
-  const missing = answered(workload).filter((member) => body[member] === undefined);
-  if (missing.length > 0) throw new Error(`The answer has no ${missing.join(", ")}: ${text}`);
+/** So many as so many whole numbers, none of them 0. */
+export function shares(total, parts) {
+  const all = Array.from({ length: parts }, (_, index) => Math.floor((total * (index + 1)) / parts) - Math.floor((total * index) / parts));
+  return all.filter((share) => share > 0);
 }
 
-/** No contestant may skip the work. */
-async function mustHaveWritten({ contestant, db }, workload, requests, delivered) {
-  for (const [what, [rows, wanted]] of Object.entries(await contestant.rows(db, workload, requests, delivered))) {
-    if (rows !== wanted) throw new Error(`${what}: ${rows} in the database, and there should be ${wanted}.`);
+/** A contestant's way through a round. */
+class Track {
+  #latencies = [];
+  #seconds = 0;
+  #busy = 0;
+  #cpu = 0;
+
+  constructor(stand) {
+    this.stand = stand;
+  }
+
+  async warmUp(count) {
+    this.firstAnswer = await this.stand.sendFirst();
+    await this.stand.send(count);
+  }
+
+  async turn(count) {
+    const before = cpuSeconds(this.stand.pid);
+    const { seconds, latencies, busy } = await this.stand.send(count);
+    this.#cpu += cpuSeconds(this.stand.pid) - before;
+    this.#seconds += seconds;
+    this.#busy += busy;
+    this.#latencies.push(...latencies);
+  }
+
+  sample() {
+    const requests = this.#latencies.length;
+    return {
+      perSecond: requests / this.#seconds,
+      p50: percentile(this.#latencies, 50),
+      p99: percentile(this.#latencies, 99),
+      cpu: this.stand.pid === undefined ? undefined : (this.#cpu / requests) * 1000,
+      megabytes: peakMegabytes(this.stand.pid),
+      start: this.stand.startMilliseconds,
+      firstAnswer: this.firstAnswer,
+      busy: this.#busy / this.#seconds,
+    };
   }
 }

@@ -1,30 +1,27 @@
 // Rounds of several contestants under one plan.
 import { BASE } from "./contestants.mjs";
-import { measure } from "./round.mjs";
+import { round } from "./round.mjs";
 import { rotated, summarize } from "./statistics.mjs";
 
 /**
  * Measures the contestants of this workload in so many rounds, in another order in each.
  *
  * @param {object[]} contestants as `ready` makes them
- * @param {import("./round.mjs").Plan} plan
+ * @param {import("./stand.mjs").Plan} plan
  * @param {number} rounds
  * @param {{ cast: import("./cast.mjs").Cast, load: import("./load/load.mjs").Load }} world
- * @param {(done: { round: number, name: string, sample: object }) => void} [tell]
+ * @param {(round: number, samples: Record<string, object>) => void} [tell] is told each round, from 1
  * @returns {Promise<object[]>} lines as `summarize` makes them
  */
 export async function series(contestants, plan, rounds, { cast, load }, tell = () => {}) {
   const running = contestants.filter(({ workloads }) => workloads.includes(plan.workload));
-  const samples = [];
-  for (let round = 0; round < rounds; round += 1) {
-    // Tokens live for ten minutes, and a round takes one or two.
+  const all = [];
+  for (let number = 1; number <= rounds; number += 1) {
+    // A token lives for ten minutes, and a round takes one or two.
     const people = cast.people(1 + plan.warmup + plan.requests);
-    const taken = {};
-    for (const contestant of rotated(running, round)) {
-      taken[contestant.name] = await measure(contestant, plan, { cast, load, people });
-      tell({ round, name: contestant.name, sample: taken[contestant.name] });
-    }
-    samples.push(Object.fromEntries(running.map(({ name }) => [name, taken[name]])));
+    const samples = await round(rotated(running, number - 1), plan, { cast, load, people });
+    all.push(Object.fromEntries(running.map(({ name }) => [name, samples[name]])));
+    tell(number, samples);
   }
-  return summarize(samples, BASE);
+  return summarize(all, BASE);
 }

@@ -4,22 +4,19 @@ import { readdirSync, readFileSync } from "node:fs";
 /** Of /proc/<pid>/stat: clock ticks a second, which Linux has fixed at 100 for programs. */
 const TICKS = 100;
 
-/** The pid of this process's only child that is a workerd; undefined where there is no /proc. */
-export function workerdOf(parent = process.pid) {
-  if (process.platform !== "linux") return undefined;
-  const found = readdirSync("/proc")
+/** The pids of this process's children that are workerds; none where there is no /proc. */
+export function workerds(parent = process.pid) {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      const stat = fields(pid);
-      return stat?.command === "workerd" && Number(stat.rest[1]) === parent;
-    });
-  if (found.length !== 1) throw new Error(`${found.length} workerds are running, and there should be one.`);
-  return Number(found[0]);
+    .map((name) => ({ pid: Number(name), ...fields(name) }))
+    .filter(({ command, rest }) => command === "workerd" && Number(rest[1]) === parent)
+    .map(({ pid }) => pid);
 }
 
-/** Seconds of CPU time that the process has taken, in all its threads. */
+/** Seconds of CPU time that the process has taken, in all its threads; NaN of none. */
 export function cpuSeconds(pid) {
-  if (pid === undefined) return undefined;
+  if (pid === undefined) return Number.NaN;
   const { rest } = fields(pid);
   return (Number(rest[11]) + Number(rest[12])) / TICKS;
 }

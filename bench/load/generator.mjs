@@ -39,5 +39,5 @@ async function run({ port, requests, inFlight }) {
   }
   const seconds = (performance.now() - begin) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { seconds, latencies, first, busy: (user + system) / 1e6 / seconds };
+  return { seconds, latencies, first, busy: (user + system) / 1e6 };
 }

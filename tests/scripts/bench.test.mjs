@@ -9,7 +9,7 @@ import { Load } from "../../bench/load/load.mjs";
 import { options } from "../../bench/options.mjs";
 import { reduced } from "../../bench/profile.mjs";
 import { inserted, plot, section, table } from "../../bench/report.mjs";
-import { measure } from "../../bench/round.mjs";
+import { round, shares } from "../../bench/round.mjs";
 import { series } from "../../bench/series.mjs";
 import { median, percentile, rotated, summarize } from "../../bench/statistics.mjs";
 
@@ -27,6 +27,11 @@ describe("the figures", () => {
 
   test("every round begins with another contestant, and has all", () => {
     expect([0, 1, 2, 3].map((round) => rotated(["a", "b", "c"], round).join(""))).toEqual(["abc", "bca", "cab", "abc"]);
+  });
+
+  test("turns have all requests, and none is without", () => {
+    expect(shares(25, 10)).toEqual([2, 3, 2, 3, 2, 3, 2, 3, 2, 3]);
+    expect(shares(3, 10)).toEqual([1, 1, 1]);
   });
 
   test("a ratio is taken within a round: a slow minute of the machine slows both", () => {
@@ -208,7 +213,7 @@ describe("a run", () => {
   });
 
   const tried = async (contestant, workload = "otp") =>
-    measure({ ...(await ready(BASE)), ...contestant }, { ...plan, workload }, { cast, load, people: cast.people(51) });
+    round([{ ...(await ready(BASE)), ...contestant }], { ...plan, workload }, { cast, load, people: cast.people(51) });
 
   test("ends where an answer is no success, and shows it", async () => {
     const countersign = await ready("countersign");
