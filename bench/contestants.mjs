@@ -10,6 +10,7 @@ import { migrate } from "../tests/support/migrations.mjs";
 import { compatibility } from "../tests/support/repository.mjs";
 import { builtFolder, PUBLIC_URL, QUEUE, TENANT_NAME } from "../tests/support/worker.mjs";
 import { CLIENT, RANGES, SECRET } from "./cast.mjs";
+import { PASSWORD } from "./contestants/better-auth/password.js";
 
 /** @typedef {import("./cast.mjs").Cast} Cast */
 /** @typedef {"otp" | "sms"} Workload */
@@ -170,7 +171,7 @@ export const CONTESTANTS = {
         "mf-cf-blob": ORIGIN,
         "user-agent": "bench",
       },
-      body: JSON.stringify({ password: "a password that is long enough", method: "totp" }),
+      body: JSON.stringify({ password: PASSWORD, method: "totp" }),
     }),
     rows: async (db, _workload, requests) => ({
       enrolments: [await count(db, `"twoFactor" WHERE length(secret) > 40 AND length("backupCodes") > 40`), requests],
