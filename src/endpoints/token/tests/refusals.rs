@@ -339,3 +339,74 @@ fn one_assertion_used_five_times_at_once_counts_once() {
     assert_eq!(statuses, [200, 401, 401, 401, 401]);
     assert_eq!(service.world.count("enrollments"), 1);
 }
+
+#[test]
+fn a_recovery_is_answered_again_to_the_same_login_and_code_alone_and_while_the_next_code_is_unused() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let code = app.recovery_code.clone().unwrap();
+    let login = alice.logs_in();
+    let answer = alice.recovers(&login, &code).granted();
+    let next = answer["recovery_code"].as_str().unwrap();
+    let charged = service.charged_seconds(super::RECOVERY_GUESSES);
+
+    // Nothing is to be guessed here.
+    for wrong in [next, "0123456789ABCDEFGHJKMNPQ", "x"] {
+        alice.recovers(&login, wrong).is_refused(403, SPENT);
+    }
+    alice.enters_otp(&login, &app.code(&service)).is_refused(403, SPENT);
+    assert_eq!(service.charged_seconds(super::RECOVERY_GUESSES), charged);
+    let another = alice.logs_in();
+    alice.recovers(&another, &code).is_refused(403, super::INVALID_RECOVERY_CODE);
+    // Of another login, though that was spent on another factor of hers.
+    service.world.advance(30);
+    alice.enters_otp(&another, &app.code(&service)).granted();
+    alice.recovers(&another, &code).is_refused(403, SPENT);
+    service.person("bob").has_app();
+    let of_bob = service.person("bob").logs_in();
+    service.person("bob").recovers(&of_bob, &code).is_refused(403, super::INVALID_RECOVERY_CODE);
+
+    let again = alice.recovers(&login, &code.to_lowercase()).granted();
+    assert_eq!(again["recovery_code"], next);
+    assert_ne!(again["access_token"], answer["access_token"]);
+
+    let newest = alice.recovers(&alice.logs_in(), next).granted();
+    alice.recovers(&login, &code).is_refused(403, SPENT);
+    alice.recovers(&alice.logs_in(), newest["recovery_code"].as_str().unwrap()).granted();
+}
+
+#[test]
+fn a_recovery_is_answered_again_as_long_as_the_login_lives() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let code = alice.has_app().recovery_code.unwrap();
+    let login = alice.logs_in();
+    alice.recovers(&login, &code).granted();
+    // A minute's difference of clocks is allowed.
+    service.world.advance(600 + 59);
+    alice.recovers(&login, &code).granted();
+    service.world.advance(2);
+    alice.recovers(&login, &code).is_refused(401, "mfa_token is expired");
+}
+
+#[test]
+fn a_recovery_is_not_answered_again_when_the_client_has_changed_meanwhile_or_the_factor_is_gone() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let code = alice.has_app().recovery_code.unwrap();
+    let login = alice.logs_in();
+    alice.recovers(&login, &code).granted();
+    let request = alice.recovery_request(&login, &code);
+    let running = service.start(&request).pause_after(1);
+    service.removes_client("app");
+    running.finish().is_refused(403, SPENT);
+
+    let service = Service::new();
+    let alice = service.person("alice");
+    let code = alice.has_app().recovery_code.unwrap();
+    let login = alice.logs_in();
+    alice.recovers(&login, &code).granted();
+    service.world.query("DELETE FROM recovery_codes", &[]);
+    alice.recovers(&login, &code).is_refused(403, SPENT);
+}
