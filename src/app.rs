@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::audit::Exports;
 use crate::config::Config;
 use crate::delivery::breaker::Breakers;
 use crate::platform::Platform;
@@ -29,6 +30,8 @@ pub struct Isolate<P: Platform> {
     pub clients: ClientCache,
     /// Which providers have failed lately.
     pub breakers: Breakers,
+    /// How many events have gone to the queue.
+    pub exports: Exports,
     /// The imported private key that signs own tokens.
     pub signing_key: RefCell<Option<P::SigningKey>>,
 }
@@ -39,6 +42,7 @@ impl<P: Platform> Default for Isolate<P> {
             key_sets: KeySetCache::default(),
             clients: ClientCache::default(),
             breakers: Breakers::default(),
+            exports: Exports::default(),
             signing_key: RefCell::new(None),
         }
     }

@@ -816,4 +816,18 @@ export const MUTANTS = [
       test: "is recorded with its reason and told to the log, and the sweep tries it again",
     },
   },
+  {
+    name: "events: strangers multiply messages of the queue without end",
+    file: "src/audit/export.rs",
+    text: "let admitted = !of_stranger || window.strangers < MAXIMUM;",
+    replacement: "let admitted = true;",
+    killedBy: "audit::tests::what_strangers_send_multiplies_no_messages_and_what_is_left_out_is_told",
+  },
+  {
+    name: "events: whose token was verified is left out with the strangers",
+    file: "src/audit/mod.rs",
+    text: "let of_stranger = facts.user.is_none();",
+    replacement: "let of_stranger = true;",
+    killedBy: "audit::tests::what_strangers_send_multiplies_no_messages_and_what_is_left_out_is_told",
+  },
 ];

@@ -65,6 +65,8 @@ pub enum Act {
     SigningFailed,
     /// A request could not be served for another reason of ours.
     RequestFailed,
+    /// Events of strangers have not gone to the queue: there were too many.
+    EventsLeftOut,
 }
 
 /// What an act is called, whether it is a success, and Auth0's codes: each with the factor, the grant or the channel that
@@ -73,7 +75,7 @@ type Row = (&'static str, bool, &'static [(&'static str, &'static str)]);
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::EnrollmentBegun,
         Self::EnrollmentRefused,
         Self::AuthenticatorConfirmed,
@@ -105,6 +107,7 @@ impl Act {
         Self::KeySetUnreachable,
         Self::SigningFailed,
         Self::RequestFailed,
+        Self::EventsLeftOut,
     ];
 
     /// What events call it.
@@ -197,6 +200,7 @@ impl Act {
             Self::KeySetUnreachable => ("key_set_unreachable", false, &[]),
             Self::SigningFailed => ("signing_failed", false, &[]),
             Self::RequestFailed => ("request_failed", false, &[]),
+            Self::EventsLeftOut => ("events_left_out", false, &[]),
         }
     }
 }

@@ -7,11 +7,14 @@
 //! to Analytics Engine. Neither can fail a request.
 
 mod act;
+mod export;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 
 pub use self::act::Act;
+use self::export::Admission;
+pub use self::export::Exports;
 use crate::app::App;
 use crate::http::request::Request;
 use crate::json::{Json, object};
@@ -78,19 +81,23 @@ impl Involved {
 #[must_use]
 pub struct Event {
     act: Act,
+    time: UnixSeconds,
+    /// Whether anybody may cause it: of a request in which no token of a user was verified.
+    of_stranger: bool,
     members: Json,
 }
 
 impl Event {
     /// An act at `time`, of nobody yet.
     pub fn new(act: Act, time: UnixSeconds) -> Self {
-        Self { act, members: object! { "time": time.0 } }
+        Self { act, time, of_stranger: false, members: object! { "time": time.0 } }
     }
 
     /// An act of a request, with everything that is known of who asks.
     pub fn of(request: &Request, act: Act) -> Self {
         let facts = request.involved.0.borrow();
-        Self::new(act, request.received_at)
+        let of_stranger = facts.user.is_none();
+        Self { of_stranger, ..Self::new(act, request.received_at) }
             .with("request", &request.id)
             .with("country", request.country.as_deref())
             .with("user", facts.user.as_deref())
@@ -117,18 +124,19 @@ impl Event {
 
     /// Tells it.
     pub fn record<P: Platform>(self, app: &App<P>) {
+        let (time, of_stranger) = (self.time, self.of_stranger);
         let event = self.written();
         if app.config.export.metrics {
             measure(app, &event, Vec::new());
         }
         if app.config.export.events {
-            let (platform, event) = (app.platform.clone(), event.clone());
-            app.platform.defer(async move {
-                if let Err(error) = platform.export(&event).await {
-                    // The event itself is in the log already.
-                    platform.log(object! { "event": "export_refused", "error": error.0 });
-                }
-            });
+            let Admission { admitted, left_out } = app.isolate.exports.admit(time, of_stranger);
+            if left_out > 0 {
+                Self::new(Act::EventsLeftOut, time).with("left_out", i64::from(left_out)).record(app);
+            }
+            if admitted {
+                export(app, event.clone());
+            }
         }
         app.platform.log(event);
     }
@@ -146,6 +154,17 @@ impl Event {
         }
         event
     }
+}
+
+/// Sends an event to the queue, behind the answer.
+fn export<P: Platform>(app: &App<P>, event: Json) {
+    let platform = app.platform.clone();
+    app.platform.defer(async move {
+        if let Err(error) = platform.export(&event).await {
+            // The event itself is in the log.
+            platform.log(object! { "event": "export_refused", "error": error.0 });
+        }
+    });
 }
 
 /// Tells that a request was answered, and what that has cost up to here. `endpoint` is its route, not its path.

@@ -252,6 +252,50 @@ fn a_queue_and_a_dataset_that_fail_cost_no_request_and_the_log_says_so() {
 }
 
 #[test]
+fn what_strangers_send_multiplies_no_messages_and_what_is_left_out_is_told() {
+    let service = exporting();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    service.world.advance(60);
+    service.world.run_deferred();
+    let before = service.world.exported().len();
+    let exported = || {
+        service.world.run_deferred();
+        service.world.exported().split_off(before)
+    };
+    let most = usize::try_from(export::MAXIMUM).unwrap();
+    // Without a token, with one of nobody, and in the name of a client, which is no secret.
+    let garbage = || {
+        let mut request = alice.associate_request("x.y.z", &json!({ "authenticator_types": ["otp"] }));
+        service.send(&request);
+        request.headers.authorization = None;
+        service.send(&request);
+        alice.enters_otp("x.y.z", "000000");
+    };
+    for _ in 0..most {
+        garbage();
+    }
+    assert_eq!(exported().len(), most);
+    // Whose token was verified is told of all the same.
+    alice.enters_otp(&alice.logs_in(), "000000").is_refused(403, "Invalid otp_code.");
+    assert_eq!(exported().last().unwrap()["event"], "code_wrong");
+    assert_eq!(exported().len(), most + 1);
+    assert_eq!(service.world.events("bearer_refused").len(), 3 * most, "the log has all");
+
+    service.world.advance(60);
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    let later = exported().split_off(most + 1);
+    let left_out = json!({
+        "event": "events_left_out", "outcome": "failure", "time": START.0 + 150, "left_out": 2 * most,
+    });
+    assert_eq!(later[0], left_out);
+    assert_eq!(service.world.events("events_left_out"), [left_out]);
+    assert_eq!(later.len(), 3, "{later:?}");
+    garbage();
+    assert_eq!(exported().len(), most + 1 + 3 + 3);
+}
+
+#[test]
 fn nothing_is_exported_or_measured_unless_that_is_switched_on() {
     let service = Service::new();
     service.person("alice").has_app();
