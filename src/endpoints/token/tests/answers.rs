@@ -308,6 +308,26 @@ fn the_same_number_or_address_replaces_its_authenticator_and_another_one_does_no
 }
 
 #[test]
+fn a_code_that_is_on_its_way_to_an_authenticator_that_was_replaced_is_dead() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let proof = alice.proves_mfa(&app);
+    let phone = alice.adds_phone(&proof, NUMBER);
+    alice.enters_code(&proof, &phone).granted();
+    let login = alice.logs_in();
+    let challenge = alice.is_challenged(&login, &phone.id);
+    let request = alice.oob_request(&login, &challenge.oob_code, &challenge.code);
+    let held = service.start(&request).pause_after(1);
+    let again = alice.adds_phone(&proof, NUMBER);
+    alice.enters_code(&proof, &again).granted();
+    held.finish().is_refused(403, super::INVALID_BINDING_CODE);
+    alice.enters_code(&login, &challenge).is_refused(401, "oob_code is expired");
+    // It is left to the sweep.
+    assert_eq!(service.world.count("challenges"), 1);
+}
+
+#[test]
 fn a_warm_isolate_needs_two_round_trips_and_asks_nobody_else() {
     let service = Service::new();
     let alice = service.person("alice");
