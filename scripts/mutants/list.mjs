@@ -830,4 +830,11 @@ export const MUTANTS = [
     replacement: "let of_stranger = true;",
     killedBy: "audit::tests::what_strangers_send_multiplies_no_messages_and_what_is_left_out_is_told",
   },
+  {
+    name: "the shield: one that hangs holds every message up",
+    file: "src/workers/bindings.rs",
+    text: "let Some(outcome) = in_time(SHIELD_MILLISECONDS, shield.limit(&options)).await else {",
+    replacement: "let Some(outcome) = Some(shield.limit(&options).await) else {",
+    killedBy: { file: "tests/worker/sending-limits.test.mjs", test: "keeps nobody from a code where it " },
+  },
 ];

@@ -16,7 +16,9 @@ use crate::json::Json;
 use crate::platform::{DataPoint, MailError, OutboundMail, QueueError, Row, Statement, StorageError, Value};
 
 /// How long a cache is waited for: what it would spare takes an issuer less.
-const CACHE_MILLISECONDS: u64 = 1_000;
+const CACHE_MILLISECONDS: u32 = 1_000;
+/// How long the shield is waited for, which counts where it is asked.
+const SHIELD_MILLISECONDS: u32 = 1_000;
 
 #[wasm_bindgen]
 extern "C" {
@@ -111,9 +113,14 @@ fn storage_error(error: JsValue) -> StorageError {
 /// Reads a text from the namespace `JWKS`; a cache that cannot answer, or not in time, is an empty one.
 pub(super) async fn cached(env: &Env, key: &str) -> Option<String> {
     let kv = binding::<KvNamespace>(env, "JWKS").ok()?;
-    let limit = Delay::from(Duration::from_millis(CACHE_MILLISECONDS));
-    match select(pin!(kv.get(key)), limit).await {
-        Either::Left((text, _)) => text.ok()?.as_string(),
+    in_time(CACHE_MILLISECONDS, kv.get(key)).await?.ok()?.as_string()
+}
+
+/// What a binding answers, if it does within so many milliseconds.
+async fn in_time<T>(milliseconds: u32, answer: impl Future<Output = T>) -> Option<T> {
+    let limit = Delay::from(Duration::from_millis(u64::from(milliseconds)));
+    match select(pin!(answer), limit).await {
+        Either::Left((answer, _)) => Some(answer),
         Either::Right(_) => None,
     }
 }
@@ -174,11 +181,8 @@ pub(super) async fn send_mail(env: &Env, mail: &OutboundMail) -> Result<(), Mail
     for (name, text) in texts {
         set(&message, name, &JsValue::from_str(text));
     }
-    let limit = Delay::from(Duration::from_millis(u64::from(mail.timeout_milliseconds)));
-    match select(pin!(service.send(&message)), limit).await {
-        Either::Left((sent, _)) => sent.map(|_| ()).map_err(|error| mail_error(&error)),
-        Either::Right(_) => Err(MailError::Timeout),
-    }
+    let sent = in_time(mail.timeout_milliseconds, service.send(&message)).await.ok_or(MailError::Timeout)?;
+    sent.map(|_| ()).map_err(|error| mail_error(&error))
 }
 
 /// The service throws errors with a `code`. Their messages name addresses, and are left alone.
@@ -187,12 +191,16 @@ fn mail_error(error: &JsValue) -> MailError {
     code.map_or(MailError::Broken, MailError::Refused)
 }
 
-/// Asks the binding `SHIELD`. One that is not there, or cannot answer, shields nothing: the exact counters are behind it.
+/// Asks the binding `SHIELD`. One that is not there, or cannot answer, or not in time, shields nothing: the exact
+/// counters are behind it.
 pub(super) async fn is_within_rate(env: &Env, key: &str) -> bool {
     let Ok(shield) = binding::<RateLimit>(env, "SHIELD") else {
         return true;
     };
-    let outcome = shield.limit(&object("key", &JsValue::from_str(key))).await;
+    let options = object("key", &JsValue::from_str(key));
+    let Some(outcome) = in_time(SHIELD_MILLISECONDS, shield.limit(&options)).await else {
+        return true;
+    };
     let success = outcome.and_then(|outcome| Reflect::get(&outcome, &JsValue::from_str("success")));
     success.map_or(true, |success| success.as_bool().unwrap_or(true))
 }

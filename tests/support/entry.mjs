@@ -55,7 +55,7 @@ function asText(part) {
 
 /**
  * Each: { on, matching, mode: "before" | "after" | "hang" | "slow" | "twice", times, message, milliseconds }. `on` is a
- * binding (DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies
+ * binding (DB, JWKS, OOB_QUEUE, SHIELD, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies
  * before it does anything.
  */
 let faults = [];
@@ -164,6 +164,12 @@ function queue(real) {
   });
 }
 
+function rateLimit(real) {
+  return instead(real, {
+    limit: (options) => withFaults("SHIELD", options.key, () => real.limit(options)),
+  });
+}
+
 /** The queue of events: whoever takes them from it sees what was sent. */
 function auditQueue(real) {
   return instead(real, {
@@ -214,6 +220,7 @@ function email(url) {
 
 function wrapped({ EMAIL_DOUBLE, METRICS_DOUBLE, ...env }) {
   const bindings = { ...env, DB: database(env.DB), JWKS: namespace(env.JWKS), OOB_QUEUE: queue(env.OOB_QUEUE) };
+  if (env.SHIELD) bindings.SHIELD = rateLimit(env.SHIELD);
   if (env.AUDIT_QUEUE) bindings.AUDIT_QUEUE = auditQueue(env.AUDIT_QUEUE);
   if (METRICS_DOUBLE) bindings.METRICS = dataset();
   return EMAIL_DOUBLE ? { ...bindings, EMAIL: email(EMAIL_DOUBLE) } : bindings;

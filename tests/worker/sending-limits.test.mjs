@@ -243,6 +243,20 @@ describe("the shield before the counters", () => {
     const apps = shielded.person().associateOtp({ headers: { "cf-connecting-ip": address } });
     await accepted(await apps);
   });
+
+  test.each([
+    ["hangs", "hang"],
+    ["fails", "before"],
+  ])("keeps nobody from a code where it %s", async (_, mode) => {
+    const { world } = shielded;
+    const address = freshAddress();
+    await world.fail({ on: "SHIELD", mode, times: 1e9, message: "on purpose" });
+    const began = performance.now();
+    for (let message = 0; message < 3; message += 1)
+      await accepted(await shielded.person().associateSms({ headers: { "cf-connecting-ip": address } }));
+    expect(performance.now() - began).toBeLessThan(15_000);
+    await world.heal();
+  });
 });
 
 describe("where the limits are only recorded", () => {
