@@ -837,4 +837,19 @@ export const MUTANTS = [
     replacement: "let Some(outcome) = Some(shield.limit(&options).await) else {",
     killedBy: { file: "tests/worker/sending-limits.test.mjs", test: "keeps nobody from a code where it " },
   },
+  {
+    name: "clients: one whose keys cannot be had is called somebody else",
+    file: "src/endpoints/client.rs",
+    text: 'Failure::from(Fault::Keys { of: "client_keys", retry_after })',
+    replacement: "unauthorized(retry_after.to_string()).into()",
+    killedBy:
+      "endpoints::token::tests::refusals::a_client_whose_keys_cannot_be_had_is_not_called_somebody_else_and_its_assertion_stays_good",
+  },
+  {
+    name: "key sets: whoever is to come again is told to come before the cool-down ends",
+    file: "src/trust/key_sets.rs",
+    text: "COOL_DOWN_SECONDS.saturating_sub(now.since(began))",
+    replacement: "now.since(began).min(1)",
+    killedBy: "endpoints::associate::tests::a_bearer_that_cannot_be_judged_is_not_called_invalid",
+  },
 ];

@@ -8,6 +8,7 @@ use crate::http::request::Request;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::trust::bearer::{Bearer, BearerError, MfaToken, Scheme, presented_token, verify_bearer};
+use crate::trust::key_sets::KeySetError;
 
 /// The verified token of the `Authorization` header.
 pub async fn authenticate<P: Platform>(app: &App<P>, request: &Request) -> Result<Bearer, Failure> {
@@ -77,8 +78,8 @@ pub fn require_scope(bearer: &Bearer, scope: &'static str) -> Result<(), WireErr
 /// Lets the event say exactly what was wrong with a token, and the client learn no more than `wire`. A token that cannot
 /// be judged because the issuer's keys cannot be had is not called invalid.
 pub fn refused(request: &Request, error: BearerError, wire: WireError) -> Failure {
-    if let BearerError::Unavailable(reason) = error {
-        return Fault::Issuer(format!("{reason:?}")).into();
+    if let BearerError::Unavailable(KeySetError::Unavailable { retry_after }) = error {
+        return Fault::Keys { of: "issuer", retry_after }.into();
     }
     request.involved.reason(format!("{error:?}"));
     wire.into()

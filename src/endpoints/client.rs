@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use super::Failure;
+use super::{Failure, Fault};
 use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::parameters::Parameters;
@@ -12,7 +12,10 @@ use crate::http::request::Request;
 use crate::platform::{Platform, Statement};
 use crate::storage::clients::{self, Client};
 use crate::storage::statements;
-use crate::trust::client_authentication::{self, BasicCredentials, Credentials, basic_credentials};
+use crate::trust::client_authentication::{
+    self, BasicCredentials, ClientAuthenticationError, Credentials, basic_credentials,
+};
+use crate::trust::key_sets::KeySetError;
 use crate::types::{ClientId, GrantType, Secret, UserId};
 
 /// The only assertion type there is (RFC 7523, section 2.2).
@@ -78,23 +81,30 @@ impl Claimed {
             WireError::Unauthorized { challenge: self.credentials.basic.is_some() }
         };
         let unknown = || unauthorized("UnknownClient".to_owned());
+        let refused = |error| match error {
+            // Nobody knows whether it is that client.
+            ClientAuthenticationError::Key(KeySetError::Unavailable { retry_after }) => {
+                Failure::from(Fault::Keys { of: "client_keys", retry_after })
+            }
+            error => unauthorized(format!("{error:?}")).into(),
+        };
         let client = registered(app, request, id).await?.ok_or_else(unknown)?;
         let credentials = &self.credentials;
-        let (client, assertion) =
-            match client_authentication::authenticate(app, now, &client, credentials).await {
-                Ok(assertion) => (client, assertion),
-                Err(error) => {
-                    app.isolate.clients.forget(id);
-                    let reread = clients::find(app, now, id).await?;
-                    let reread = reread
-                        .filter(|reread| reread.version != client.version)
-                        .ok_or_else(|| unauthorized(format!("{error:?}")))?;
-                    let assertion = client_authentication::authenticate(app, now, &reread, credentials)
-                        .await
-                        .map_err(|error| unauthorized(format!("{error:?}")))?;
-                    (reread, assertion)
-                }
-            };
+        let (client, assertion) = match client_authentication::authenticate(app, now, &client, credentials)
+            .await
+        {
+            Ok(assertion) => (client, assertion),
+            Err(error) => {
+                app.isolate.clients.forget(id);
+                let reread = clients::find(app, now, id).await?;
+                let reread =
+                    reread.filter(|reread| reread.version != client.version).ok_or_else(|| refused(error))?;
+                let assertion = client_authentication::authenticate(app, now, &reread, credentials)
+                    .await
+                    .map_err(refused)?;
+                (reread, assertion)
+            }
+        };
         if let Some(assertion) = assertion
             && !self.consumed.replace(true)
         {

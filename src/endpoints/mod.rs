@@ -48,8 +48,13 @@ pub enum Fault {
     Random,
     /// A signing key could not be used.
     Key(KeyError),
-    /// An issuer's keys could not be had.
-    Issuer(String),
+    /// The keys of an issuer or a client could not be had.
+    Keys {
+        /// Whose they are.
+        of: &'static str,
+        /// Seconds until they may be asked for again.
+        retry_after: i64,
+    },
     /// Something that cannot be, unless there is a bug.
     Bug(&'static str),
 }
@@ -61,7 +66,7 @@ impl Fault {
             Self::Storage(error) => ("storage", format!("{error:?}")),
             Self::Random => ("random", String::new()),
             Self::Key(error) => ("key", error.0.clone()),
-            Self::Issuer(reason) => ("issuer", reason.clone()),
+            Self::Keys { of, .. } => (of, "the keys cannot be had".to_owned()),
             Self::Bug(what) => ("bug", (*what).to_owned()),
         }
     }
@@ -138,6 +143,7 @@ impl Failure {
                 Event::of(request, act).with("reason", reason).with("detail", detail).record(app);
                 match fault {
                     Fault::Bug(_) => WireError::Unexpected,
+                    Fault::Keys { retry_after, .. } => WireError::KeysUnavailable { retry_after },
                     _ => WireError::Unavailable,
                 }
             }

@@ -80,7 +80,7 @@ fn told(endpoint: &str, error: &WireError) -> Option<(Act, &'static str)> {
         WireError::TooManyMessages(..) => (refused_at(endpoint)?, "too_many_messages"),
 
         WireError::NotConfigured => (Act::RequestFailed, "not_configured"),
-        WireError::Unavailable => (Act::RequestFailed, "unavailable"),
+        WireError::Unavailable | WireError::KeysUnavailable { .. } => (Act::RequestFailed, "unavailable"),
         WireError::Unexpected => (Act::RequestFailed, "unexpected"),
     })
 }

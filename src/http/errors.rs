@@ -166,6 +166,11 @@ pub enum WireError {
     NotConfigured,
     /// Database, issuer or key could not be reached; the log says which.
     Unavailable,
+    /// The keys of an issuer or a client could not be had, and are not asked for again at once.
+    KeysUnavailable {
+        /// Seconds until they are.
+        retry_after: i64,
+    },
     /// A bug; the log says where.
     Unexpected,
 }
@@ -250,7 +255,9 @@ impl WireError {
             | Self::TooManyFailedCodes(_)
             | Self::TooManyTries { .. } => (429, "too_many_requests"),
             Self::Unexpected => (500, "server_error"),
-            Self::NotConfigured | Self::Unavailable => (503, "temporarily_unavailable"),
+            Self::NotConfigured | Self::Unavailable | Self::KeysUnavailable { .. } => {
+                (503, "temporarily_unavailable")
+            }
         }
     }
 
@@ -337,7 +344,7 @@ impl WireError {
             Self::TooManyFailedCodes(_) | Self::TooManyTries { .. } => {
                 "Too many failed codes. Wait for some minutes before retrying.".into()
             }
-            Self::NotConfigured | Self::Unavailable => {
+            Self::NotConfigured | Self::Unavailable | Self::KeysUnavailable { .. } => {
                 "The service is temporarily unavailable. Try again in a moment.".into()
             }
             Self::Unexpected => "The service failed to answer this request.".into(),
@@ -380,7 +387,9 @@ impl WireError {
                 ("X-RateLimit-Remaining", "0".to_owned()),
                 ("X-RateLimit-Reset", UnixSeconds::to_string(&refusal.room_at)),
             ],
-            Self::TooManyTries { retry_after } => vec![("Retry-After", retry_after.to_string())],
+            Self::TooManyTries { retry_after } | Self::KeysUnavailable { retry_after } => {
+                vec![("Retry-After", retry_after.to_string())]
+            }
             Self::Unavailable => vec![("Retry-After", "1".to_owned())],
             _ => Vec::new(),
         }

@@ -370,7 +370,7 @@ pub(super) async fn check_signature<P: Platform>(
         message: jwt.signing_input().as_bytes(),
     };
     verify_signature(app, now, source, &signed).await.map_err(|error| match error {
-        KeySetError::Unavailable => BearerError::Unavailable(error),
+        KeySetError::Unavailable { .. } => BearerError::Unavailable(error),
         KeySetError::UnknownKey | KeySetError::UnfitKey | KeySetError::InvalidSignature => {
             BearerError::InvalidSignature(error)
         }

@@ -542,7 +542,8 @@ mod tests {
         let uri = "https://app.example.com/jwks.json";
         keyed.client = client(ClientAuthentication::Assertion(AssertionKeys::Uri(uri.to_owned())));
         let assertion = keyed.key.sign(&json!({}), &Keyed::claims());
-        assert_eq!(keyed.check(&assertion), Err(ClientAuthenticationError::Key(KeySetError::Unavailable)));
+        let unavailable = KeySetError::Unavailable { retry_after: 30 };
+        assert_eq!(keyed.check(&assertion), Err(ClientAuthenticationError::Key(unavailable)));
         keyed.world.answer_json(uri, &key_set(&[&keyed.key]), None);
         keyed.app = app(&keyed.world);
         assert!(keyed.check(&assertion).is_ok());

@@ -74,7 +74,10 @@ pub enum KeySource {
 pub enum KeySetError {
     /// There is no key set: none was ever had, or the last good one is too old. Or the one at hand does not know the key,
     /// and whether a newer one does could not be asked.
-    Unavailable,
+    Unavailable {
+        /// Seconds until the source may be asked again, at least 1.
+        retry_after: i64,
+    },
     /// The set has no key of this id, or none that fits the algorithm.
     UnknownKey,
     /// The key has this id but is for something else.
@@ -101,7 +104,7 @@ pub async fn verify_signature<P: Platform>(
         return decided;
     }
     let renewed = renewed(app, now, source, Need::Newer, Some(&set)).await;
-    let set = renewed.ok_or_else(|| unjudged(app, source, KeySetError::InvalidSignature))?;
+    let set = renewed.ok_or_else(|| unjudged(app, now, source, KeySetError::InvalidSignature))?;
     let keys = set.candidates(app, None, signed.algorithm).await?;
     try_keys(app, &keys, signed).await
 }
@@ -141,13 +144,17 @@ async fn find<P: Platform>(
     key_id: Option<&str>,
     algorithm: Algorithm,
 ) -> Result<Found<P::VerifyingKey>, KeySetError> {
-    let set = usable_set(app, now, source).await.ok_or(KeySetError::Unavailable)?;
+    let set = usable_set(app, now, source).await.ok_or_else(|| match source {
+        // One that cannot be read has no keys, and never will.
+        KeySource::Registered(_) => KeySetError::UnknownKey,
+        KeySource::Issuer(_) | KeySource::Uri(_) => unavailable(app, now, source),
+    })?;
     match set.candidates(app, key_id, algorithm).await {
         Ok(keys) => Ok((set, keys)),
         Err(KeySetError::UnknownKey) if source.is_renewable() => {
             let need = key_id.map_or(Need::Newer, Need::Key);
             let renewed = renewed(app, now, source, need, Some(&set)).await;
-            let set = renewed.ok_or_else(|| unjudged(app, source, KeySetError::UnknownKey))?;
+            let set = renewed.ok_or_else(|| unjudged(app, now, source, KeySetError::UnknownKey))?;
             let keys = set.candidates(app, key_id, algorithm).await?;
             Ok((set, keys))
         }
@@ -157,8 +164,17 @@ async fn find<P: Platform>(
 
 /// What is said of a token that the set at hand does not vouch for, where there is no newer one: `error`, unless the source
 /// could not be asked. Then nobody knows, and a good token must not be called a bad one (contract 1.5 (2)).
-fn unjudged<P: Platform>(app: &App<P>, source: &KeySource, error: KeySetError) -> KeySetError {
-    if app.isolate.key_sets.is_unanswered(&source.identity()) { KeySetError::Unavailable } else { error }
+fn unjudged<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    source: &KeySource,
+    error: KeySetError,
+) -> KeySetError {
+    if app.isolate.key_sets.is_unanswered(&source.identity()) { unavailable(app, now, source) } else { error }
+}
+
+fn unavailable<P: Platform>(app: &App<P>, now: UnixSeconds, source: &KeySource) -> KeySetError {
+    KeySetError::Unavailable { retry_after: app.isolate.key_sets.cool_down(&source.identity(), now).max(1) }
 }
 
 type Found<K> = (Rc<KeySet<K>>, Vec<K>);
@@ -256,6 +272,13 @@ impl<K> KeySetCache<K> {
             remembered.renewing = true;
             remembered.unanswered = true;
             true
+        })
+    }
+
+    /// Seconds that are left of the cool-down.
+    fn cool_down(&self, identity: &str, now: UnixSeconds) -> i64 {
+        self.with(identity, |remembered| {
+            remembered.renewal_began_at.map_or(0, |began| COOL_DOWN_SECONDS.saturating_sub(now.since(began)))
         })
     }
 

@@ -301,6 +301,24 @@ describe("private_key_jwt", () => {
     await home.stop();
   });
 
+  test("is not called wrong while the client's jwks_uri does not answer, and is good when it does again", async () => {
+    const home = await Issuer.start({ name: "client-home" });
+    const client = await register({ jwks: undefined, jwksUri: home.jwksUri });
+    const own = assertion(client, { header: { kid: home.key.kid }, key: home.key.privateKey });
+    await home.goDown();
+    for (let tries = 0; tries < 2; tries += 1) {
+      const response = await ask(client, own);
+      expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(1);
+      const text = "The service is temporarily unavailable. Try again in a moment.";
+      await refused(response, 503, "temporarily_unavailable", text);
+    }
+    await home.comeBack();
+    await stage.world.advance(31);
+    await accepted(await ask(client, own));
+    await unauthorized(await ask(client, own));
+    await home.stop();
+  });
+
   test("works once: a second use is refused in every isolate", async () => {
     const client = await register();
     const once = assertion(client);

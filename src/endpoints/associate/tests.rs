@@ -302,9 +302,14 @@ fn a_bearer_that_cannot_be_judged_is_not_called_invalid() {
     let down = Err(crate::platform::FetchError::Timeout);
     service.world.answer(&service.idp.jwks_uri(), down.clone());
     service.world.answer(&service.idp.discovery_uri(), down);
-    let answer = alice.associates(&alice.logs_in(), &otp());
-    answer.is_refused(503, UNAVAILABLE);
-    assert_eq!(answer.header("Retry-After"), Some("1"));
+    // It is not asked again before.
+    for (seconds, retry_after, asked) in [(0, "30", 1), (20, "10", 1), (9, "1", 1), (1, "30", 2)] {
+        service.world.advance(seconds);
+        let answer = alice.associates(&alice.logs_in(), &otp());
+        answer.is_refused(503, UNAVAILABLE);
+        assert_eq!(answer.header("Retry-After"), Some(retry_after));
+        assert_eq!(service.world.fetch_count(&service.idp.discovery_uri()), asked);
+    }
     assert!(service.world.log_text().contains("\"event\":\"request_failed\""));
 }
 

@@ -91,6 +91,7 @@ fn table() -> Vec<Row> {
         (TooManyTries { retry_after: 299 }, 429, "too_many_requests", too_many_failed, &[("Retry-After", "299")]),
         (NotConfigured, 503, "temporarily_unavailable", unavailable, &[]),
         (Unavailable, 503, "temporarily_unavailable", unavailable, &[("Retry-After", "1")]),
+        (KeysUnavailable { retry_after: 7 }, 503, "temporarily_unavailable", unavailable, &[("Retry-After", "7")]),
         (Unexpected, 500, "server_error", "The service failed to answer this request.", &[]),
     ]
 }
@@ -131,7 +132,11 @@ fn name(text: &str) -> Option<&str> {
 fn only_what_may_go_well_later_says_when() {
     for (error, status, ..) in table() {
         let says_when = error.headers().iter().any(|(name, _)| *name == "Retry-After");
-        assert_eq!(says_when, status == 429 || error == WireError::Unavailable, "{error:?}");
+        assert_eq!(
+            says_when,
+            status == 429 || (status == 503 && error != WireError::NotConfigured),
+            "{error:?}"
+        );
     }
 }
 

@@ -372,7 +372,10 @@ fn an_issuer_that_cannot_be_reached_is_told_apart_from_a_bad_token() {
     let scene = Scene::new();
     scene.world.answer(&scene.issuer.discovery_uri(), Err(crate::platform::FetchError::Timeout));
     let token = scene.issuer.mfa_token(&scene.world, "alice");
-    assert_eq!(scene.verify(&token), Err(BearerError::Unavailable(KeySetError::Unavailable)));
+    assert_eq!(
+        scene.verify(&token),
+        Err(BearerError::Unavailable(KeySetError::Unavailable { retry_after: 30 }))
+    );
 }
 
 #[test]

@@ -57,6 +57,9 @@ impl Scene {
     }
 }
 
+/// Asked for in this very second.
+const UNAVAILABLE: KeySetError = KeySetError::Unavailable { retry_after: 30 };
+
 fn key(index: usize, id: &str) -> TestKey {
     TestKey::new(Algorithm::RS256, index, id)
 }
@@ -166,7 +169,7 @@ fn a_down_issuer_is_served_from_the_last_good_set_for_a_day() {
     cold.world.set_time(START.plus(STALE_SECONDS - 1));
     assert_eq!(cold.find("idp-1"), Ok(1));
     cold.world.advance(31);
-    assert_eq!(cold.find("idp-1"), Err(KeySetError::Unavailable));
+    assert_eq!(cold.find("idp-1"), Err(UNAVAILABLE));
 }
 
 #[test]
@@ -175,8 +178,8 @@ fn a_new_key_of_an_issuer_that_cannot_be_reached_is_not_called_unknown() {
     assert_eq!(scene.find("idp-1"), Ok(1));
     scene.world.advance(30);
     scene.break_issuer();
-    assert_eq!(scene.find("idp-2"), Err(KeySetError::Unavailable));
-    assert_eq!(scene.find("idp-2"), Err(KeySetError::Unavailable), "during the cool-down, too");
+    assert_eq!(scene.find("idp-2"), Err(UNAVAILABLE));
+    assert_eq!(scene.find("idp-2"), Err(UNAVAILABLE), "during the cool-down, too");
     assert_eq!(scene.find("idp-1"), Ok(1), "the known key does not suffer");
     scene.world.advance(30);
     scene.publish(&[&key(0, "idp-1"), &key(1, "idp-2")]);
@@ -193,7 +196,7 @@ fn an_issuer_that_was_never_reached_is_unavailable_and_asked_every_30_seconds() 
     let scene = Scene::new();
     scene.break_issuer();
     for _ in 0..3 {
-        assert_eq!(scene.find("idp-1"), Err(KeySetError::Unavailable));
+        assert_eq!(scene.find("idp-1"), Err(UNAVAILABLE));
     }
     assert_eq!(scene.fetches(), 1);
     scene.world.advance(30);
@@ -283,15 +286,11 @@ fn an_unknown_key_waits_for_a_renewal_under_way_but_not_for_ever() {
     scene.world.advance(450);
     assert_eq!(scene.find("idp-2"), Ok(1), "leaves a renewal behind, which nobody runs");
     let before = scene.world.paused_milliseconds();
-    assert_eq!(
-        scene.find("idp-3"),
-        Err(KeySetError::Unavailable),
-        "nobody knows what the renewal would have found"
-    );
+    assert_eq!(scene.find("idp-3"), Err(UNAVAILABLE), "nobody knows what the renewal would have found");
     assert_eq!(scene.world.paused_milliseconds() - before, u64::from(PATIENCE_MILLISECONDS));
     // A request that died in the middle of a renewal holds nobody up later.
     scene.world.advance(RENEWAL_SECONDS);
-    assert_eq!(scene.find("idp-3"), Err(KeySetError::Unavailable));
+    assert_eq!(scene.find("idp-3"), Err(KeySetError::Unavailable { retry_after: 30 - RENEWAL_SECONDS }));
     assert_eq!(scene.world.paused_milliseconds() - before, u64::from(PATIENCE_MILLISECONDS));
 }
 
@@ -367,7 +366,7 @@ fn anything_but_a_plain_200_is_a_failure() {
         let scene = Scene::new();
         let label = format!("{:?}", answer.as_ref().map(|response| response.status));
         scene.world.answer(&scene.issuer.jwks_uri(), answer);
-        assert_eq!(scene.find("idp-1"), Err(KeySetError::Unavailable), "{label}");
+        assert_eq!(scene.find("idp-1"), Err(UNAVAILABLE), "{label}");
         assert!(scene.world.cache_entries().is_empty());
     }
 }
@@ -388,7 +387,7 @@ fn discovery_must_be_the_issuers_own() {
     ] {
         let scene = Scene::new();
         scene.world.answer_json(&scene.issuer.discovery_uri(), &document.to_string(), None);
-        assert_eq!(scene.find("idp-1"), Err(KeySetError::Unavailable), "{document}");
+        assert_eq!(scene.find("idp-1"), Err(UNAVAILABLE), "{document}");
         assert_eq!(scene.fetches(), 0, "{document}");
     }
 }
@@ -417,9 +416,9 @@ fn a_clients_own_address_and_registered_set_work_alike() {
     assert_eq!(registered.verify(&key(1, "r").without_key_id()), Err(KeySetError::InvalidSignature));
     assert_eq!(registered.world.fetches().len(), fetches, "nothing to fetch");
     let broken = Scene { source: KeySource::Registered("{}".to_owned()), ..registered };
-    assert_eq!(broken.find("r"), Err(KeySetError::Unavailable));
+    assert_eq!(broken.find("r"), Err(KeySetError::UnknownKey));
     let insecure = Scene { source: KeySource::Uri("http://client.example.com/".to_owned()), ..broken };
-    assert_eq!(insecure.find("c"), Err(KeySetError::Unavailable));
+    assert_eq!(insecure.find("c"), Err(UNAVAILABLE));
     assert_eq!(insecure.world.fetches().len(), fetches);
 }
 

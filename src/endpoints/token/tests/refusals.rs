@@ -322,6 +322,37 @@ fn an_assertion_counts_once_whatever_becomes_of_the_request() {
 }
 
 #[test]
+fn a_client_whose_keys_cannot_be_had_is_not_called_somebody_else_and_its_assertion_stays_good() {
+    let service = Service::new();
+    let uri = "https://app.example.com/jwks.json";
+    let first = assertion(&service, "one");
+    service.world.query("UPDATE clients SET jwks = NULL, jwks_uri = ?1 WHERE id = 'signer'", &[uri.into()]);
+    let alice = service.person("alice").at_client("signer");
+    let app = alice.adds_app(&alice.logs_in());
+    let send = |id: &str| {
+        service.send(&service.post(
+            "/oauth/token",
+            None,
+            &json!({
+                "grant_type": OTP, "client_id": id, "mfa_token": alice.logs_in(), "otp": app.code(&service),
+                "client_assertion": first,
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            }),
+        ))
+    };
+    service.world.answer(uri, Err(crate::platform::FetchError::Timeout));
+    let answer = send("signer");
+    answer.is_refused(503, super::UNAVAILABLE);
+    assert_eq!(answer.header("Retry-After"), Some("30"));
+    assert_eq!(service.world.events("request_failed").pop().unwrap()["reason"], "client_keys");
+    send("nobody").is_refused(401, "Unauthorized");
+    assert_eq!((service.world.count("client_assertions"), service.charged_seconds(GUESSES)), (0, 0));
+    service.world.answer_json(uri, &key_set(&[&TestKey::new(Algorithm::ES256, 5, "client-1")]), None);
+    service.world.advance(30);
+    send("signer").granted();
+}
+
+#[test]
 fn one_assertion_used_five_times_at_once_counts_once() {
     let service = Service::new();
     let alice = service.person("alice").at_client("signer");
