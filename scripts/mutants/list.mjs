@@ -852,4 +852,11 @@ export const MUTANTS = [
     replacement: "now.since(began).min(1)",
     killedBy: "endpoints::associate::tests::a_bearer_that_cannot_be_judged_is_not_called_invalid",
   },
+  {
+    name: "removal: a pending one that has expired is removed as if it were there",
+    file: "src/storage/statements.rs",
+    text: "WHERE user_id = ?1 AND id IN (?2, ?3) AND expires_at > ?8\n",
+    replacement: "WHERE user_id = ?1 AND id IN (?2, ?3) AND ?8 IS NOT NULL\n",
+    killedBy: "storage::statements::tests::each_statement_acts_where_it_should_and_does_nothing_where_one_guard_alone_fails",
+  },
 ];

@@ -127,7 +127,8 @@ async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) 
         let concerned = Concerned { user: &token.user, identity: &token.identity, asker: &asker };
         let notice = concerned.compose(app, Notice::AuthenticatorRemoved(id.kind()), None)?;
         let (user, client) = (&token.user, client.as_deref());
-        match authenticators::remove(app, user, client, &id, standing, notice.as_ref()).await? {
+        let now = request.received_at;
+        match authenticators::remove(app, user, client, &id, standing, notice.as_ref(), now).await? {
             Removed::Gone { announced } => {
                 Event::of(request, Act::AuthenticatorRemoved).record(app);
                 app.platform.defer(delivery::tell_queue_of_all(app, announced));

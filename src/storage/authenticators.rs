@@ -98,6 +98,7 @@ pub async fn remove<P: Platform>(
     id: &AuthenticatorId,
     standing: Standing<'_>,
     notice: Option<&NewNotice>,
+    now: UnixSeconds,
 ) -> Result<Removed, StorageError> {
     let user = Value::from(user.as_str());
     let named = [user.clone(), id.as_str().into(), id.twin().map(|twin| twin.as_str().to_owned()).into()];
@@ -105,10 +106,11 @@ pub async fn remove<P: Platform>(
     guarded.extend([standing.proof_of_mfa.into(), standing.issued_at.into()]);
     guarded.push(client.map(|client| client.id.as_str()).into());
     guarded.push(client.map_or(Value::Null, |client| client.version.into()));
+    let and_now = |parameters: &[Value]| [parameters, &[now.into()]].concat();
     let mut batch = vec![
         login_state(client, None),
-        Statement { sql: statements::HAS_AUTHENTICATOR, parameters: named.to_vec() },
-        Statement { sql: statements::REMOVE_PENDING, parameters: guarded.clone() },
+        Statement { sql: statements::HAS_AUTHENTICATOR, parameters: and_now(&named) },
+        Statement { sql: statements::REMOVE_PENDING, parameters: and_now(&guarded) },
         Statement { sql: statements::VOID_PENDING, parameters: guarded.clone() },
     ];
     batch.extend(notice.map(|notice| notice.of_removal(id, standing, client)));

@@ -229,13 +229,13 @@ WHERE user_id = ?1
                 WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
   AND (?6 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = ?6 AND version = ?7))";
 
-/// Removes a pending one, under the same condition.
+/// Removes a pending one, under the same condition. One that has expired is not there any more, swept or not.
 ///
 /// `?1` user, `?2` and `?3` id and its twin's, `?4` whether the bearer proves MFA, `?5` when it was issued, `?6` the
-/// client that it names, or NULL, `?7` client version.
+/// client that it names, or NULL, `?7` client version, `?8` now.
 pub const REMOVE_PENDING: &str = "\
 DELETE FROM enrollments
-WHERE user_id = ?1 AND id IN (?2, ?3)
+WHERE user_id = ?1 AND id IN (?2, ?3) AND expires_at > ?8
   AND COALESCE((SELECT ?4 = 1 AND ?5 >= MIN(confirmed_at) FROM authenticators
                 WHERE user_id = ?1 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
   AND (?6 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND version = ?7))
@@ -258,10 +258,10 @@ WHERE authenticator_id IN (?2, ?3) AND user_id = ?1
 
 /// Whether a user has an authenticator of this id, active or pending: to tell "not there" from "not allowed".
 ///
-/// `?1` user, `?2` and `?3` id and its twin's.
+/// `?1` user, `?2` and `?3` id and its twin's, `?4` now.
 pub const HAS_AUTHENTICATOR: &str = "\
 SELECT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND id IN (?2, ?3))
-    OR EXISTS (SELECT 1 FROM enrollments WHERE user_id = ?1 AND id IN (?2, ?3)) AS found";
+    OR EXISTS (SELECT 1 FROM enrollments WHERE user_id = ?1 AND id IN (?2, ?3) AND expires_at > ?4) AS found";
 
 /// Charges one guess. A row comes back if there was room, the client is as the Worker knows it and the transaction
 /// is not spent; statements behind it in the batch carry [`PAID`] and so happen only then. Parallel guesses queue up

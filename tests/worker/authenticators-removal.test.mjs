@@ -168,6 +168,19 @@ describe("nothing is found", () => {
   });
 });
 
+test("a pending one that has expired is not there, swept or not, as the list says", async () => {
+  const person = stage.person();
+  const { id } = await accepted(await person.associateSms());
+  const { id: app } = await accepted(await person.associateOtp());
+  await stage.world.advance(300);
+  expect(await ids(person)).not.toContain(id);
+  for (const each of [id, id.replace("sms", "voice")])
+    await notFound(await person.remove(each));
+  const left = await stage.world.rows("SELECT id FROM enrollments WHERE user_id = ?", `idp|${person.sub}`);
+  expect(left.map((row) => row.id).sort()).toEqual([id, app].sort());
+  await done(await person.remove(app));
+});
+
 test("a recovery code is not removed, whose or whether there is one", async () => {
   const person = await withApp();
   const [, id] = await ids(person);

@@ -732,7 +732,8 @@ impl Model {
         let (user, other) = (token.user, twin(id));
         let is_it = |own: &str| own == id || Some(own) == other.as_deref();
         let active = self.of(user).any(|own| is_it(&own.id));
-        let pending = self.pending.iter().any(|own| own.user == user && is_it(&own.id));
+        let is_there = |own: &&Pending| own.user == user && is_it(&own.id) && own.expires_at > self.now;
+        let pending = self.pending.iter().any(|own| is_there(&own));
         if !active && !pending {
             return Err(Said::No(404, "The user has no such authenticator."));
         }

@@ -252,7 +252,7 @@ fn reading() -> Vec<Spec> {
                 => Answers("id=recovery-code|a kind=recovery-code sealed=NULL active=1\n\
                             id=totp|p kind=totp sealed=s1.p active=0");
         ),
-        spec!(HAS_AUTHENTICATOR ["alice", "sms|a", "voice|a"] "";
+        spec!(HAS_AUTHENTICATOR ["alice", "sms|a", "voice|a", 1000] "";
             "no", "", [] => Answers("found=0");
             "somebody else's", "", [(2, "sms|b")] => Answers("found=0");
             "somebody else's pending", "", [(2, "sms|bp")] => Answers("found=0");
@@ -261,6 +261,8 @@ fn reading() -> Vec<Spec> {
             "active, by its other channel", SMS_ACTIVE, [(2, "voice|a"), (3, "sms|a")] => Answers("found=1");
             "pending", PHONES_PENDING, [(2, "sms|p")] => Answers("found=1");
             "another pending", PHONES_PENDING, [(2, "sms|x")] => Answers("found=0");
+            "pending for a second more", PHONES_PENDING, [(2, "sms|p"), (4, 1999)] => Answers("found=1");
+            "expired", PHONES_PENDING, [(2, "sms|p"), (4, 2000)] => Answers("found=0");
         ),
     ]
 }
@@ -502,7 +504,7 @@ fn removing() -> Vec<Spec> {
                 INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
                 VALUES ('email|a', 'alice', 'email', 's1.a', 0, 400, 0)", [(2, "email|a"), (4, 0)] => Acts;
         ),
-        spec!(REMOVE_PENDING ["alice", "sms|p", "voice|p", 0, 950, "app", 7] PHONES_PENDING;
+        spec!(REMOVE_PENDING ["alice", "sms|p", "voice|p", 0, 950, "app", 7, 1000] PHONES_PENDING;
             "nothing active", "", [] => Acts;
             "no client named", "", [(6, NULL)] => Acts;
             "an unknown client", "", [(6, "x")] => Nothing;
@@ -514,6 +516,8 @@ fn removing() -> Vec<Spec> {
             "a factor active", SMS_ACTIVE, [] => Nothing;
             "a factor active and proven", SMS_ACTIVE, [(4, 1)] => Acts;
             "proven before", SMS_ACTIVE, [(4, 1), (5, 499)] => Nothing;
+            "in its last second", "", [(8, 1999)] => Acts;
+            "expired", "", [(8, 2000)] => Nothing;
         ),
         spec!(RETIRE_RECOVERY_CODE ["alice"] "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1', 100)";
             "nothing active", "", [] => Acts;
