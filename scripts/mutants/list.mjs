@@ -859,4 +859,18 @@ export const MUTANTS = [
     replacement: "WHERE user_id = ?1 AND id IN (?2, ?3) AND ?8 IS NOT NULL\n",
     killedBy: "storage::statements::tests::each_statement_acts_where_it_should_and_does_nothing_where_one_guard_alone_fails",
   },
+  {
+    name: "enrollment: what has expired holds its place, and one that waits gives way",
+    file: "src/storage/statements.rs",
+    text: "AND sequence % 10 = (last + step.value) % 10 AND expires_at > ?12),",
+    replacement: "AND sequence % 10 = (last + step.value) % 10 AND ?12 IS NOT NULL),",
+    killedBy: "endpoints::associate::tests::a_pending_enrollment_gives_way_only_where_ten_wait",
+  },
+  {
+    name: "enrollment: where ten wait, one that is not the oldest gives way",
+    file: "src/storage/statements.rs",
+    text: "ORDER BY (SELECT sequence FROM enrollments\n",
+    replacement: "ORDER BY (SELECT 1 FROM enrollments\n",
+    killedBy: "endpoints::associate::tests::a_pending_enrollment_gives_way_only_where_ten_wait",
+  },
 ];

@@ -26,7 +26,8 @@ RETURNING jti_hash";
 /// - a spent mfa_token, a changed client and an empty message budget close it too;
 /// - an answer that is kept under the request's `Idempotency-Key` is to be repeated, not made again;
 /// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
-/// - the eleventh pending enrollment of a user replaces the oldest, by the unique index on `sequence % 10`.
+/// - of the ten places of a user, by the unique index on `sequence % 10`, it takes the next one in which nothing waits
+///   or what has expired, and if there is none that of the oldest, which it replaces.
 ///
 /// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
@@ -40,7 +41,13 @@ INSERT OR REPLACE INTO enrollments
 SELECT ?1, ?2, place.next, ?3, ?4, ?5, ?6, ?7,
        CASE factors.independent WHEN 0 THEN ?8 END, CASE factors.independent WHEN 0 THEN ?9 END,
        factors.independent > 0, ?12, ?13
-FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = ?2) AS place,
+FROM (SELECT last + step.value AS next
+      FROM (SELECT COALESCE(MAX(sequence), -1) AS last FROM enrollments WHERE user_id = ?2)
+           CROSS JOIN json_each('[1,2,3,4,5,6,7,8,9,10]') AS step
+      ORDER BY (SELECT sequence FROM enrollments
+                WHERE user_id = ?2 AND sequence % 10 = (last + step.value) % 10 AND expires_at > ?12),
+               step.value
+      LIMIT 1) AS place,
      (SELECT COUNT(*) AS active,
              COUNT(*) FILTER (WHERE kind <> 'email') AS independent,
              MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since

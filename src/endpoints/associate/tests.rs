@@ -514,6 +514,35 @@ fn the_eleventh_pending_enrollment_makes_the_oldest_give_way() {
 }
 
 #[test]
+fn a_pending_enrollment_gives_way_only_where_ten_wait() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let login = alice.logs_in();
+    let mut expected: Vec<_> = (0..10).map(|_| alice.adds_app(&login).id).collect();
+    let pending = || {
+        let rows = service.world.query("SELECT id FROM enrollments ORDER BY sequence", &[]);
+        rows.iter().map(|row| row.text("id").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // One that is gone and one that has expired leave their places, whichever were made before them.
+    let (gone, expired) = (expected.remove(7), expected.remove(3));
+    service.world.query("DELETE FROM enrollments WHERE id = ?1", &[gone.into()]);
+    service.world.query(
+        "UPDATE enrollments SET expires_at = ?2 WHERE id = ?1",
+        &[expired.into(), service.world.now().into()],
+    );
+    for _ in 0..2 {
+        expected.push(alice.adds_app(&login).id);
+    }
+    assert_eq!(pending(), expected);
+    // Now ten wait again: from here on the oldest goes, wherever it is.
+    for _ in 0..12 {
+        expected.push(alice.adds_app(&login).id);
+        expected.remove(0);
+        assert_eq!(pending(), expected);
+    }
+}
+
+#[test]
 fn the_twenty_first_authenticator_is_refused() {
     let service = Service::new();
     let alice = service.person("alice");

@@ -287,7 +287,14 @@ impl Model {
         let kind = kind_of(id);
         let own = |pending: &&Pending| pending.user == token.user;
         let last = self.pending.iter().filter(own).map(|pending| pending.place).max();
-        let place = last.map_or(0, |last| last + 1);
+        let next = last.map_or(0, |last| last + 1);
+        let waits = |place: i64| {
+            let of_place =
+                |pending: &&Pending| pending.place % 10 == place % 10 && pending.expires_at > self.now;
+            self.pending.iter().filter(own).find(of_place).map(|pending| pending.place)
+        };
+        // Of what nothing waits in, or where the oldest does.
+        let place = (next..next + 10).min_by_key(|place| waits(*place)).unwrap();
         self.pending.retain(|pending| pending.user != token.user || pending.place % 10 != place % 10);
         if kind != Kind::Totp {
             self.charge_message(token.user, kind, "enrollment", what);

@@ -115,6 +115,14 @@ const PHONES_PENDING: &str = "INSERT INTO enrollments
   VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
          ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
          ('sms|p3', 'alice', 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000)";
+const TEN_PENDING: &str = "INSERT INTO enrollments
+    (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+  SELECT 'totp|p' || value, 'alice', 20 + value, 'app', 'totp', 's1.p', 0, 900, 2000
+  FROM json_each('[0,1,2,3,4,5,6,7,8,9]')";
+const TEN_PENDING_ONE_EXPIRED: &str = "INSERT INTO enrollments
+    (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+  SELECT 'totp|p' || value, 'alice', 20 + value, 'app', 'totp', 's1.p', 0, 900, iif(value = 4, 1000, 2000)
+  FROM json_each('[0,1,2,3,4,5,6,7,8,9]')";
 const CHALLENGED: &str = "INSERT INTO authenticators
     (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
   VALUES ('sms|a0', 'alice', 'sms', 's1.a0', 'h1.a0', 3, 100, 500, 500),
@@ -306,6 +314,8 @@ fn enrolling() -> Vec<Spec> {
                 INSERT INTO closures VALUES ('region:49', 'volume', 1001)",
                 [(16, NULL), (17, NULL), (18, NULL)] => Acts;
             "after others", PHONES_PENDING, [] => Acts;
+            "beside ten", TEN_PENDING, [] => Acts;
+            "beside ten of which one has expired", TEN_PENDING_ONE_EXPIRED, [] => Acts;
             "answered before", ANSWERED, [] => Nothing;
             "answered under another key", ANSWERED, [(19, "another")] => Acts;
             "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
