@@ -3,9 +3,10 @@
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 mod conditions;
+mod plans;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use self::conditions::without_one_condition;
 use self::table::{BASE, Expected, Spec, table};
@@ -122,44 +123,4 @@ fn no_statement_is_missing_from_the_table() {
     let tested: BTreeSet<_> = table().iter().map(|spec| spec.name.to_owned()).collect();
     assert!(declared.len() > 50);
     assert_eq!(declared, tested);
-}
-
-/// The steps of SQLite's plan for a statement.
-fn plan(world: &FakePlatform, spec: &Spec) -> Vec<String> {
-    let parameters = vec![Value::Null; spec.parameters.len()];
-    let rows = world.query(&format!("EXPLAIN QUERY PLAN {}", spec.sql), &parameters);
-    rows.iter().map(|row| row.text("detail").unwrap().to_owned()).collect()
-}
-
-#[test]
-fn every_statement_finds_its_rows_by_an_index() {
-    let world = FakePlatform::new();
-    let tables = world.query("SELECT name FROM sqlite_schema WHERE type = 'table'", &[]);
-    let tables: BTreeSet<_> = tables.iter().map(|row| row.text("name").unwrap().to_owned()).collect();
-    assert!(tables.contains("authenticators"));
-    for spec in table() {
-        for step in plan(&world, &spec) {
-            let Some(scanned) = step.strip_prefix("SCAN ") else { continue };
-            let scanned = scanned.split(' ').next().unwrap();
-            // Preflights ask for all origins, once a minute and isolate.
-            let is_exempt = spec.name == "ALL_ORIGINS" && scanned == "clients";
-            let is_alias = scanned == "confirmed";
-            assert!(!tables.contains(scanned) && !is_alias || is_exempt, "{}: {step}", spec.name);
-        }
-    }
-}
-
-#[test]
-fn the_sweep_finds_what_has_expired_by_the_index_on_expiry() {
-    let world = FakePlatform::new();
-    let mut indexes = BTreeMap::new();
-    for spec in table() {
-        if spec.name.starts_with("SWEEP_") {
-            let plan = plan(&world, &spec);
-            let by_expiry = plan.iter().find(|step| step.contains("_expiry ("));
-            indexes.insert(spec.name, by_expiry.is_some());
-        }
-    }
-    assert_eq!(indexes.len(), 9);
-    assert!(indexes.values().all(|by_expiry| *by_expiry), "{indexes:?}");
 }

@@ -1,0 +1,156 @@
+//! How SQLite finds the rows of each statement: by an index, so that a request costs the same among a million users as
+//! among a thousand. docs/query-plans.md shows every plan.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use super::table::{Spec, table};
+use crate::platform::Value;
+use crate::testing::platform::FakePlatform;
+
+const DOCUMENT: &str = "docs/query-plans.md";
+
+/// What may be gone through from end to end, since it is as long as what the request has bound, or one row.
+const SHORT: [&str; 5] = [
+    "CONSTANT ROW",
+    // Parts of the statement that have rows of one user, each found by a step of its own.
+    "(subquery-",
+    // The one row of a MAX or COUNT.
+    "place",
+    "factors",
+    // A JSON array that was bound.
+    "json_each VIRTUAL TABLE",
+];
+/// The same under its name in a statement: the buckets of one message.
+const CHARGES: &str = "charge VIRTUAL TABLE";
+
+/// Statements that go through a table, or through more of an index than one user has, and what bounds them.
+const BOUNDED: [(&str, &str, &str); 13] = [
+    ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
+    ("OVERDUE_DELIVERIES", "deliveries_due (state=? AND due_at<?)", "the sweep's; 100 rows"),
+    ("EXPIRE_DELIVERIES", "deliveries_due (state=?)", "the sweep's; what waits to be sent"),
+    ("CLOSE", "deliveries_by_creation (created_at>?)", "the sweep's; a day's messages"),
+    ("SWEEP_ENROLLMENTS", "enrollments_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_CHALLENGES", "challenges_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_REDEMPTIONS", "redemptions_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_ASSERTIONS", "client_assertions_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_BUDGETS", "budgets_expiry (full_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_DELIVERIES", "deliveries_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_MESSAGE_BUDGETS", "message_budgets_expiry (full_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_CLOSURES", "closures_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_ANSWERS", "idempotent_answers_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+];
+
+/// A step of SQLite's plan, and how deep it stands.
+struct Step {
+    depth: usize,
+    detail: String,
+}
+
+impl Step {
+    /// Whether it finds the rows of one user, of one key, or of what was bound.
+    fn is_short(&self) -> bool {
+        match self.detail.strip_prefix("SCAN ") {
+            Some(scanned) => SHORT.iter().chain([&CHARGES]).any(|short| scanned.starts_with(short)),
+            None if self.detail.starts_with("SEARCH ") => {
+                self.detail.contains("=?") && !self.detail.contains("(state=?")
+            }
+            // How steps are put together, and what is sorted of what they found.
+            None => true,
+        }
+    }
+}
+
+fn plan(world: &FakePlatform, spec: &Spec) -> Vec<Step> {
+    let parameters = vec![Value::Null; spec.parameters.len()];
+    let rows = world.query(&format!("EXPLAIN QUERY PLAN {}", spec.sql), &parameters);
+    let mut above: Vec<i64> = Vec::new();
+    rows.iter()
+        .map(|row| {
+            let parent = row.integer("parent").unwrap();
+            while above.last().is_some_and(|last| *last != parent) {
+                above.pop();
+            }
+            let depth = above.len();
+            above.push(row.integer("id").unwrap());
+            Step { depth, detail: row.text("detail").unwrap().to_owned() }
+        })
+        .collect()
+}
+
+#[test]
+fn every_statement_finds_its_rows_by_an_index() {
+    let world = FakePlatform::new();
+    let mut met = BTreeSet::new();
+    for spec in table() {
+        for step in plan(&world, &spec).iter().filter(|step| !step.is_short()) {
+            let bounded =
+                BOUNDED.iter().find(|(name, part, _)| *name == spec.name && step.detail.contains(part));
+            let Some((name, ..)) = bounded else { panic!("{}: {}", spec.name, step.detail) };
+            met.insert(*name);
+        }
+    }
+    assert_eq!(met, BOUNDED.iter().map(|(name, ..)| *name).collect(), "an exception that is none any more");
+}
+
+#[test]
+fn a_scan_is_noticed_under_whatever_name_the_table_goes() {
+    let step = |detail: &str| Step { depth: 0, detail: detail.to_owned() };
+    for long in [
+        "SCAN authenticators",
+        "SCAN mail USING INDEX authenticators_by_user",
+        "SEARCH deliveries USING INDEX deliveries_due (state=?)",
+        "SEARCH redemptions USING COVERING INDEX redemptions_expiry (expires_at<?)",
+    ] {
+        assert!(!step(long).is_short(), "{long}");
+    }
+}
+
+/// What docs/query-plans.md has to say.
+fn document() -> String {
+    let world = FakePlatform::new();
+    let mut text = "# How each statement finds its rows
+
+As SQLite plans it (`EXPLAIN QUERY PLAN`), for every statement that the Worker sends. `SEARCH … (column=?)` goes down an
+index to the rows of one user or one key; `SCAN` goes through what the request has bound, or through one row. What goes
+through more, and what bounds it:
+
+| statement | step | why it may |
+| --- | --- | --- |
+"
+    .to_owned();
+    for (name, part, reason) in BOUNDED {
+        writeln!(text, "| `{name}` | `{part}` | {reason} |").unwrap();
+    }
+    text.push_str(
+        "
+A test holds this page and the plans to each other (`src/storage/statements/tests/plans.rs`);
+`COUNTERSIGN_WRITE_PLANS=1 cargo test --lib query_plans` writes it anew.
+
+```text
+",
+    );
+    for spec in table() {
+        writeln!(text, "{}", spec.name).unwrap();
+        for step in plan(&world, &spec) {
+            writeln!(text, "{}{}", "  ".repeat(step.depth + 1), step.detail).unwrap();
+        }
+    }
+    text.push_str("```\n");
+    text
+}
+
+#[test]
+fn the_documentation_shows_the_query_plans() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(DOCUMENT);
+    if std::env::var_os("COUNTERSIGN_WRITE_PLANS").is_some() {
+        fs::write(&path, document()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == document(),
+        "{DOCUMENT} is not what SQLite plans: COUNTERSIGN_WRITE_PLANS=1 writes it anew"
+    );
+}
