@@ -20,6 +20,7 @@ const COMMANDS = [
   "deploy",
   "simulate",
   "phone-prefixes",
+  "instructions",
   "mutants",
   "bench",
   "audit",

@@ -1,6 +1,6 @@
 // `npm run test:long`: what finds more the longer it runs. Fuzzes every parser that sees bytes of somebody else's,
 // compares random sequences of requests with a model of the rules (src/testing/fuzz, src/testing/model), and lets ten
-// people use the built Worker while everything underneath fails (tests/faults).
+// people use the built Worker while everything underneath fails (tests/faults). Before that, it counts instructions.
 //
 //   npm run test:long                        ten minutes
 //   npm run test:long -- --minutes 60
@@ -10,8 +10,10 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildWorker } from "./build/worker.mjs";
+import { buildBench, compared, countAll, read } from "./instructions/counts.mjs";
 import { packageProgram, ROOT } from "./setup/repository.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
+import { needValgrind } from "./setup/valgrind.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { run } from "./terminal/command.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
@@ -38,6 +40,7 @@ const SOAK = 0.2;
 await runMain(async () => {
   const { minutes, target, keep } = options();
   const toolchain = await rustToolchain();
+  const instructions = target ? 0 : await instructionsHaveRisen(toolchain);
   console.log("The first build takes some minutes.");
   const tests = await build(toolchain);
 
@@ -66,7 +69,7 @@ await runMain(async () => {
     env: { ...process.env, COUNTERSIGN_SOAK_SECONDS: String(ofSoak) },
     echo: true,
   });
-  return fuzzing || model || soak;
+  return instructions || fuzzing || model || soak;
 });
 
 function options() {
@@ -84,6 +87,15 @@ function options() {
   } catch (error) {
     throw new Failure(`${error.message}.`);
   }
+}
+
+async function instructionsHaveRisen(toolchain) {
+  if (!(await needValgrind())) return 0;
+  console.log("\n== Instructions of the rules, decoding and sealing (about a minute)");
+  const counts = await countAll(await buildBench(toolchain));
+  const { lines, code } = compared(read(), { rustc: toolchain.version, architecture: process.arch, counts });
+  console.log(lines.join("\n"));
+  return code;
 }
 
 /** The program that holds the native tests. */
