@@ -30,7 +30,17 @@ globalThis.Date = class extends RealDate {
 
 // --- What happened -------------------------------------------------------------------------------------------------
 
-const nothing = () => ({ roundTrips: [], statements: 0, kvReads: [], kvWrites: [], fetches: [], sent: [] });
+const nothing = () => ({
+  roundTrips: [],
+  nearby: [],
+  statements: 0,
+  rowsRead: 0,
+  rowsWritten: 0,
+  kvReads: [],
+  kvWrites: [],
+  fetches: [],
+  sent: [],
+});
 let counts = nothing();
 let pending = 0;
 const queued = [];
@@ -104,6 +114,15 @@ function roundTrip(sqls, run) {
   return withFaults("DB", sqls.join("\n"), run);
 }
 
+/** D1 says of each statement how many rows it has read and written, indexes included: what it is paid by. */
+function countRows(results) {
+  for (const { meta } of results) {
+    counts.rowsRead += meta.rows_read;
+    counts.rowsWritten += meta.rows_written;
+  }
+  return results;
+}
+
 function statement(sql, real) {
   const proxy = instead(real, {
     bind: (...values) => statement(sql, real.bind(...values)),
@@ -116,14 +135,17 @@ function statement(sql, real) {
   return proxy;
 }
 
-function database(real) {
+/** The database, or a session of it: `nearby` is the constraint that it began with, if it is one. */
+function database(real, nearby) {
   return instead(real, {
     prepare: (sql) => statement(sql, real.prepare(sql)),
+    withSession: (constraint) => database(real.withSession(constraint), constraint),
     batch: (list) => {
       const known = Array.from(list, (each) => statements.get(each));
+      if (nearby) counts.nearby.push({ constraint: nearby, sqls: known.map((each) => each.sql) });
       return roundTrip(
         known.map((each) => each.sql),
-        () => real.batch(known.map((each) => each.real)),
+        async () => countRows(await real.batch(known.map((each) => each.real))),
       );
     },
     exec: (sql) => roundTrip([sql], () => real.exec(sql)),
@@ -242,6 +264,7 @@ async function control(request) {
   if (command.clock) Object.assign(clock, command.clock);
   if (command.faults) faults = command.faults;
   if (command.reset) counts = nothing();
+  if (command.forget) for (const list of [queued, points, lines]) list.length = 0;
   return Response.json({
     counts,
     pending,

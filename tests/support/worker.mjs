@@ -276,7 +276,7 @@ export class World {
 
   /**
    * Runs `act` and says what it cost the isolates that answer requests, work put off by `waitUntil` included and the
-   * queue's consumer excluded: { roundTrips, statements, kvReads, kvWrites, fetches, sent, result }.
+   * queue's consumer excluded: { roundTrips, nearby, statements, rowsRead, rowsWritten, kvReads, kvWrites, fetches, sent, result }.
    */
   async cost(act) {
     await this.settle();
@@ -285,10 +285,14 @@ export class World {
     await this.settle();
     const all = await Promise.all(this.isolates.map((name) => this.#control(name)));
     const join = (key) => all.flatMap(({ counts }) => counts[key]);
+    const sum = (key) => all.reduce((total, { counts }) => total + counts[key], 0);
     return {
       result,
       roundTrips: join("roundTrips"),
+      nearby: join("nearby"),
       statements: join("roundTrips").flat().length,
+      rowsRead: sum("rowsRead"),
+      rowsWritten: sum("rowsWritten"),
       kvReads: join("kvReads"),
       kvWrites: join("kvWrites"),
       fetches: join("fetches"),
@@ -354,6 +358,13 @@ export class World {
   /** How many operations faults of mode "hang" have held. */
   async held() {
     return (await this.#everywhere()).reduce((sum, { held }) => sum + held, 0);
+  }
+
+  /** Forgets what was logged, sent and measured so far, which every look at an isolate brings along. For long runs. */
+  async forget() {
+    await this.#everywhere({ forget: true });
+    this.logged.length = 0;
+    this.answers.length = 0;
   }
 
   /** The body of every message that any isolate ever sent to the queue. */
