@@ -34,6 +34,11 @@ pub trait Platform: Clone + 'static {
     /// Runs the statements as one transaction in one round trip and returns the rows of each.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError>;
 
+    /// Runs a statement that only reads, on whichever copy of the database is nearest. What comes back may be older than
+    /// what [`Platform::batch`] would find: for what the guard of a later batch finds out, or what is remembered for a
+    /// while anyway.
+    async fn read_nearby(&self, statement: Statement) -> Result<Vec<Row>, StorageError>;
+
     /// A text from the shared cache, absent also when the cache cannot answer: it is only ever an optimisation.
     async fn cached(&self, key: &str) -> Option<String>;
 

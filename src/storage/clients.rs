@@ -80,10 +80,13 @@ pub struct RegisteredAudience {
 #[derive(Default)]
 pub struct ClientCache {
     rows: RefCell<Vec<(Rc<Client>, UnixSeconds)>>,
+    /// Clients whose row a guard has found outdated: the nearest copy of the database may not have heard of the new one.
+    doubted: RefCell<Vec<ClientId>>,
     origins: RefCell<Option<(Rc<Vec<String>>, UnixSeconds)>>,
 }
 
-/// The client with this id, from the isolate's memory or the database.
+/// The client with this id, from the isolate's memory or the database: from its nearest copy, unless a guard has found
+/// that outdated, or it knows of none.
 pub async fn find<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
@@ -92,14 +95,26 @@ pub async fn find<P: Platform>(
     if let Some(client) = app.isolate.clients.remembered(id, now) {
         return Ok(Some(client));
     }
-    let statement = Statement { sql: statements::FIND_CLIENT, parameters: vec![id.as_str().into()] };
-    let results = app.platform.batch(vec![statement]).await?;
+    let statement = || Statement { sql: statements::FIND_CLIENT, parameters: vec![id.as_str().into()] };
+    let clients = &app.isolate.clients;
+    if !clients.doubts(id)
+        && let Some(row) = app.platform.read_nearby(statement()).await?.first()
+    {
+        let client = Rc::new(Client::from_row(row)?);
+        // Somebody may have found it outdated in the meantime, and read a newer one.
+        if clients.remembered(id, now).is_none() {
+            clients.remember(client.clone(), now);
+        }
+        return Ok(Some(client));
+    }
+    let results = app.platform.batch(vec![statement()]).await?;
     let Some(row) = results.first().and_then(|rows| rows.first()) else {
         // Absence is not remembered: whoever makes up ids should not fill the memory.
         return Ok(None);
     };
     let client = Rc::new(Client::from_row(row)?);
-    app.isolate.clients.remember(client.clone(), now);
+    clients.trust(id);
+    clients.remember(client.clone(), now);
     Ok(Some(client))
 }
 
@@ -111,21 +126,38 @@ pub async fn origins<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Rc<V
         return Ok(origins.clone());
     }
     let statement = Statement { sql: statements::ALL_ORIGINS, parameters: Vec::new() };
-    let results = app.platform.batch(vec![statement]).await?;
-    let origins = results
-        .first()
-        .into_iter()
-        .flatten()
-        .map(|row| row.text("origin").map(str::to_owned))
-        .collect::<Result<Vec<_>, _>>()?;
+    // What is remembered for a minute may as well be a little older.
+    let rows = app.platform.read_nearby(statement).await?;
+    let origins =
+        rows.iter().map(|row| row.text("origin").map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
     let origins = Rc::new(origins);
     *app.isolate.clients.origins.borrow_mut() = Some((origins.clone(), now));
     Ok(origins)
 }
 
 impl ClientCache {
-    /// Drops a row that a version guard has found outdated.
+    /// Drops a row that a version guard has found outdated, or that has let nobody in: the next is read where the guards
+    /// are.
     pub fn forget(&self, id: &ClientId) {
+        self.drop_row(id);
+        if !self.doubts(id) {
+            let mut doubted = self.doubted.borrow_mut();
+            if doubted.len() >= REMEMBERED_CLIENTS {
+                doubted.clear();
+            }
+            doubted.push(id.clone());
+        }
+    }
+
+    fn trust(&self, id: &ClientId) {
+        self.doubted.borrow_mut().retain(|doubted| doubted != id);
+    }
+
+    fn doubts(&self, id: &ClientId) -> bool {
+        self.doubted.borrow().contains(id)
+    }
+
+    fn drop_row(&self, id: &ClientId) {
         self.rows.borrow_mut().retain(|(client, _)| client.id != *id);
     }
 
@@ -136,7 +168,7 @@ impl ClientCache {
     }
 
     fn remember(&self, client: Rc<Client>, now: UnixSeconds) {
-        self.forget(&client.id);
+        self.drop_row(&client.id);
         let mut rows = self.rows.borrow_mut();
         if rows.len() >= REMEMBERED_CLIENTS {
             rows.clear();

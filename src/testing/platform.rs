@@ -47,6 +47,10 @@ struct World {
     database: RefCell<Connection>,
     batch_faults: RefCell<VecDeque<BatchFault>>,
     batches: RefCell<Vec<Vec<Statement>>>,
+    /// What the nearest copy of the database was asked.
+    read_nearby: RefCell<Vec<&'static str>>,
+    /// Makes the copy of the database, by undoing what the copy has not heard of.
+    unheard: RefCell<Option<String>>,
     cache: RefCell<HashMap<String, CachedText>>,
     cache_broken: Cell<bool>,
     cache_reads: Cell<usize>,
@@ -112,6 +116,8 @@ impl FakePlatform {
             database: RefCell::new(migrated_database()),
             batch_faults: RefCell::default(),
             batches: RefCell::default(),
+            read_nearby: RefCell::default(),
+            unheard: RefCell::default(),
             cache: RefCell::default(),
             cache_broken: Cell::new(false),
             cache_reads: Cell::new(0),
@@ -219,6 +225,17 @@ impl FakePlatform {
     /// The batches so far, failed ones included: one is one round trip.
     pub(crate) fn batches(&self) -> Vec<Vec<Statement>> {
         self.0.batches.borrow().clone()
+    }
+
+    /// From now on the nearest copy answers as the database would after this statement, which undoes what it has not
+    /// heard of.
+    pub(crate) fn lag(&self, undo: &str) {
+        *self.0.unheard.borrow_mut() = Some(undo.to_owned());
+    }
+
+    /// What the nearest copy was asked so far.
+    pub(crate) fn read_nearby_so_far(&self) -> Vec<&'static str> {
+        self.0.read_nearby.borrow().clone()
     }
 
     /// Runs one statement of the test's own. Panics where it fails.
@@ -435,6 +452,21 @@ impl Platform for FakePlatform {
             ));
         }
         Ok(results)
+    }
+
+    async fn read_nearby(&self, statement: Statement) -> Result<Vec<Row>, StorageError> {
+        self.0.read_nearby.borrow_mut().push(statement.sql);
+        let Some(undo) = self.0.unheard.borrow().clone() else {
+            return self.batch(vec![statement]).await.map(|mut results| results.pop().unwrap_or_default());
+        };
+        self.1.meter.round_trip(1);
+        yield_now().await;
+        self.query("SAVEPOINT unheard", &[]);
+        self.query(&undo, &[]);
+        let rows = self.try_query(statement.sql, &statement.parameters);
+        self.query("ROLLBACK TO unheard", &[]);
+        self.query("RELEASE unheard", &[]);
+        rows
     }
 
     async fn cached(&self, key: &str) -> Option<String> {

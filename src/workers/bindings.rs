@@ -52,10 +52,22 @@ extern "C" {
 
 /// Runs the statements as one transaction.
 pub(super) async fn batch(env: &Env, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
+    run(&binding(env, "DB").map_err(StorageError::Database)?, statements).await
+}
+
+/// Reads from the nearest copy, which is the database itself where there is no other.
+pub(super) async fn read_nearby(env: &Env, statement: Statement) -> Result<Vec<Row>, StorageError> {
     let database = binding::<D1Database>(env, "DB").map_err(StorageError::Database)?;
+    let session = database.with_session(Some("first-unconstrained")).map_err(storage_error)?;
+    // What a session can do is called as it is with a database.
+    let results = run(&session.unchecked_into(), vec![statement]).await?;
+    Ok(results.into_iter().next().unwrap_or_default())
+}
+
+async fn run(database: &D1Database, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
     let prepared = Array::new();
     for statement in &statements {
-        prepared.push(prepare(&database, statement).map_err(storage_error)?.as_ref());
+        prepared.push(prepare(database, statement).map_err(storage_error)?.as_ref());
     }
     let running = database.batch(prepared).map_err(storage_error)?;
     let results = JsFuture::from(running).await.map_err(storage_error)?;

@@ -81,6 +81,11 @@ impl Platform for Workers {
         bindings::batch(&self.env, statements).await
     }
 
+    async fn read_nearby(&self, statement: Statement) -> Result<Vec<Row>, StorageError> {
+        self.meter.round_trip(1);
+        bindings::read_nearby(&self.env, statement).await
+    }
+
     async fn cached(&self, key: &str) -> Option<String> {
         self.meter.cache_read();
         bindings::cached(&self.env, key).await

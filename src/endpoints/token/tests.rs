@@ -3,6 +3,7 @@
 
 mod alarms;
 mod answers;
+mod copies;
 mod faults;
 mod guessing;
 mod keys;
