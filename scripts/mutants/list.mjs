@@ -542,23 +542,31 @@ export const MUTANTS = [
   {
     name: "messages: one that two consumers claim at once is sent twice",
     file: "src/storage/statements.rs",
-    text: "AND due_at <= ?2 AND expires_at > ?2\nRETURNING id, message, channel, sealed",
+    text: "AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2\nRETURNING id, message, channel, sealed",
     replacement: "AND (1 OR due_at <= ?2) AND expires_at > ?2\nRETURNING id, message, channel, sealed",
     killedBy: "delivery::consumer::tests::of_two_consumers_at_once_one_sends",
   },
   {
     name: "messages: a claim has no lease, so that a consumer that died loses its message",
     file: "src/storage/statements.rs",
-    text: "WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at",
-    replacement: "WHERE id = ?1 AND state = 'waiting' AND due_at",
+    text: "WHERE id = ?1 AND state IN ('waiting', 'claimed') AND (due_at",
+    replacement: "WHERE id = ?1 AND state = 'waiting' AND (due_at",
     killedBy: "delivery::consumer::tests::a_consumer_that_died_after_its_claim_loses_nothing",
   },
   {
     name: "messages: a code is sent after it has died",
     file: "src/storage/statements.rs",
-    text: "AND due_at <= ?2 AND expires_at > ?2\nRETURNING id, message, channel, sealed",
-    replacement: "AND due_at <= ?2\nRETURNING id, message, channel, sealed",
+    text: "AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2\nRETURNING id, message, channel, sealed",
+    replacement: "AND (due_at <= ?2 OR attempts = 0)\nRETURNING id, message, channel, sealed",
     killedBy: "delivery::consumer::tests::nothing_is_sent_after_the_code_has_died",
+  },
+  {
+    name: "messages: what a clock ahead has written waits for the sweep",
+    file: "src/storage/statements.rs",
+    text: "AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2\nRETURNING id, message, channel, sealed",
+    replacement: "AND due_at <= ?2 AND expires_at > ?2\nRETURNING id, message, channel, sealed",
+    killedBy:
+      "delivery::consumer::tests::what_a_clock_ahead_has_written_is_sent_at_once_and_what_was_tried_keeps_its_pause",
   },
   {
     name: "messages: a code is tried again when it would be dead by then",

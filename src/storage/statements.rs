@@ -719,12 +719,13 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
        EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?4) AS client_current";
 
 /// Claims a delivery before it is sent. The queue delivers at least once; the second of two consumers finds the row
-/// claimed and sends nothing. A claim ends after its lease, so that a consumer that died does not lose the message.
+/// claimed and sends nothing. A claim ends after its lease, so that a consumer that died does not lose the message. What
+/// nobody has tried yet is due whatever the clock says: that of the isolate that wrote the row may be ahead of this one.
 ///
 /// `?1` id, `?2` now, `?3` end of the lease.
 pub const CLAIM_DELIVERY: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
-WHERE id = ?1 AND state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?2
+WHERE id = ?1 AND state IN ('waiting', 'claimed') AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2
 RETURNING id, message, channel, sealed, attempts, expires_at, failure, user_id, target, address";
 
 /// The operator's own words for a delivery, in every language.

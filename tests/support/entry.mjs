@@ -1,7 +1,7 @@
 /**
  * The entry module of a Worker under test. It stands around the built Worker, which it imports unchanged, and adds what
- * a test needs and a deployed Worker must not have: a clock that can be moved, faults in the bindings, and counts of
- * what a request cost. It is driven by requests to CONTROL_PATH, which the built Worker never sees.
+ * a test needs and a deployed Worker must not have: a clock that can be moved, faults in the bindings, a death in the
+ * middle of a request, and counts of what a request cost. It is driven by requests to CONTROL_PATH, which the built Worker never sees.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import Built from "./built/index.js";
@@ -11,10 +11,11 @@ const CONTROL_PATH = "/__test/control";
 // --- The clock -----------------------------------------------------------------------------------------------------
 
 const RealDate = Date;
-const clock = { offset: 0, frozenAt: null };
+// `skew` is this isolate's own: how far it is ahead of the others.
+const clock = { offset: 0, frozenAt: null, skew: 0 };
 
 function now() {
-  return clock.frozenAt ?? RealDate.now() + clock.offset;
+  return (clock.frozenAt ?? RealDate.now() + clock.offset) + clock.skew;
 }
 
 globalThis.Date = class extends RealDate {
@@ -64,9 +65,9 @@ function asText(part) {
 // --- Faults --------------------------------------------------------------------------------------------------------
 
 /**
- * Each: { on, matching, mode: "before" | "after" | "hang" | "slow" | "twice", times, message, milliseconds }. `on` is a
- * binding (DB, JWKS, OOB_QUEUE, SHIELD, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the consumer as a whole, which then dies
- * before it does anything.
+ * Each: { on, matching, mode, times, message, milliseconds }. `mode` is "before", "after", "hang", "slow", "twice", "dies
+ * before" or "dies after". `on` is a binding (DB, JWKS, OOB_QUEUE, SHIELD, AUDIT_QUEUE, METRICS), "fetch", or "queue" for the
+ * consumer as a whole, which then dies before it does anything.
  */
 let faults = [];
 
@@ -79,19 +80,62 @@ function takeFault(on, subject) {
 }
 
 async function withFaults(on, subject, run) {
+  const born = deaths;
   const fault = takeFault(on, subject);
   if (fault?.mode === "before") throw new Error(fault.message);
+  if (fault?.mode === "dies before") return die();
   if (fault?.mode === "hang") {
     fault.held = (fault.held ?? 0) + 1;
     // A request may not wait on another request's promise, so it looks again instead.
     while (faults.includes(fault)) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (deaths !== born) return new Promise(() => {});
   }
   if (fault?.mode === "slow") await new Promise((resolve) => setTimeout(resolve, fault.milliseconds));
   if (fault?.mode === "twice") await run();
   const result = await run();
   if (fault?.mode === "after") throw new Error(fault.message);
+  if (fault?.mode === "dies after") return die();
   return result;
 }
+
+// --- Death ---------------------------------------------------------------------------------------------------------
+
+/** How often this isolate has died. */
+let deaths = 0;
+/** Makes the Worker anew, on an instance of its own if the last one is lost. */
+let revive = () => {};
+
+/**
+ * Throws the instance away, with its memory and everything that is under way in it, and makes a new one: what becomes of
+ * an isolate that is evicted or reset, and, by the very means of worker-build, of one whose code traps. Whoever waits here
+ * waits for ever: nothing of the old instance goes on.
+ */
+function die() {
+  deaths += 1;
+  pending = 0;
+  globalThis.__worker_init_state.criticalError = true;
+  revive();
+  return new Promise(() => {});
+}
+
+/** What `work` comes to, or an error if the isolate dies first. */
+async function alive(work) {
+  if (!faults.some(({ mode }) => mode.startsWith("dies"))) return work();
+  const born = deaths;
+  let over = false;
+  // A request may not wait on another request's promise, so it looks again instead.
+  const death = async () => {
+    while (!over && deaths === born) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (!over) throw new Gone("This isolate has died.");
+  };
+  try {
+    return await Promise.race([work(), death()]);
+  } finally {
+    over = true;
+  }
+}
+
+class Gone extends Error {}
 
 // --- Bindings ------------------------------------------------------------------------------------------------------
 
@@ -251,11 +295,12 @@ function wrapped({ EMAIL_DOUBLE, METRICS_DOUBLE, ...env }) {
 // --- The Worker ----------------------------------------------------------------------------------------------------
 
 async function whilePending(work) {
+  const born = deaths;
   pending += 1;
   try {
     return await work();
   } finally {
-    pending -= 1;
+    if (deaths === born) pending -= 1;
   }
 }
 
@@ -268,6 +313,7 @@ async function control(request) {
   return Response.json({
     counts,
     pending,
+    deaths,
     queued,
     points,
     lines,
@@ -280,19 +326,25 @@ export default class extends WorkerEntrypoint {
     const context = this.ctx;
     const waitUntil = context.waitUntil.bind(context);
     context.waitUntil = (work) => waitUntil(whilePending(() => work));
-    return new Built(context, wrapped(this.env));
+    revive = () => new Built(context, wrapped(this.env));
+    return revive();
   }
 
-  fetch(request) {
+  async fetch(request) {
     if (new URL(request.url).pathname === CONTROL_PATH) return control(request);
-    return whilePending(() => this.#built().fetch(request));
+    try {
+      return await whilePending(() => alive(() => this.#built().fetch(request)));
+    } catch (error) {
+      if (error instanceof Gone) return new Response(null, { status: 500, headers: { "test-isolate": "gone" } });
+      throw error;
+    }
   }
 
   queue(batch) {
-    return whilePending(() => withFaults("queue", "", () => this.#built().queue(batch)));
+    return whilePending(() => alive(() => withFaults("queue", "", () => this.#built().queue(batch))));
   }
 
   scheduled(event) {
-    return whilePending(() => this.#built().scheduled(event));
+    return whilePending(() => alive(() => this.#built().scheduled(event)));
   }
 }

@@ -54,6 +54,9 @@ export async function startWorkers(options = {}) {
   return world;
 }
 
+/** What a client gets of an isolate that dies over its request: nothing. */
+export class NoAnswer extends Error {}
+
 export class World {
   constructor({
     build = "deploy",
@@ -169,7 +172,7 @@ export class World {
 
   /**
    * A request as it arrives from outside. `path` may be a whole URL; `isolate` says which isolate answers. The answer
-   * knows the `path` it is from.
+   * knows the `path` it is from. Throws NoAnswer where the isolate has died over it.
    */
   async fetch(path, { isolate = 0, headers, ...init } = {}) {
     const url = new URL(path, PUBLIC_URL);
@@ -179,6 +182,7 @@ export class World {
     // Read at once: what is left unread for a while may be taken for garbage and cancelled.
     const bytes = await response.arrayBuffer();
     const { status, headers: answered } = response;
+    if (answered.get("test-isolate") === "gone") throw new NoAnswer();
     this.#judge(init.method ?? "GET", url.pathname, response, new TextDecoder().decode(bytes));
     return Object.assign(new Response(bytes.byteLength > 0 ? bytes : null, { status, headers: [...answered] }), {
       path: url.pathname,
@@ -225,7 +229,7 @@ export class World {
     return Promise.all([...this.isolates, CONSUMER].map((name) => this.#control(name, command)));
   }
 
-  // --- The clock: Unix seconds, the same in every isolate ---
+  // --- The clock: Unix seconds, the same in every isolate unless one is skewed ---
 
   #clock = { offset: 0, frozenAt: null };
 
@@ -267,6 +271,15 @@ export class World {
     await this.#setClock({ offset: this.#clock.frozenAt - Date.now(), frozenAt: null });
   }
 
+  /** Puts one isolate's clock so many seconds ahead of all others, or (negative) behind, until it is told otherwise. */
+  async skew(isolate, seconds) {
+    await this.#control(this.#nameOf(isolate), { clock: { skew: seconds * 1000 } });
+  }
+
+  #nameOf(isolate) {
+    return isolate === CONSUMER ? CONSUMER : this.isolates[isolate];
+  }
+
   // --- Costs, faults, logs ---
 
   /** Waits until no isolate has work left that a request put off. */
@@ -303,7 +316,8 @@ export class World {
   /**
    * Sets the faults of every isolate, replacing earlier ones. `on` is DB, JWKS, OOB_QUEUE, AUDIT_QUEUE, METRICS or fetch; `matching` a pattern
    * for the SQL, the key, the message or the URL; `mode` fails "before" or "after" the work was done, lets it "hang", be
-   * "slow" by so many `milliseconds`, or be done "twice".
+   * "slow" by so many `milliseconds`, be done "twice", or has the isolate die of it ("dies before", "dies after").
+   * `isolate` (a number, or "consumer") leaves all others alone.
    */
   async fail(...faults) {
     const whole = faults.map((fault) => ({
@@ -312,7 +326,8 @@ export class World {
       message: "D1_ERROR: the test broke this",
       ...fault,
     }));
-    await this.#everywhere({ faults: whole });
+    const of = (name) => whole.filter(({ isolate }) => isolate === undefined || this.#nameOf(isolate) === name);
+    await Promise.all([...this.isolates, CONSUMER].map((name) => this.#control(name, { faults: of(name) })));
   }
 
   async heal() {
@@ -365,6 +380,11 @@ export class World {
     await this.#everywhere({ forget: true });
     this.logged.length = 0;
     this.answers.length = 0;
+  }
+
+  /** How often an isolate (a number, or "consumer") has died by a fault. */
+  async died(isolate) {
+    return (await this.#control(this.#nameOf(isolate))).deaths;
   }
 
   /** The body of every message that any isolate ever sent to the queue. */

@@ -292,6 +292,21 @@ fn a_consumer_that_died_after_its_claim_loses_nothing() {
 }
 
 #[test]
+fn what_a_clock_ahead_has_written_is_sent_at_once_and_what_was_tried_keeps_its_pause() {
+    let (service, id) = one_message();
+    let due = |from_now: i64| {
+        let at = service.world.now().plus(from_now);
+        service.world.query("UPDATE deliveries SET due_at = ?1", &[at.into()]);
+    };
+    due(60);
+    provider_answers(&service, 503, None);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Retry(2)]);
+    due(60);
+    assert_eq!(consumed(&service, &[&id]), [Verdict::Acknowledge]);
+    assert_eq!(record(&service).1, 1);
+}
+
+#[test]
 fn a_claim_that_never_happened_leaves_the_message_to_the_queues_next_try() {
     let (service, id) = one_message();
     service.world.fail_batch(BatchFault::BeforeCommit);

@@ -1015,8 +1015,9 @@ fn delivering() -> Vec<Spec> {
     vec![
         spec!(CLAIM_DELIVERY ["d", 1000, 1060] DELIVERY;
             "waiting", "", [] => Acts;
-            "due now", "UPDATE deliveries SET due_at = 1000, expires_at = 1001", [] => Acts;
-            "due later", "UPDATE deliveries SET due_at = 1001", [] => Nothing;
+            "due now", "UPDATE deliveries SET due_at = 1000, expires_at = 1001, attempts = 1", [] => Acts;
+            "due later", "UPDATE deliveries SET due_at = 1001, attempts = 1", [] => Nothing;
+            "due later, and never tried", "UPDATE deliveries SET due_at = 1001", [] => Acts;
             "expired", "UPDATE deliveries SET expires_at = 1000", [] => Nothing;
             "claimed, and the lease is over", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
             "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
