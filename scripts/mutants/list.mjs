@@ -865,7 +865,7 @@ export const MUTANTS = [
     name: "clients: one whose keys cannot be had is called somebody else",
     file: "src/endpoints/client.rs",
     text: 'Failure::from(Fault::Keys { of: "client_keys", retry_after })',
-    replacement: "unauthorized(retry_after.to_string()).into()",
+    replacement: "Failure::from(unauthorized(retry_after.to_string()))",
     killedBy:
       "endpoints::token::tests::refusals::a_client_whose_keys_cannot_be_had_is_not_called_somebody_else_and_its_assertion_stays_good",
   },
