@@ -322,52 +322,6 @@ export const MUTANTS = [
     killedBy: "endpoints::token::tests::takeovers::only_the_confirmed_enrollments_recovery_code_ever_works",
   },
   {
-    name: "codes: the next recovery code is told to whoever has the spent login",
-    file: "src/endpoints/token/mfa_grants.rs",
-    text: 'if matches.map_err(|error| error.of("hash", &stored.hash))? {',
-    replacement: "if matches.is_ok() {",
-    killedBy:
-      "endpoints::token::tests::refusals::a_recovery_is_answered_again_to_the_same_login_and_code_alone_and_while_the_next_code_is_unused",
-  },
-  {
-    name: "codes: a lost answer loses the recovery code for good",
-    file: "src/endpoints/token/mfa_grants.rs",
-    text: "Tried::Spent => return self.repeat(code.as_ref()).await,",
-    replacement: "Tried::Spent => return Err(WireError::SpentMfaToken.into()),",
-    killedBy: "endpoints::token::tests::faults::a_redemption_that_fails_twice_costs_nothing_and_is_done_at_most_once",
-  },
-  {
-    name: "codes: one request that comes twice at once loses the recovery code",
-    file: "src/endpoints/token/mfa_grants.rs",
-    text: "Err(Failure::Refused(WireError::SpentMfaToken)) => self.repeat(Some(&code)).await,",
-    replacement: "",
-    killedBy:
-      "endpoints::token::tests::races::one_request_with_a_recovery_code_that_comes_five_times_at_once_is_one_redemption_and_one_next_code",
-  },
-  {
-    name: "codes: the next recovery code is the same for every redemption of a code",
-    file: "src/endpoints/token/mfa_grants.rs",
-    text: "[self.attempt.user.as_str(), self.attempt.client.id.as_str(), attempt, used.expose()]",
-    replacement: '[self.attempt.user.as_str(), self.attempt.client.id.as_str(), "", used.expose()]',
-    killedBy:
-      "endpoints::token::tests::refusals::a_recovery_is_answered_again_to_the_same_login_and_code_alone_and_while_the_next_code_is_unused",
-  },
-  {
-    name: "codes: an answer lost twice is not recognised",
-    file: "src/storage/redemptions.rs",
-    text: "redemption.strip_suffix(SECOND_RUN).unwrap_or(redemption)",
-    replacement: "redemption",
-    killedBy: "endpoints::token::tests::faults::a_redemption_that_fails_twice_costs_nothing_and_is_done_at_most_once",
-  },
-  {
-    name: "codes: a recovery that comes again is not recognised after a rotation of keys",
-    file: "src/storage/keyring.rs",
-    text: "self.hash.all().map(move |named| truncated(",
-    replacement: "self.hash.all().take(1).map(move |named| truncated(",
-    killedBy:
-      "endpoints::token::tests::keys::a_recovery_that_comes_again_after_the_key_has_changed_is_answered_the_same_next_code",
-  },
-  {
     name: "codes: an access token may use the recovery code",
     file: "src/endpoints/token/mfa_grants.rs",
     text: "if self.attempt.transaction.is_none() {",

@@ -72,16 +72,10 @@ impl Answer {
 
     /// Tells that these tokens are about to be handed out, for `target`.
     pub(super) fn record<P: Platform>(&self, app: &App<P>, request: &Request, target: &Target) {
-        self.event(request, target).record(app);
-    }
-
-    /// The same of a request that has come again.
-    fn record_again<P: Platform>(&self, app: &App<P>, request: &Request, target: &Target) {
-        self.event(request, target).with("repeated", true).record(app);
-    }
-
-    fn event(&self, request: &Request, target: &Target) -> Event {
-        Event::of(request, Act::TokensIssued).with("audience", &target.audience).with("bound", self.bound)
+        Event::of(request, Act::TokensIssued)
+            .with("audience", &target.audience)
+            .with("bound", self.bound)
+            .record(app);
     }
 
     /// The same, saying what a token exchange has issued.

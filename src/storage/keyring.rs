@@ -278,22 +278,6 @@ impl Keyring {
     pub fn hashes(&self, purpose: &'static str, parts: &[&str]) -> Vec<String> {
         self.hash.all().map(|named| written_hash(named, purpose, parts)).collect()
     }
-
-    /// `N` bytes, at most 32, that only who has the present hash key can make of `parts`, and always the same: the
-    /// beginning of their HMAC. Apart from every hash by its purpose.
-    #[must_use]
-    pub fn derive<const N: usize>(&self, purpose: &'static str, parts: &[&str]) -> [u8; N] {
-        truncated(mac(&self.hash.present.key, purpose, parts))
-    }
-
-    /// The same under every known hash key: one of them is what was derived before the present key changed.
-    pub fn derive_with_each<const N: usize>(
-        &self,
-        purpose: &'static str,
-        parts: &[&str],
-    ) -> impl Iterator<Item = [u8; N]> {
-        self.hash.all().map(move |named| truncated(mac(&named.key, purpose, parts)))
-    }
 }
 
 impl fmt::Debug for Keyring {
@@ -563,16 +547,6 @@ fn mac(key: &Hmac<Sha256>, purpose: &str, parts: &[&str]) -> Hmac<Sha256> {
     mac
 }
 
-/// The beginning of a MAC, which is as good a key as all of it (RFC 2104, section 5).
-fn truncated<const N: usize>(mac: Hmac<Sha256>) -> [u8; N] {
-    const { assert!(N <= KEY_BYTES, "a MAC has no more bytes") };
-    let mut bytes = [0; N];
-    for (target, byte) in bytes.iter_mut().zip(mac.finalize().into_bytes()) {
-        *target = byte;
-    }
-    bytes
-}
-
 fn keyed_hmac(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
     let mut block = Zeroizing::new([0_u8; BLOCK_BYTES]);
     for (target, byte) in block.iter_mut().zip(key) {
@@ -682,17 +656,6 @@ mod tests {
                 0x38, 0x43
             ]
         );
-    }
-
-    #[test]
-    fn what_is_derived_is_the_beginning_of_the_mac_under_the_present_key_or_each() {
-        let parts = ["totp|dev_1", "123456"];
-        let bytes = [0x20, 0xa2, 0xb5, 0xcb, 0x48, 0x61, 0xe2, 0x36, 0x44, 0xd6];
-        assert_eq!(first().derive("binding code", &parts), bytes);
-        assert_ne!(first().derive("recovery code", &parts), bytes);
-        assert_ne!(second_used().derive("binding code", &parts), bytes);
-        let each: Vec<[u8; 10]> = second_used().derive_with_each("binding code", &parts).collect();
-        assert_eq!(each, [second().derive("binding code", &parts), bytes]);
     }
 
     #[test]

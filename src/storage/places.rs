@@ -10,8 +10,6 @@ pub const ADDRESS: &str = "address";
 pub const BINDING_CODE: &str = "binding code";
 /// Hash purpose: recovery codes.
 pub const RECOVERY_CODE: &str = "recovery code";
-/// Purpose of what is derived, not hashed: the recovery code that takes a used one's place.
-pub const NEXT_RECOVERY_CODE: &str = "next recovery code";
 /// Hash purpose: nonces of DPoP proofs. They are not stored: clients carry them.
 pub const DPOP_NONCE: &str = "dpop nonce";
 /// Hash purpose: keys of budgets that count by something nobody should read.

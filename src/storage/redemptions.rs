@@ -237,28 +237,6 @@ pub async fn try_recovery_code<P: Platform>(
     attempt.paid(&results, charge, || rows(&results, 2).first().map(recovery_candidate).transpose())
 }
 
-/// The attempt that spent this login, and the recovery code in force since, if there is one. Nothing is charged: of
-/// 120 bits nobody guesses one.
-pub async fn redeemed_recovery_code<P: Platform>(
-    app: &App<P>,
-    attempt: &Attempt<'_>,
-) -> Result<Option<(String, RecoveryCandidate)>, StorageError> {
-    let statement = Statement {
-        sql: statements::REDEEMED_RECOVERY_CODE,
-        parameters: vec![
-            attempt.user.as_str().into(),
-            attempt.transaction.map(TransactionId::as_str).into(),
-            attempt.client.id.as_str().into(),
-            attempt.client.version.into(),
-        ],
-    };
-    let results = app.platform.batch(vec![statement]).await?;
-    let Some(row) = rows(&results, 0).first() else { return Ok(None) };
-    let redemption = row.text("redemption")?;
-    let id = redemption.strip_suffix(SECOND_RUN).unwrap_or(redemption);
-    Ok(Some((id.to_owned(), recovery_candidate(row)?)))
-}
-
 /// What matched, and what it is to become.
 #[derive(Debug)]
 pub enum Redeemed<'a> {
@@ -365,9 +343,6 @@ enum Run {
     First,
     Second,
 }
-
-/// What the second run's name has at its end.
-const SECOND_RUN: char = '+';
 
 /// What a guess is charged to: one of the user's two buckets, and a failure of the authenticators that it was tried on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -534,7 +509,7 @@ impl Attempt<'_> {
     fn redemption_id(&self, run: Run) -> String {
         match run {
             Run::First => self.id.to_owned(),
-            Run::Second => format!("{}{SECOND_RUN}", self.id),
+            Run::Second => format!("{}+", self.id),
         }
     }
 

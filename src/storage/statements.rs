@@ -568,16 +568,6 @@ pub const ROTATE_RECOVERY_CODE: &str = "\
 UPDATE recovery_codes SET hash = ?4
 WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// What a recovery code's redemption is recognised by when it comes again: who won, and the code in force. Read only
-/// when the login is spent, in a round trip of its own.
-///
-/// `?1` user, `?2` what is spent, `?3` client, `?4` client version.
-pub const REDEEMED_RECOVERY_CODE: &str = "\
-SELECT redemption, hash,
-       EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS independent
-FROM recovery_codes CROSS JOIN redemptions
-WHERE user_id = ?1 AND spent = ?2 AND EXISTS (SELECT 1 FROM clients WHERE clients.id = ?3 AND version = ?4)";
-
 /// The code of a message has come back: the message was worth sending, and weighs less. Runs once, since the charges
 /// are forgotten by [`VERIFY_DELIVERY`] in the same batch.
 ///

@@ -88,27 +88,6 @@ test("fifty logins with one recovery code at once: one of them, and one next cod
   await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code }));
 });
 
-test.each([
-  ["their guesses are charged", CHARGE],
-  ["they consume", REDEMPTION],
-])("fifty times one request with a recovery code at once, where %s: one redemption, and one next code", async (_, at) => {
-  const person = stage.person();
-  const { recoveryCode } = await person.enrollOtp();
-  const redemptions = async () => (await stage.world.rows("SELECT COUNT(*) AS n FROM redemptions"))[0].n;
-  const before = await redemptions();
-  const grant = { mfa_token: person.mfaToken(), recovery_code: recoveryCode };
-  const { responses, statuses } = await atOnce(stage.world, FIFTY, at, (isolate) =>
-    person.exchange("recovery", grant, { isolate }),
-  );
-  expect(statuses.filter((status) => ![200, 429].includes(status))).toEqual([]);
-  const won = await Promise.all(responses.filter(({ status }) => status === 200).map((response) => response.json()));
-  const codes = new Set(won.map(({ recovery_code }) => recovery_code));
-  expect(codes.size).toBe(1);
-  expect(await redemptions()).toBe(before + 1);
-  await stage.world.advance(3600);
-  await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: [...codes][0] }));
-});
-
 test("fifty requests with one assertion at once: one client", async () => {
   const pair = signingPair("ES256", "app-1");
   const client = await stage.addClient({ authentication: "private_key_jwt", jwks: { keys: [pair.jwk] } });

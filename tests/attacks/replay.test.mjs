@@ -37,10 +37,7 @@ describe.each(Object.keys(GRANTS))("a grant by %s", (grant) => {
   test("is worth nothing when it comes again, byte for byte, at any isolate", async () => {
     const person = stage.person();
     const parameters = await GRANTS[grant](person, () => person.mfaToken());
-    const { recovery_code } = await accepted(await person.exchange(grant, parameters));
-    // That of a recovery code is answered until the person uses the next one.
-    if (recovery_code)
-      await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code }));
+    await accepted(await person.exchange(grant, parameters));
     for (const isolate of [0, 1, 0]) await spent(await person.exchange(grant, parameters, { isolate }));
   });
 
@@ -60,46 +57,6 @@ describe.each(Object.keys(GRANTS))("a grant by %s", (grant) => {
     await spent(await person.challenge({ mfa_token: parameters.mfa_token }));
     expect((await person.list({ token: parameters.mfa_token })).status).toBe(401);
     expect((await person.associateOtp({ token: parameters.mfa_token })).status).toBe(401);
-  });
-});
-
-describe("a grant by recovery code, whose answer may have been lost with the next code", () => {
-  const recovered = async () => {
-    const person = stage.person();
-    const parameters = await GRANTS.recovery(person, () => person.mfaToken());
-    const { recovery_code } = await accepted(await person.exchange("recovery", parameters));
-    return { person, parameters, recovery_code };
-  };
-
-  test("is answered again with the same next code: no second redemption, no other code, no notice, no guess", async () => {
-    const { person, parameters, recovery_code } = await recovered();
-    const stored = async () => ({
-      codes: await stage.world.rows("SELECT hash FROM recovery_codes WHERE user_id = ?", `idp|${person.sub}`),
-      budgets: await stage.world.rows("SELECT full_at FROM budgets WHERE key = ?", `recovery:idp|${person.sub}`),
-      notices: await stage.world.rows("SELECT id FROM deliveries WHERE user_id = ?", `idp|${person.sub}`),
-      redemptions: await stage.world.rows("SELECT COUNT(*) FROM redemptions"),
-    });
-    const before = await stored();
-    for (const isolate of [0, 1, 0]) {
-      const again = await accepted(await person.exchange("recovery", parameters, { isolate }));
-      expect(again.recovery_code).toBe(recovery_code);
-    }
-    expect(await stored()).toEqual(before);
-  });
-
-  test("is not answered again with any other code, nor to another login", async () => {
-    const { person, parameters, recovery_code } = await recovered();
-    for (const other of [recovery_code, "A".repeat(24)])
-      await spent(await person.exchange("recovery", { ...parameters, recovery_code: other }));
-    const again = { ...parameters, mfa_token: person.mfaToken() };
-    await WITH_A_NEW_LOGIN.recovery(await person.exchange("recovery", again));
-  });
-
-  test("is not answered again when the login is past its time", async () => {
-    const { person, parameters } = await recovered();
-    await stage.world.advance(600 + 61);
-    const late = await person.exchange("recovery", parameters);
-    await refused(late, 401, "expired_token", "mfa_token is expired");
   });
 });
 

@@ -205,11 +205,12 @@ export class Actor {
     const answer = await this.#ask("recover", send, { guess: "recovery" });
     if (answer?.body.recovery_code) {
       this.record.recovery = { code: answer.body.recovery_code, dead: recovery.code };
-      const next = answer.body.recovery_code;
-      this.record.spent.push({ mfa_token, send, next, until: this.#endOf(mfa_token) });
-      if (answer.unknown) this.soak.count("recovery code told again");
-    } else if (answer?.body.error_description === "mfa_token has already been used") {
-      this.soak.differs("a recovery code is lost with its answers", answer);
+      this.record.spent.push({ mfa_token, send, until: this.#endOf(mfa_token) });
+    } else if (answer?.unknown && answer.body.error_description === "mfa_token has already been used") {
+      // It was used, and every answer that had the next one is lost. Until the next reset of the authenticators the
+      // person is without one.
+      this.record.recovery = { code: null, dead: recovery.code };
+      this.soak.count("recovery code lost with its answers");
     } else if (!answer || (answer.unknown && answer.status === 401)) {
       this.record.recovery = { code: null, either: recovery.code };
     } else if (answer.body.error_description === "MFA Authorization rejected.") {
@@ -219,11 +220,9 @@ export class Actor {
 
   /** A login that has bought tokens buys no more. */
   async #spendAgain() {
-    const { mfa_token, send, next, until } = this.#one(this.record.spent);
+    const { mfa_token, send, until } = this.#one(this.record.spent);
     if (until - LIFETIME < this.soak.now()) return;
     const answer = await this.#ask("spend again", send);
-    // Of a recovery code it is answered again, while the next one is in force.
-    if (next && answer?.body.recovery_code === next && this.record.recovery?.code === next) return;
     // Or the key that signed it is too new for this isolate.
     const expected = ["mfa_token has already been used", "oob_code is expired", "Malformed mfa_token"];
     if (answer && answer.status < 500 && !expected.includes(answer.body.error_description))

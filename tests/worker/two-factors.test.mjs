@@ -119,16 +119,6 @@ describe("a recovery code", () => {
     await demanded(await person.exchange("recovery", next));
   });
 
-  test("brings the next one again with the demand when the answer was lost", async () => {
-    const { person, app } = await withAppAndPhone();
-    const parameters = { mfa_token: person.mfaToken(), recovery_code: app.recoveryCode };
-    const { recovery_code } = await demanded(await person.exchange("recovery", parameters));
-    const again = await demanded(await person.exchange("recovery", parameters));
-    expect(again.recovery_code).toBe(recovery_code);
-    const tokens = await accepted(await person.exchange("otp", { mfa_token: again.mfa_token, otp: code(app) }));
-    expect(decode(tokens.access_token).claims.amr).toEqual(["pwd", "recovery", "otp", "mfa"]);
-  });
-
   test("does not make two of one factor, and is not used up by trying", async () => {
     const person = stage.person();
     const { chained, recoveryCode } = await enrollApp(person);

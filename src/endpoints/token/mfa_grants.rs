@@ -227,13 +227,11 @@ impl<P: Platform> Exchange<'_, P> {
         if self.attempt.transaction.is_none() {
             return Err(WireError::MalformedMfaToken.into());
         }
-        let code = RecoveryCode::parse(code.expose());
         let stored = match redemptions::try_recovery_code(self.app, &self.attempt).await? {
             Tried::Paid(stored) => stored,
-            Tried::Spent => return self.repeat(code.as_ref()).await,
             not_paid => return not_paid.told(),
         };
-        let (Some(stored), Some(code)) = (stored, code) else {
+        let (Some(stored), Some(code)) = (stored, RecoveryCode::parse(code.expose())) else {
             return Err(WireError::InvalidRecoveryCode.into());
         };
         let keyring = &self.app.config.keyring;
@@ -244,50 +242,14 @@ impl<P: Platform> Exchange<'_, P> {
         if !self.or_refund(Charge::RecoveryCode, matches).await? {
             return Err(WireError::InvalidRecoveryCode.into());
         }
-        let next =
-            keyring.derive(places::NEXT_RECOVERY_CODE, &self.parts_of_next_code(self.attempt.id, &code));
-        let next = RecoveryCode::generate(next);
+        let random = self.app.platform.random().map_err(Failure::from);
+        let next = RecoveryCode::generate(self.or_refund(Charge::RecoveryCode, random).await?);
         let redeemed = Redeemed::RecoveryCode {
             matched: &stored.hash,
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
         };
         let factor = Factor::Recovery { independent: stored.independent };
-        match self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, Some(&next)).await {
-            // Perhaps by this very request, which came twice.
-            Err(Failure::Refused(WireError::SpentMfaToken)) => self.repeat(Some(&code)).await,
-            answer => answer,
-        }
-    }
-
-    /// What the next recovery code is derived of: nobody can make it again without the used one and the name of the
-    /// redemption that used it, which is forgotten with the login.
-    fn parts_of_next_code<'a>(&'a self, attempt: &'a str, used: &'a RecoveryCode) -> [&'a str; 4] {
-        [self.attempt.user.as_str(), self.attempt.client.id.as_str(), attempt, used.expose()]
-    }
-
-    /// Answers the request that has used a recovery code once more, since its answer may have been lost and with it the
-    /// next code. It is recognised by the code in force: that is the one which this login's redemption has made of this
-    /// code. Nothing is redeemed; the tokens are new ones of the same login.
-    async fn repeat(&self, used: Option<&RecoveryCode>) -> Result<Option<Answer>, Failure> {
-        let redeemed = redemptions::redeemed_recovery_code(self.app, &self.attempt).await?;
-        let (Some((attempt, stored)), Some(used)) = (redeemed, used) else {
-            return Err(WireError::SpentMfaToken.into());
-        };
-        let keyring = &self.app.config.keyring;
-        let user = self.attempt.user.as_str();
-        let parts = self.parts_of_next_code(&attempt, used);
-        for next in keyring.derive_with_each(places::NEXT_RECOVERY_CODE, &parts) {
-            let next = RecoveryCode::generate(next);
-            let matches = keyring.hash_matches(places::RECOVERY_CODE, &[user, next.expose()], &stored.hash);
-            if matches.map_err(|error| error.of("hash", &stored.hash))? {
-                let prepared = self.prepare(Factor::Recovery { independent: stored.independent }).await?;
-                if let Prepared::Tokens(answer) = &prepared {
-                    answer.record_again(self.app, self.asker.request, self.target);
-                }
-                return prepared.told(Some(&next));
-            }
-        }
-        Err(WireError::SpentMfaToken.into())
+        self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, Some(&next)).await
     }
 
     /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an

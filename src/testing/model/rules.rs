@@ -27,8 +27,6 @@ pub(super) struct Model {
     pub(super) challenges: Vec<Challenge>,
     /// Logins that have been exchanged, and until when that is remembered.
     pub(super) spent: BTreeMap<String, i64>,
-    /// Of logins that were spent on a recovery code, that code and the next.
-    pub(super) recovered: BTreeMap<String, (String, String)>,
     /// When each bucket is full again: of guesses in seconds, of messages in milliseconds.
     pub(super) guesses: BTreeMap<String, i64>,
     messages: BTreeMap<String, i64>,
@@ -627,8 +625,7 @@ impl Model {
         Ok(said)
     }
 
-    /// The next code is in the answer, of the first such request and of each that comes again: [`Model::rotates`] is
-    /// told it.
+    /// The next code is in the answer: [`Model::rotates`] is told it.
     pub(super) fn recover(&mut self, token: &Token, client: &str, code: &str) -> Said {
         self.try_recover(token, client, code).unwrap_or_else(|said| said)
     }
@@ -638,18 +635,11 @@ impl Model {
         if matches!(token.bearer, Bearer::Access { .. }) {
             return Err(MALFORMED);
         }
-        if self.is_spent(token)
-            && let Some((used, next)) = self.recovered.get(&token.text)
-            && used == code
-            && self.recovery_codes.get(token.user) == Some(next)
-        {
-            return Ok(self.outcome(token, self.recovery(token.user)));
-        }
         let key = self.charge(token, "recovery")?;
         if self.recovery_codes.get(token.user).map(String::as_str) != Some(code) {
             return Err(REJECTED);
         }
-        let said = self.outcome(token, self.recovery(token.user));
+        let said = self.outcome(token, Factor::Recovery { independent: self.since(token.user).is_some() });
         self.give_back(&key);
         let brings_further = match (&said, &token.bearer) {
             (Said::GoesOn { used, .. }, Bearer::Mfa { used: before, .. }) => used.len() > before.len(),
@@ -662,13 +652,8 @@ impl Model {
         Ok(said)
     }
 
-    pub(super) fn rotates(&mut self, token: &Token, used: &str, next: &str) {
-        self.recovery_codes.insert(token.user, next.to_owned());
-        self.recovered.insert(token.text.clone(), (used.to_owned(), next.to_owned()));
-    }
-
-    fn recovery(&self, user: &str) -> Factor {
-        Factor::Recovery { independent: self.since(user).is_some() }
+    pub(super) fn rotates(&mut self, user: &'static str, next: &str) {
+        self.recovery_codes.insert(user, next.to_owned());
     }
 
     fn spend(&mut self, token: &Token) {

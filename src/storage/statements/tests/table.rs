@@ -774,17 +774,6 @@ fn redeeming() -> Vec<Spec> {
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
-        spec!(REDEEMED_RECOVERY_CODE ["alice", "t", "app", 7]
-            "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100);
-             INSERT INTO redemptions VALUES ('t', 'r+', 2000)";
-            "beside nothing", "", [] => Answers("redemption=r+ hash=h1.a independent=0");
-            "beside mail", MAIL_ACTIVE, [] => Answers("redemption=r+ hash=h1.a independent=0");
-            "beside a factor", SMS_ACTIVE, [] => Answers("redemption=r+ hash=h1.a independent=1");
-            "nobody's", "", [(1, "carol")] => Nothing;
-            "not spent", "", [(2, "u")] => Nothing;
-            "another version of the client", "", [(4, 8)] => Nothing;
-            "the client is gone", CLIENT_GONE, [] => Nothing;
-        ),
         spec!(RETURN_CHARGES ["t", "r", "o"] VERIFIABLE;
             "won", "", [] => Acts;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
