@@ -277,8 +277,8 @@ pub struct DataPoint {
     pub index: String,
     /// What they are grouped by: at most 20.
     pub blobs: Vec<String>,
-    /// What is counted: at most 20.
-    pub doubles: Vec<f64>,
+    /// What is counted: at most 20. Analytics Engine calls them doubles; all of ours are whole.
+    pub doubles: Vec<u32>,
 }
 
 /// What an event has cost.

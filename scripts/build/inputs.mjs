@@ -24,10 +24,10 @@ export function inputsUnchanged(record, settings) {
 
 /**
  * Writes the record. The files are those that the compiler read, by its own account (`dependencies` is its .d file):
- * what is included from outside src/ counts, too.
+ * what is included from outside src/ counts, too. `others` are read by what comes after it.
  */
-export function writeInputs(record, settings, dependencies) {
-  const paths = [...ALWAYS, ...filesRead(readFileSync(dependencies, "utf8"))];
+export function writeInputs(record, settings, dependencies, others) {
+  const paths = [...ALWAYS, ...others, ...filesRead(readFileSync(dependencies, "utf8"))];
   const files = Object.fromEntries([...new Set(paths)].sort().map((path) => [path, digestOf(path)]));
   writeFileSync(record, `${JSON.stringify({ settings, files }, null, 2)}\n`);
 }

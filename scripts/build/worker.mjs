@@ -1,7 +1,7 @@
-// The Worker, compiled to wasm32 and bundled by worker-build.
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+// The Worker, compiled to wasm32 and bundled: cargo, wasm-bindgen, wasm-opt, esbuild.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { packageProgram, ROOT } from "../setup/repository.mjs";
 import { WASM_TARGET } from "../setup/rust-toolchain.mjs";
 import { runOrFail } from "../terminal/command.mjs";
@@ -45,7 +45,7 @@ export const buildFolder = (variant) => join("target", "worker", variant);
  *
  * @param {keyof typeof VARIANTS} variant
  * @param {import("../setup/rust-toolchain.mjs").Toolchain} toolchain
- * @param {Record<string, string>} tools paths of worker-build and wasm-bindgen
+ * @param {Record<string, string>} tools the path of wasm-bindgen
  */
 export async function buildWorker(variant, toolchain, tools) {
   const title = `Build the Worker (${variant})`;
@@ -65,40 +65,63 @@ export async function buildWorker(variant, toolchain, tools) {
     return;
   }
   await step(title, "one to three minutes, seconds when little changed", () =>
-    alone(join(target, "worker-build.lock"), async () => {
+    alone(join(target, "worker.lock"), async () => {
       rmSync(record, { force: true });
       mkdirSync(folder, { recursive: true });
       const env = {
         ...toolchain.env,
         CARGO_TARGET_DIR: target,
         CARGO_ENCODED_RUSTFLAGS: flags.join("\x1f"),
-        WASM_BINDGEN_BIN: tools["wasm-bindgen"],
-        WASM_OPT_BIN: packageProgram("wasm-opt"),
-        ESBUILD_BIN: packageProgram("esbuild"),
       };
       // cargo gives a cdylib the same file name whatever its features are, and would take one variant's for the other's.
       const forget = ["clean", "--release", "--target", WASM_TARGET, "--package", "countersign"];
       await runOrFail(toolchain.cargo, forget, { cwd: ROOT, env }, "cargo could not delete the last build.");
       const features = VARIANTS[variant].flatMap((name) => ["--features", name]);
-      const args = ["--release", "--out-dir", buildFolder(variant), "--locked", ...features];
+      const args = ["build", "--lib", "--release", "--locked", "--target", WASM_TARGET, ...features];
       await runOrFail(
-        tools["worker-build"],
+        toolchain.cargo,
         args,
         { cwd: ROOT, env },
         "The Worker does not build: the compiler's message stands above.",
       );
-      await shrink(join(folder, "index_bg.wasm"), env.WASM_OPT_BIN);
-      writeInputs(record, settings, join(target, WASM_TARGET, "release", "countersign.d"));
+      const parts = `${folder}.parts`;
+      rmSync(parts, { recursive: true, force: true });
+      await bind(join(target, WASM_TARGET, "release", "countersign.wasm"), parts, tools["wasm-bindgen"]);
+      await shrink(join(parts, "index_bg.wasm"), join(folder, "index_bg.wasm"));
+      await bundle(parts, join(folder, "index.js"));
+      rmSync(parts, { recursive: true, force: true });
+      writeInputs(record, settings, join(target, WASM_TARGET, "release", "countersign.d"), OWN_PARTS);
     }),
   );
 }
 
-// Function names would be a quarter of the file; nothing on a request path panics, so no trace needs them. worker-build
-// runs wasm-opt as well, but always so that they stay, wherefore Cargo.toml tells it not to.
-async function shrink(wasm, optimizer) {
+// What of our own goes beside it.
+const OWN_PARTS = ["entry.js", "glue.js"].map((name) => join("src", "workers", name));
+
+// JavaScript and wasm that know of each other: bindings.js and index_bg.wasm.
+async function bind(compiled, parts, bindgen) {
+  const args = ["--target", "module", "--out-name", "index", "--out-dir", parts, "--no-typescript"];
+  // After a trap entry.js begins with a new instance.
+  args.push("--experimental-reset-state-function");
+  await runOrFail(bindgen, [...args, compiled], { cwd: ROOT }, "wasm-bindgen could not read the Worker.");
+  // The runtime has no imports in source phase, and gives the same for a plain one.
+  const bindings = readFileSync(join(parts, "index.js"), "utf8").replace(/^import source /m, "import ");
+  writeFileSync(join(parts, "bindings.js"), bindings);
+  for (const path of OWN_PARTS) copyFileSync(join(ROOT, path), join(parts, basename(path)));
+}
+
+// Function names would be a quarter of the file; nothing on a request path panics, so no trace needs them.
+async function shrink(wasm, output) {
   const features = WASM_FEATURES.map((name) => `--enable-${name}`);
-  const args = ["-Oz", ...FOR_COMPRESSION, ...ORDER_FOR_COMPRESSION, "--strip-debug", "--strip-producers", ...features, wasm, "--output", wasm];
-  await runOrFail(optimizer, args, { cwd: ROOT }, "wasm-opt could not shrink the Worker.");
+  const passes = ["-Oz", ...FOR_COMPRESSION, ...ORDER_FOR_COMPRESSION, "--strip-debug", "--strip-producers"];
+  const args = [...passes, ...features, wasm, "--output", output];
+  await runOrFail(packageProgram("wasm-opt"), args, { cwd: ROOT }, "wasm-opt could not shrink the Worker.");
+}
+
+async function bundle(parts, output) {
+  const args = [join(parts, "entry.js"), "--bundle", "--minify", "--format=esm", "--target=esnext"];
+  args.push("--external:./index_bg.wasm", `--outfile=${output}`, "--log-level=warning");
+  await runOrFail(packageProgram("esbuild"), args, { cwd: ROOT }, "esbuild could not bundle the Worker.");
 }
 
 // Panic messages carry the paths of sources. Those of this machine are nobody's business, and would make the same

@@ -8,10 +8,7 @@ import { runOrFail } from "../terminal/command.mjs";
 
 // The packages that make the bundle; npm brings nothing that is part of it.
 const BUNDLERS = ["binaryen", "esbuild"];
-const CRATE_TOOLS = [
-  { name: "worker-build", library: "worker" },
-  { name: "wasm-bindgen-cli", library: "wasm-bindgen" },
-];
+const CRATE_TOOLS = [{ name: "wasm-bindgen-cli", library: "wasm-bindgen" }];
 
 /**
  * @typedef {object} Component

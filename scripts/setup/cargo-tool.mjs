@@ -12,7 +12,6 @@ import { toolCache } from "./repository.mjs";
  * @property {string} crate
  * @property {string} program
  * @property {string} howLong how long it takes to build
- * @property {() => Promise<void>} [needs] makes sure that there is what it is built with
  */
 
 /**
@@ -27,7 +26,6 @@ export async function cargoTool(tool, version, toolchain) {
   const folder = join(toolCache(), `${tool.name}-${version}`);
   const program = join(folder, "bin", tool.program);
   if (!existsSync(program)) {
-    await tool.needs?.();
     await step(`Build ${tool.name} ${version}`, tool.howLong, () => install(tool, version, folder, toolchain));
   }
   await mustSayVersion(program, version, folder);

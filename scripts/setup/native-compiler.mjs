@@ -11,13 +11,3 @@ export async function needCCompiler() {
     throw new Failure("A C compiler is missing: install gcc or clang (macOS: `xcode-select --install`), then repeat.");
   await step("Install a C compiler", "under a minute", () => installPackages(["gcc", "libc6-dev"]));
 }
-
-/** Makes sure that OpenSSL can be linked, which worker-build does on Linux. */
-export async function needOpenSsl() {
-  if (process.platform !== "linux" || (await run("pkg-config", ["--exists", "openssl"])).code === 0) return;
-  if (!debianCanInstall())
-    throw new Failure(
-      "OpenSSL's headers are missing: install pkg-config and libssl-dev (Fedora: openssl-devel), then repeat.",
-    );
-  await step("Install OpenSSL's headers", "under a minute", () => installPackages(["pkg-config", "libssl-dev"]));
-}

@@ -1,32 +1,17 @@
-// worker-build and wasm-bindgen.
+// wasm-bindgen, which writes the JavaScript around the wasm.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Failure } from "../terminal/failure.mjs";
 import { cargoTool } from "./cargo-tool.mjs";
-import { needOpenSsl } from "./native-compiler.mjs";
 import { ROOT } from "./repository.mjs";
 
-/**
- * Both tools take their version from Cargo.lock: wasm-bindgen reads only what the same version of its library wrote,
- * and worker-build is released together with the library `worker`.
- */
-const TOOLS = [
-  {
-    name: "worker-build",
-    crate: "worker-build",
-    library: "worker",
-    program: "worker-build",
-    howLong: "once, three to five minutes",
-    needs: needOpenSsl,
-  },
-  {
-    name: "wasm-bindgen",
-    crate: "wasm-bindgen-cli",
-    library: "wasm-bindgen",
-    program: "wasm-bindgen",
-    howLong: "once, one to three minutes",
-  },
-];
+/** It reads only what the same version of its library wrote. */
+const WASM_BINDGEN = {
+  name: "wasm-bindgen",
+  crate: "wasm-bindgen-cli",
+  program: "wasm-bindgen",
+  howLong: "once, one to three minutes",
+};
 
 /**
  * @param {import("./rust-toolchain.mjs").Toolchain} toolchain
@@ -34,11 +19,7 @@ const TOOLS = [
  */
 export async function wasmTools(toolchain) {
   const lock = readFileSync(join(ROOT, "Cargo.lock"), "utf8");
-  const programs = {};
-  for (const tool of TOOLS) {
-    programs[tool.name] = await cargoTool(tool, lockedVersion(lock, tool.library), toolchain);
-  }
-  return programs;
+  return { "wasm-bindgen": await cargoTool(WASM_BINDGEN, lockedVersion(lock, "wasm-bindgen"), toolchain) };
 }
 
 /** The one version of a crate that Cargo.lock names. */

@@ -127,7 +127,7 @@ impl Event {
         let (time, of_stranger) = (self.time, self.of_stranger);
         let event = self.written();
         if app.config.export.metrics {
-            measure(app, &event, Vec::new());
+            measure(app, &event, &[]);
         }
         if app.config.export.events {
             let Admission { admitted, left_out } = app.isolate.exports.admit(time, of_stranger);
@@ -201,18 +201,16 @@ pub fn answered<P: Platform>(
             usage.cache_reads,
             usage.fetches,
         ];
-        measure(app, &line, doubles.map(f64::from).to_vec());
+        measure(app, &line, &doubles);
     }
     app.platform.log(line);
 }
 
 /// Writes a data point of an event or a request's line: nobody's name, only what there are few of.
-fn measure<P: Platform>(app: &App<P>, line: &Json, numbers: Vec<f64>) {
+fn measure<P: Platform>(app: &App<P>, line: &Json, numbers: &[u32]) {
     let text = |name: &str| line.text(name).unwrap_or_default().to_owned();
     let (event, client) = (text("event"), text("client"));
     let index = if client.is_empty() { event.clone() } else { client.clone() };
-    let mut doubles = vec![1.0];
-    doubles.extend(numbers);
     let point = DataPoint {
         index: index.get(..index.floor_char_boundary(MAXIMUM_INDEX_BYTES)).unwrap_or_default().to_owned(),
         blobs: vec![
@@ -227,7 +225,7 @@ fn measure<P: Platform>(app: &App<P>, line: &Json, numbers: Vec<f64>) {
             text("method"),
             text("source") + &text("provider"),
         ],
-        doubles,
+        doubles: [&[1], numbers].concat(),
     };
     if let Err(error) = app.platform.measure(&point) {
         app.platform.log(object! { "event": "metric_refused", "error": error.0 });

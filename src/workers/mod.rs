@@ -2,19 +2,16 @@
 
 #![expect(unreachable_pub, reason = "wasm-bindgen exports public functions only")]
 
-mod bindings;
 mod exchange;
+mod glue;
 mod platform;
-mod subtle;
+mod rows;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures_channel::oneshot;
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::Env;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::worker_sys::{Context, Message, MessageBatch};
 
 use self::platform::Workers;
 use crate::app::{App, Isolate};
@@ -22,13 +19,16 @@ use crate::audit;
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
 use crate::http::request::Method;
-use crate::json::object;
+use crate::json::{self, Json, object};
 use crate::platform::Platform;
 use crate::routes;
 use crate::storage::sweep;
 
 /// The dead-letter queue of wrangler.toml.
 const DEAD_LETTER_QUEUE: &str = "countersign-oob-dead";
+
+/// After how many seconds a message comes again that could not be looked at.
+const RETRY_SECONDS: i64 = 5;
 
 thread_local! {
     /// What this isolate knows from earlier events: the configuration, which cannot change while it lives, and its
@@ -42,35 +42,18 @@ struct Remembered {
     isolate: Rc<Isolate<Workers>>,
 }
 
-/// A request from outside.
-///
-/// The work is handed to the event's lifetime and only its answer is awaited here. When a client hangs up, the runtime
-/// drops what the handler waits for, and a Rust future that waits for it is never run nor freed again: each such
-/// request would leak its memory, and a renewal of keys that it had begun would never end.
+/// A request from outside, with its head as JSON. Returns what `entry.js` makes a response of, or a file's response.
 #[wasm_bindgen]
-pub async fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-) -> Result<web_sys::Response, JsValue> {
+pub async fn fetch(head: String, body: Vec<u8>, request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let platform = Workers::new(env, context);
-    let (sender, receiver) = oneshot::channel();
-    platform.clone().defer(async move {
-        // Nobody listens any more where the client has hung up.
-        let _ = sender.send(answer(&request, platform).await);
-    });
-    receiver.await.unwrap_or_else(|_| Err(JsValue::from_str("the work was abandoned")))
-}
-
-async fn answer(request: &web_sys::Request, platform: Workers) -> Result<web_sys::Response, JsValue> {
-    let asked = exchange::read(request, &platform).await;
+    let asked = exchange::read(&head, body, &platform);
     let Some(app) = app(platform) else {
-        return exchange::write(&routes::not_configured(&asked));
+        return JsValue::from_str(&exchange::write(&routes::not_configured(&asked)));
     };
     let response = routes::handle(&app, &asked).await;
     // The files of `public/` come last, so that none of them hides a route.
     let file = if response.status == 404 && asked.method == Method::Get {
-        app.platform.asset(request, &asked.id).await
+        app.platform.asset(&request, &asked.id).await
     } else {
         None
     };
@@ -79,67 +62,57 @@ async fn answer(request: &web_sys::Request, platform: Workers) -> Result<web_sys
         None => (routes::endpoint(&asked.path), response.status, response.error),
     };
     audit::answered(&app, &asked, endpoint, status, error);
-    file.map_or_else(|| exchange::write(&response), Ok)
+    file.map_or_else(|| JsValue::from_str(&exchange::write(&response)), JsValue::from)
 }
 
-/// Messages of the queue, or those that it has given up on: ids of deliveries.
+/// Messages of the queue, or those that it has given up on: JSON of their ids and of the deliveries that they name. Returns
+/// JSON of after how many seconds each is to come again, `null` being never; or nothing, if all of them are, since nothing
+/// is configured.
 #[wasm_bindgen]
-pub async fn queue(batch: MessageBatch, env: Env, context: Context) -> Result<(), JsValue> {
-    let platform = Workers::new(env, context);
-    let Some(app) = app(platform) else {
-        // Nothing is lost while the operator mends the configuration: the messages come again, and so does the sweep.
-        return batch.retry_all(JsValue::UNDEFINED);
-    };
-    let mut ids = Vec::new();
-    let mut messages = Vec::new();
-    for message in batch.messages()?.iter() {
-        let message: Message = message.unchecked_into();
-        match bindings::delivery_id(&message.body()?) {
-            Some(id) => {
-                ids.push(id);
-                messages.push(message);
-            }
-            None => {
-                let id = String::from(message.id()?);
-                app.platform.log(object! { "event": "queue_message_refused", "message": id });
-                message.ack()?;
-            }
+pub async fn queue(queue: String, messages: String, env: JsValue, context: JsValue) -> Option<String> {
+    let app = app(Workers::new(env, context))?;
+    // JSON.stringify has written them.
+    let messages = json::parse(messages.as_bytes()).unwrap_or(Json::Null);
+    let messages: Vec<(&str, Option<&str>)> = messages
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|message| match message.as_array()? {
+            [id, delivery] => Some((id.as_text()?, delivery.as_text())),
+            _ => None,
+        })
+        .collect();
+    let mut deliveries = Vec::new();
+    for (id, delivery) in &messages {
+        match delivery {
+            Some(delivery) => deliveries.push((*delivery).to_owned()),
+            None => app.platform.log(object! { "event": "queue_message_refused", "message": *id }),
         }
     }
-    let handled = if batch.queue()? == DEAD_LETTER_QUEUE {
-        consumer::bury(&app, &ids).await
+    let handled = if queue == DEAD_LETTER_QUEUE {
+        consumer::bury(&app, &deliveries).await
     } else {
-        consumer::consume(&app, app.platform.now(), &ids).await
+        consumer::consume(&app, app.platform.now(), &deliveries).await
     };
-    match handled {
-        Ok(verdicts) => {
-            for (message, verdict) in messages.iter().zip(verdicts) {
-                match verdict {
-                    Verdict::Acknowledge => message.ack()?,
-                    Verdict::Retry(seconds) => retry_in(message, seconds)?,
-                }
-            }
-        }
+    let mut verdicts = match handled {
+        Ok(verdicts) => verdicts,
         Err(error) => {
             app.platform.log(object! { "event": "consumer_failed", "error": format!("{error:?}") });
-            for message in &messages {
-                retry_in(message, 5)?;
-            }
+            vec![Verdict::Retry(RETRY_SECONDS); deliveries.len()]
         }
     }
-    Ok(())
-}
-
-fn retry_in(message: &Message, seconds: i64) -> Result<(), JsValue> {
-    let seconds = u32::try_from(seconds).unwrap_or(0);
-    message.retry(bindings::object("delaySeconds", &seconds.into()).into())
+    .into_iter();
+    let verdict = |(_, delivery): &(_, Option<&str>)| match delivery.and_then(|_| verdicts.next()) {
+        Some(Verdict::Retry(seconds)) => Json::Integer(seconds.max(0)),
+        Some(Verdict::Acknowledge) | None => Json::Null,
+    };
+    Some(Json::Array(messages.iter().map(verdict).collect()).write())
 }
 
 /// The cron trigger.
 #[wasm_bindgen]
-pub async fn scheduled(_event: JsValue, env: Env, context: Context) {
-    let platform = Workers::new(env, context);
-    if let Some(app) = app(platform)
+pub async fn scheduled(env: JsValue, context: JsValue) {
+    if let Some(app) = app(Workers::new(env, context))
         && let Err(error) = sweep::run(&app, app.platform.now()).await
     {
         app.platform.log(object! { "event": "sweep_failed", "error": format!("{error:?}") });

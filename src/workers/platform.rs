@@ -2,18 +2,14 @@
 
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
 
-use js_sys::{Date, Object, Reflect};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
-use web_sys::CryptoKey;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::worker_sys::Context;
-use worker::{Delay, Env, console_log};
 
-use super::{bindings, exchange, subtle};
+use super::{exchange, glue, rows};
 use crate::config::{Config, ConfigError};
-use crate::json::Json;
+use crate::json::{self, Json, object};
 use crate::platform::{
     DataPoint, FetchError, KeyError, MailError, Meter, MetricError, OutboundMail, OutboundRequest,
     OutboundResponse, Platform, QueueError, RandomError, Row, Statement, StorageError, Usage,
@@ -24,9 +20,10 @@ use crate::types::UnixSeconds;
 /// One event's view of the world.
 #[derive(Clone)]
 pub(super) struct Workers {
-    env: Env,
+    /// The bindings, variables and secrets.
+    env: JsValue,
     /// What keeps an event alive after its handler has answered.
-    lifetime: Rc<Context>,
+    context: JsValue,
     /// What this event costs: an isolate serves several at once, each with a handle of its own.
     meter: Rc<Meter>,
     /// When it began, in milliseconds since 1970.
@@ -34,35 +31,40 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn new(env: Env, lifetime: Context) -> Self {
-        Self { env, lifetime: Rc::new(lifetime), meter: Rc::default(), began_at: Date::now() }
+    pub(super) fn new(env: JsValue, context: JsValue) -> Self {
+        Self { env, context, meter: Rc::default(), began_at: glue::now() }
     }
 
     pub(super) fn configuration(&self) -> Result<Config, Vec<ConfigError>> {
-        let names = Object::keys(self.env.unchecked_ref::<Object>());
-        let names = names.iter().filter_map(|name| name.as_string());
-        Config::from_variables(|name| self.variable(name), names)
+        let variables = json::parse(glue::variables(&self.env).as_bytes()).unwrap_or(Json::Null);
+        let names = variables.as_object().into_iter().flatten().map(|(name, _)| name.to_string());
+        Config::from_variables(|name| variables.text(name).map(str::to_owned), names)
     }
 
     /// The file of `public/` that the request asks for, if there is one.
-    pub(super) async fn asset(&self, request: &web_sys::Request, id: &str) -> Option<web_sys::Response> {
-        let assets = Reflect::get(&self.env, &JsValue::from_str("ASSETS")).ok()?;
-        exchange::asset(&assets, request, id).await
+    pub(super) async fn asset(&self, request: &JsValue, id: &str) -> Option<glue::File> {
+        exchange::asset(&self.env, request, id).await
     }
 
-    /// A variable or secret; bindings of other kinds are no text.
-    fn variable(&self, name: &str) -> Option<String> {
-        Reflect::get(&self.env, &JsValue::from_str(name)).ok()?.as_string()
+    async fn run(&self, nearby: bool, statements: &[Statement]) -> Result<Vec<Vec<Row>>, StorageError> {
+        self.meter.round_trip(statements.len());
+        let sqls: Vec<&str> = statements.iter().map(|statement| statement.sql).collect();
+        let parameters = rows::parameters(statements);
+        // D1's messages name statements, tables and constraints; bound values do not stand in them.
+        let results = glue::batch(&self.env, nearby, &sqls.join("\0"), &parameters)
+            .await
+            .map_err(|error| StorageError::Database(glue::text_of(&error)))?;
+        rows::read(&results.as_string().unwrap_or_default())
     }
 }
 
 impl Platform for Workers {
-    type VerifyingKey = CryptoKey;
-    type SigningKey = CryptoKey;
+    type VerifyingKey = JsValue;
+    type SigningKey = JsValue;
 
     fn now(&self) -> UnixSeconds {
         #[expect(clippy::cast_possible_truncation, reason = "the clock has milliseconds, seconds are wanted")]
-        UnixSeconds((Date::now() / 1000.0) as i64)
+        UnixSeconds((glue::now() / 1000.0) as i64)
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], RandomError> {
@@ -73,26 +75,24 @@ impl Platform for Workers {
     }
 
     fn log(&self, event: Json) {
-        console_log!("{}", event.write());
+        glue::log(&event.write());
     }
 
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError> {
-        self.meter.round_trip(statements.len());
-        bindings::batch(&self.env, statements).await
+        self.run(false, &statements).await
     }
 
     async fn read_nearby(&self, statement: Statement) -> Result<Vec<Row>, StorageError> {
-        self.meter.round_trip(1);
-        bindings::read_nearby(&self.env, statement).await
+        Ok(self.run(true, &[statement]).await?.into_iter().next().unwrap_or_default())
     }
 
     async fn cached(&self, key: &str) -> Option<String> {
         self.meter.cache_read();
-        bindings::cached(&self.env, key).await
+        glue::cached(&self.env, key).await.as_string()
     }
 
     async fn cache(&self, key: &str, value: &str, seconds: i64) {
-        bindings::cache(&self.env, key, value, seconds).await;
+        glue::cache(&self.env, key, value, u32::try_from(seconds).unwrap_or(0)).await;
     }
 
     async fn fetch(&self, request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
@@ -101,19 +101,40 @@ impl Platform for Workers {
     }
 
     async fn send_mail(&self, mail: OutboundMail) -> Result<(), MailError> {
-        bindings::send_mail(&self.env, &mail).await
+        let from = match &mail.from_name {
+            Some(name) => object! { "email": &mail.from, "name": name },
+            None => Json::from(&mail.from),
+        };
+        let message = object! {
+            "from": from,
+            "to": &mail.to,
+            "subject": &mail.subject,
+            "text": &mail.text,
+            "html": &mail.html,
+        };
+        let refusal = glue::send_mail(&self.env, &message.write(), mail.timeout_milliseconds).await;
+        match refusal.as_string().as_deref() {
+            None => Ok(()),
+            Some("missing") => Err(MailError::Missing),
+            Some("too late") => Err(MailError::Timeout),
+            Some("[]") => Err(MailError::Broken),
+            Some(code) => Err(MailError::Refused(code.trim_matches(['[', ']']).to_owned())),
+        }
     }
 
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError> {
-        bindings::enqueue(&self.env, delivery_id).await
+        send(&self.env, "OOB_QUEUE", &object! { "delivery": delivery_id }).await
     }
 
     async fn export(&self, event: &Json) -> Result<(), QueueError> {
-        bindings::export(&self.env, event).await
+        send(&self.env, "AUDIT_QUEUE", event).await
     }
 
     fn measure(&self, point: &DataPoint) -> Result<(), MetricError> {
-        bindings::measure(&self.env, point).map_err(MetricError)
+        let numbers: Vec<Json> = point.doubles.iter().map(|number| Json::Integer(i64::from(*number))).collect();
+        let point =
+            object! { "indexes": [point.index.as_str()], "blobs": &point.blobs[..], "doubles": numbers };
+        glue::measure(&self.env, &point.write()).map_err(|error| MetricError(glue::text_of(&error)))
     }
 
     fn usage(&self) -> Usage {
@@ -122,49 +143,59 @@ impl Platform for Workers {
             clippy::cast_sign_loss,
             reason = "whole milliseconds; a clock that was put back gives none"
         )]
-        self.meter.read((Date::now() - self.began_at) as u32)
+        self.meter.read((glue::now() - self.began_at) as u32)
     }
 
     async fn is_within_rate(&self, key: &str) -> bool {
-        bindings::is_within_rate(&self.env, key).await
+        glue::is_within_rate(&self.env, key).await.is_truthy()
     }
 
     async fn import_verifying_key(
         &self,
         algorithm: Algorithm,
         public_jwk: &str,
-    ) -> Result<CryptoKey, KeyError> {
-        subtle::import(algorithm, public_jwk, "verify").await
+    ) -> Result<JsValue, KeyError> {
+        glue::import_key(public_jwk, algorithm.as_str(), "verify").await.map_err(key_error)
     }
 
     async fn verify(
         &self,
         algorithm: Algorithm,
-        key: &CryptoKey,
+        key: &JsValue,
         signature: &[u8],
         message: &[u8],
     ) -> Result<bool, KeyError> {
-        subtle::verify(algorithm, key, signature, message).await
+        let valid = glue::verify(algorithm.as_str(), key, signature, message).await.map_err(key_error)?;
+        Ok(valid.is_truthy())
     }
 
-    async fn import_signing_key(&self, private_jwk: &str) -> Result<CryptoKey, KeyError> {
-        subtle::import(Algorithm::RS256, private_jwk, "sign").await
+    async fn import_signing_key(&self, private_jwk: &str) -> Result<JsValue, KeyError> {
+        glue::import_key(private_jwk, Algorithm::RS256.as_str(), "sign").await.map_err(key_error)
     }
 
-    async fn sign(&self, key: &CryptoKey, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        subtle::sign(Algorithm::RS256, key, message).await
+    async fn sign(&self, key: &JsValue, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let signature = glue::sign(Algorithm::RS256.as_str(), key, message).await.map_err(key_error)?;
+        Ok(Uint8Array::unchecked_from_js(signature).to_vec())
     }
 
     fn defer(&self, work: impl Future<Output = ()> + 'static) {
-        let promise = future_to_promise(async {
+        let work = future_to_promise(async {
             work.await;
             Ok(JsValue::UNDEFINED)
         });
-        // It only ever refuses outside of an event.
-        let _ = self.lifetime.wait_until(&promise);
+        glue::wait_until(&self.context, work);
     }
 
     async fn pause(&self, milliseconds: u32) {
-        Delay::from(Duration::from_millis(u64::from(milliseconds))).await;
+        glue::sleep(milliseconds).await;
     }
+}
+
+async fn send(env: &JsValue, name: &str, message: &Json) -> Result<(), QueueError> {
+    glue::send(env, name, &message.write()).await.map_err(|error| QueueError(glue::text_of(&error)))
+}
+
+/// WebCrypto's errors say which step failed, and nothing of the key.
+fn key_error(error: JsValue) -> KeyError {
+    KeyError(glue::text_of(&error))
 }

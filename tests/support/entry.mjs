@@ -4,7 +4,7 @@
  * middle of a request, and counts of what a request cost. It is driven by requests to CONTROL_PATH, which the built Worker never sees.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import Built from "./built/index.js";
+import built from "./built/index.js";
 
 const CONTROL_PATH = "/__test/control";
 
@@ -102,19 +102,16 @@ async function withFaults(on, subject, run) {
 
 /** How often this isolate has died. */
 let deaths = 0;
-/** Makes the Worker anew, on an instance of its own if the last one is lost. */
-let revive = () => {};
 
 /**
  * Throws the instance away, with its memory and everything that is under way in it, and makes a new one: what becomes of
- * an isolate that is evicted or reset, and, by the very means of worker-build, of one whose code traps. Whoever waits here
- * waits for ever: nothing of the old instance goes on.
+ * an isolate that is evicted or reset, and of one whose code traps, by whose means it is done. Whoever waits here waits for
+ * ever: nothing of the old instance goes on.
  */
 function die() {
   deaths += 1;
   pending = 0;
-  globalThis.__worker_init_state.criticalError = true;
-  revive();
+  globalThis.dispatchEvent(new ErrorEvent("error", { error: new WebAssembly.RuntimeError("a test wants it") }));
   return new Promise(() => {});
 }
 
@@ -167,12 +164,15 @@ function countRows(results) {
   return results;
 }
 
-function statement(sql, real) {
+function statement(sql, real, nearby) {
   const proxy = instead(real, {
-    bind: (...values) => statement(sql, real.bind(...values)),
+    bind: (...values) => statement(sql, real.bind(...values), nearby),
     first: (...args) => roundTrip([sql], () => real.first(...args)),
     run: (...args) => roundTrip([sql], () => real.run(...args)),
-    all: (...args) => roundTrip([sql], () => real.all(...args)),
+    all: () => {
+      if (nearby) counts.nearby.push({ constraint: nearby, sqls: [sql] });
+      return roundTrip([sql], async () => countRows([await real.all()])[0]);
+    },
     raw: (...args) => roundTrip([sql], () => real.raw(...args)),
   });
   statements.set(proxy, { sql, real });
@@ -182,7 +182,7 @@ function statement(sql, real) {
 /** The database, or a session of it: `nearby` is the constraint that it began with, if it is one. */
 function database(real, nearby) {
   return instead(real, {
-    prepare: (sql) => statement(sql, real.prepare(sql)),
+    prepare: (sql) => statement(sql, real.prepare(sql), nearby),
     withSession: (constraint) => database(real.withSession(constraint), constraint),
     batch: (list) => {
       const known = Array.from(list, (each) => statements.get(each));
@@ -322,18 +322,17 @@ async function control(request) {
 }
 
 export default class extends WorkerEntrypoint {
-  #built() {
+  #tell(event, what) {
     const context = this.ctx;
     const waitUntil = context.waitUntil.bind(context);
     context.waitUntil = (work) => waitUntil(whilePending(() => work));
-    revive = () => new Built(context, wrapped(this.env));
-    return revive();
+    return built[event](what, wrapped(this.env), context);
   }
 
   async fetch(request) {
     if (new URL(request.url).pathname === CONTROL_PATH) return control(request);
     try {
-      return await whilePending(() => alive(() => this.#built().fetch(request)));
+      return await whilePending(() => alive(() => this.#tell("fetch", request)));
     } catch (error) {
       if (error instanceof Gone) return new Response(null, { status: 500, headers: { "test-isolate": "gone" } });
       throw error;
@@ -341,10 +340,10 @@ export default class extends WorkerEntrypoint {
   }
 
   queue(batch) {
-    return whilePending(() => alive(() => withFaults("queue", "", () => this.#built().queue(batch))));
+    return whilePending(() => alive(() => withFaults("queue", "", () => this.#tell("queue", batch))));
   }
 
   scheduled(event) {
-    return whilePending(() => alive(() => this.#built().scheduled(event)));
+    return whilePending(() => alive(() => this.#tell("scheduled", event)));
   }
 }
