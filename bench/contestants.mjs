@@ -215,24 +215,47 @@ export async function ready(name) {
 }
 
 /**
- * Drops what a Worker logs. workerd writes it to a pipe by way of JavaScript of its own, and Node reads it on the core that
- * the load comes from; the platform does neither.
+ * Modules that run before the Worker's own:
+ * - what it logs is dropped. workerd writes it to a pipe by way of JavaScript of its own, and Node reads it on the core that
+ *   the load comes from; the platform does neither;
+ * - calls of what wasm imports are counted, and whenever the Worker logs something, the counts are logged instead.
  */
-const silenced = (main) => `import "./silence.js"; export * from "./${main}"; export { default } from "./${main}";`;
-const SILENCE = "for (const level of ['debug', 'log', 'info', 'warn', 'error']) console[level] = () => {};";
+const BEFORE = {
+  "silence.js": "for (const level of ['debug', 'log', 'info', 'warn', 'error']) console[level] = () => {};",
+  "count.js": `
+    const counts = {};
+    const log = console.log;
+    console.log = () => log(JSON.stringify(counts));
+    const counted = (name, call) => {
+      counts[name] = 0;
+      return (...values) => ((counts[name] += 1), call(...values));
+    };
+    const all = (object, change) =>
+      Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(name, value)]));
+    WebAssembly.Instance = class extends WebAssembly.Instance {
+      constructor(module, imports) {
+        const each = (name, value) => (typeof value === "function" ? counted(name, value) : value);
+        super(module, all(imports, (_, functions) => all(functions, each)));
+      }
+    };`,
+};
+
+/** The contestant's modules behind those named. */
+function behind(before, { main, files }) {
+  const lines = before.map((name) => `import "./${name}";`);
+  const contents = [...lines, `export * from "./${main}";`, `export { default } from "./${main}";`].join("\n");
+  const modules = before.map((name) => [name, { type: "esm", contents: BEFORE[name] }]);
+  return { mainModule: "first.js", modules: { ...files, ...Object.fromEntries(modules), "first.js": { type: "esm", contents } } };
+}
 
 /**
- * What Miniflare is told of it. `consumer` gives the queue its consumer, in the same Worker; `logs` lets it log.
+ * What Miniflare is told of it. `consumer` gives the queue its consumer, in the same Worker; `logs` lets it log; `counting`
+ * counts the calls of what wasm imports.
  */
-export function workerOptions(contestant, cast, { consumer, logs }) {
+export function workerOptions(contestant, cast, { consumer, logs, counting }) {
   const { name, main, files, queue, cache, flags = [], env } = contestant;
-  const modules = logs
-    ? files
-    : {
-        ...files,
-        "silent.js": { type: "esm", contents: silenced(main) },
-        "silence.js": { type: "esm", contents: SILENCE },
-      };
+  const before = counting ? ["count.js"] : logs ? [] : ["silence.js"];
+  const whole = before.length === 0 ? { mainModule: main, modules: files } : behind(before, contestant);
   const { compatibilityDate, compatibilityFlags } = compatibility();
   const variables = Object.entries(env?.(cast) ?? {}).map(([key, value]) => [key, { type: "text", value }]);
   return {
@@ -241,7 +264,7 @@ export function workerOptions(contestant, cast, { consumer, logs }) {
       compatibilityDate,
       compatibilityFlags: [...compatibilityFlags, ...flags],
       triggers: consumer && queue ? [{ type: "queue", name: QUEUE, maxBatchSize: 10, maxBatchTimeout: 0, maxRetries: 10 }] : [],
-      manifest: { mainModule: logs ? main : "silent.js", modulesRoot: "/", modules },
+      manifest: { modulesRoot: "/", ...whole },
       env: {
         ...Object.fromEntries(variables),
         ...(name !== "bare" && { DB: { type: "d1", id: "bench" } }),

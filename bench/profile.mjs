@@ -1,8 +1,12 @@
 // Where the CPU time of a contestant's requests goes: a profile by workerd's inspector, reduced to a table.
+import { setTimeout } from "node:timers/promises";
 import { Stand } from "./stand.mjs";
 import { cpuSeconds } from "./workerd.mjs";
 
 const INTERVAL_MICROSECONDS = 100;
+const COUNTED_REQUESTS = 100;
+/** How long what a Worker has logged is on its way. */
+const LOG_MILLISECONDS = 500;
 
 /**
  * Profiles a contestant while it is under load. What the inspector itself costs is in the figures.
@@ -10,12 +14,14 @@ const INTERVAL_MICROSECONDS = 100;
  * @param {object} contestant as `ready` makes it
  * @param {import("./stand.mjs").Plan} plan
  * @param {import("./stand.mjs").World} world
- * @returns {Promise<{ taken: object, requests: number, perSecond: number, cpu: number }>} the profile as V8 gives it, and
- *   workerd's CPU time in microseconds a request (NaN where it is not known)
+ * @returns {Promise<{ taken: object, requests: number, perSecond: number, cpu: number, calls: [string, number][] }>} the
+ *   profile as V8 gives it, workerd's CPU time in microseconds a request (NaN where it is not known), and how often a
+ *   request calls what wasm imports
  */
 export async function profile(contestant, plan, world) {
   const { warmup, requests } = plan;
   const stand = await Stand.open(contestant, plan, world, { inspectorPort: 0 });
+  let result;
   try {
     await stand.sendFirst();
     await stand.send(warmup);
@@ -30,7 +36,33 @@ export async function profile(contestant, plan, world) {
     const cpu = ((cpuSeconds(stand.pid) - before) / requests) * 1e6;
     const { profile: taken } = await inspector.ask("Profiler.stop");
     inspector.close();
-    return { taken, requests, perSecond: requests / seconds, cpu };
+    result = { taken, requests, perSecond: requests / seconds, cpu };
+  } finally {
+    await stand.close();
+  }
+  return { ...result, calls: await crossings(contestant, plan, world) };
+}
+
+/**
+ * How often a request calls each function that wasm imports, on a stand of its own, for counting slows down.
+ *
+ * @returns {Promise<[string, number][]>} beginning with the most often called; empty where there is no wasm
+ */
+async function crossings(contestant, plan, world) {
+  const stand = await Stand.open(contestant, { ...plan, counting: true }, world);
+  const counts = async () => {
+    await setTimeout(LOG_MILLISECONDS);
+    return JSON.parse(stand.log.at(-1) ?? "{}");
+  };
+  try {
+    await stand.sendFirst();
+    await stand.send(COUNTED_REQUESTS);
+    const before = await counts();
+    await stand.send(COUNTED_REQUESTS);
+    return Object.entries(await counts())
+      .map(([name, count]) => [readable(name), (count - before[name]) / COUNTED_REQUESTS])
+      .filter(([, count]) => count > 0)
+      .sort(([, a], [, b]) => b - a);
   } finally {
     await stand.close();
   }
@@ -111,10 +143,15 @@ export function reduced({ taken: { nodes, samples, timeDeltas }, requests }) {
 
 function place(node, callers) {
   const { functionName, url, lineNumber } = node.callFrame;
-  const name = functionName.replace(/^__wbg_(\w+?)_[0-9a-f]{16}$/, "$1 (glue)") || "(nameless)";
+  const name = readable(functionName);
   if (/^(cloudflare|node)-internal:/.test(url)) return `${name}, ${url}:${lineNumber + 1}`;
   const caller = callers.get(node.id);
   return url === "" && caller && caller.callFrame.functionName !== "(root)" ? `${name} ← ${place(caller, callers)}` : name;
+}
+
+/** The name, without what wasm-bindgen adds to it. */
+function readable(name) {
+  return name.replace(/^__wbg_(\w+?)_[0-9a-f]{16}$/, "$1 (glue)") || "(nameless)";
 }
 
 const FUNCTIONS_SHOWN = 60;
@@ -135,5 +172,7 @@ export function profileTable(result) {
     "| function | kind | µs a request | share |",
     "| --- | --- | --- | --- |",
     ...functions.slice(0, FUNCTIONS_SHOWN).map(([kind, name, time]) => `| ${name} | ${kind} | ${share(time)} |`),
+    ...(result.calls.length > 0 ? ["", `| imported by wasm | calls a request |`, "| --- | --- |"] : []),
+    ...result.calls.map(([name, count]) => `| ${name} | ${Number(count.toFixed(2))} |`),
   ].join("\n");
 }

@@ -38,14 +38,16 @@ const row = (cells) => `| ${cells.join(" | ")} |`;
 /** One series as a table. */
 export function table(lines) {
   const head = ["", ...COLUMNS.map(([name]) => name)];
-  return [row(head), row(head.map(() => "---")), ...lines.map((line) => row([line.title, ...COLUMNS.map(([, of]) => of(line))]))].join("\n");
+  const rows = lines.map((line) => row([line.title, ...COLUMNS.map(([, of]) => of(line))]));
+  return [row(head), row(head.map(() => "---")), ...rows].join("\n");
 }
 
 /**
  * What stands between the markers.
  *
  * @param {object} results
- * @param {{ date: string, commit: string, processor: string, cores: number, workerd: string, node: string, memory: boolean }} results.machine
+ * @param {{ date: string, commit: string, processor: string, cores: number, workerd: string, node: string,
+ *   memory: boolean }} results.machine `memory`: whether the databases were in memory
  * @param {{ rounds: number, requests: number, warmup: number, inFlight: number }} results.plan
  * @param {{ workload: string, lines: object[] }[]} results.series each with lines as `summarize` makes them, and the
  *   contestant's `title` and `kilobytes`
@@ -55,15 +57,20 @@ export function section({ machine, plan, series, variants }) {
   const { rounds, requests, warmup, inFlight } = plan;
   const busy = Math.max(...series.flatMap(({ lines }) => lines.map((line) => line.busy)));
   const parts = [
-    `Measured on ${machine.date} at commit ${machine.commit}: ${machine.processor}, ${machine.cores} cores, workerd
-${machine.workerd}, Node ${machine.node}; ${rounds} rounds of ${requests} requests after ${warmup}, ${inFlight} at once. The load generator was busy on
-${busy.toFixed(2)} of a core at most.${machine.memory ? "" : " The databases were on a disk, for there is no /dev/shm."}`,
+    [
+      `Measured on ${machine.date} at commit ${machine.commit}: ${machine.processor}, ${machine.cores} cores,`,
+      `workerd ${machine.workerd}, Node ${machine.node}; ${rounds} rounds of ${requests} requests after ${warmup},`,
+      `${inFlight} at once. The load generator was busy on ${busy.toFixed(2)} of a core at most.`,
+      ...(machine.memory ? [] : ["The databases were on a disk, for there is no /dev/shm."]),
+    ].join("\n"),
     "![Requests per second as ratios to a bare Worker with one D1 batch](benchmark.svg)",
     ...series.map(({ workload, lines }) => `### ${WORKLOADS[workload]}\n${table(lines)}`),
   ];
   if (variants.length > 0) {
     const rows = variants.flatMap(({ title, lines }) =>
-      lines.map((line) => row([title, line.title, fixed(0)(line.perSecond), ratio(line.speed), fixed(2)(line.cpu), ratio(line.thrift)])),
+      lines.map(({ title: name, perSecond, speed, cpu, thrift }) =>
+        row([title, name, fixed(0)(perSecond), ratio(speed), fixed(2)(cpu), ratio(thrift)]),
+      ),
     );
     const head = row(["", "", "requests/s", "ratio", "CPU s per 1000", "CPU ratio"]);
     parts.push(`### Under other conditions\nIn half as many rounds.\n\n${[head, row(Array(6).fill("---")), ...rows].join("\n")}`);
@@ -77,6 +84,9 @@ const RIGHT = 110;
 const ROW = 30;
 const BAR = 16;
 const COLORS = { countersign: "#1f6feb", base: "#57606a", other: "#9a9fa6" };
+
+/** Keeps a line behind a text from running through it. */
+const HALO = 'stroke="#ffffff" stroke-width="4" paint-order="stroke"';
 
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
@@ -92,6 +102,7 @@ export function plot(series, base) {
   const end = Math.ceil(most * 5) / 5;
   const x = (value) => (LEFT + ((WIDTH - LEFT - RIGHT) * value) / end).toFixed(1);
   const parts = [];
+  const heading = "Requests per second, bare Worker with one D1 batch = 1. Median and spread of the rounds; more is better.";
   let y = 44;
   for (const { workload, lines } of shown) {
     parts.push(`<text x="16" y="${y + 14}" font-weight="600">${escaped(WORKLOADS[workload].replaceAll("`", ""))}</text>`);
@@ -99,11 +110,13 @@ export function plot(series, base) {
     for (const { name, title, speed } of lines) {
       const color = name === base ? COLORS.base : (COLORS[name] ?? COLORS.other);
       const middle = y + ROW / 2;
+      const width = (Number(x(speed.median)) - LEFT).toFixed(1);
+      const ends = [speed.least, speed.most].map((value) => `M${x(value)} ${middle - 4}v8`).join("");
       parts.push(
         `<text x="${LEFT - 10}" y="${middle + 4}" text-anchor="end">${escaped(title)}</text>`,
-        `<rect x="${LEFT}" y="${middle - BAR / 2}" width="${(Number(x(speed.median)) - LEFT).toFixed(1)}" height="${BAR}" fill="${color}"/>`,
-        `<path d="M${x(speed.least)} ${middle}H${x(speed.most)}M${x(speed.least)} ${middle - 4}v8M${x(speed.most)} ${middle - 4}v8" stroke="#1f2328" fill="none"/>`,
-        `<text x="${Number(x(speed.most)) + 8}" y="${middle + 4}">${speed.median.toFixed(2)}</text>`,
+        `<rect x="${LEFT}" y="${middle - BAR / 2}" width="${width}" height="${BAR}" fill="${color}"/>`,
+        `<path d="M${x(speed.least)} ${middle}H${x(speed.most)}${ends}" stroke="#1f2328" fill="none"/>`,
+        `<text x="${Number(x(speed.most)) + 8}" y="${middle + 4}" ${HALO}>${speed.median.toFixed(2)}</text>`,
       );
       y += ROW;
     }
@@ -115,10 +128,12 @@ export function plot(series, base) {
     return `${line}<text x="${x(tick)}" y="${y + 16}" text-anchor="middle" fill="#57606a">${tick.toFixed(1)}</text>`;
   });
   const height = y + 30;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="system-ui, sans-serif" font-size="13" fill="#1f2328" role="img">
+  const size = `viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}"`;
+  const style = 'font-family="system-ui, sans-serif" font-size="13" fill="#1f2328"';
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} ${style} role="img">
 <title>Requests per second as ratios to a bare Worker with one D1 batch; more is better</title>
 <rect x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="6" fill="#ffffff" stroke="#d8dee4"/>
-<text x="16" y="26" fill="#57606a">Requests per second, bare Worker with one D1 batch = 1. Median and spread of the rounds; more is better.</text>
+<text x="16" y="26" fill="#57606a">${heading}</text>
 ${axis.join("\n")}
 ${parts.join("\n")}
 </svg>

@@ -33,7 +33,8 @@ export async function round(contestants, plan, world) {
 
 /** So many as so many whole numbers, none of them 0. */
 export function shares(total, parts) {
-  const all = Array.from({ length: parts }, (_, index) => Math.floor((total * (index + 1)) / parts) - Math.floor((total * index) / parts));
+  const upTo = (part) => Math.floor((total * part) / parts);
+  const all = Array.from({ length: parts }, (_, index) => upTo(index + 1) - upTo(index));
   return all.filter((share) => share > 0);
 }
 

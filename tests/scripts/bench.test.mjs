@@ -1,17 +1,21 @@
 /** The benchmark: its figures, its page, and that nobody gets through who does not do the work. */
-import { createServer } from "node:net";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Cast } from "../../bench/cast.mjs";
 import { BASE, CONTESTANTS, ready } from "../../bench/contestants.mjs";
 import { Connection, parsed } from "../../bench/load/connection.mjs";
 import { Load } from "../../bench/load/load.mjs";
 import { options } from "../../bench/options.mjs";
-import { reduced } from "../../bench/profile.mjs";
+import { profile, profileTable, reduced } from "../../bench/profile.mjs";
 import { inserted, plot, section, table } from "../../bench/report.mjs";
 import { round, shares } from "../../bench/round.mjs";
 import { series } from "../../bench/series.mjs";
 import { median, percentile, rotated, summarize } from "../../bench/statistics.mjs";
+import { REPOSITORY } from "../support/repository.mjs";
+
+const read = (path) => readFileSync(new URL(path, REPOSITORY), "utf8");
 
 describe("the figures", () => {
   test("a median is the one in the middle, or between the two", () => {
@@ -135,9 +139,10 @@ describe("the page", () => {
   test("tells the machine, the plan and the busiest that the load generator was", () => {
     const variants = [{ title: "another way", lines: [line(BASE, "base", 1)] }];
     const text = section({ machine, plan, series: [{ workload: "otp", lines: [...lines, line("y", "y", 1, { busy: 0.375 })] }], variants });
-    expect(text).toContain("commit abc: A processor, 2 cores");
-    expect(text).toContain("7 rounds of 100 requests after 10, 8 at once");
-    expect(text.replaceAll("\n", " ")).toContain("0.38 of a core");
+    const prose = text.replaceAll("\n", " ");
+    expect(prose).toContain("commit abc: A processor, 2 cores");
+    expect(prose).toContain("7 rounds of 100 requests after 10, 8 at once");
+    expect(prose).toContain("0.38 of a core");
     expect(text).toContain("| another way | base | 2000 | 1.00 (0.90–1.10) | 0.40 | 1.00 (1.00–1.00) |");
     expect(text).not.toContain("/dev/shm");
     expect(section({ machine: { ...machine, memory: false }, plan, series: [{ workload: "otp", lines }], variants: [] })).toContain("/dev/shm");
@@ -161,6 +166,17 @@ describe("the page", () => {
     expect(svg).toContain(">C &amp; &quot;S&quot; &lt;it></text>");
     expect(svg).toContain('fill="#ffffff"');
   });
+});
+
+test("docs/performance.md has figures of all contestants, and the picture is there", () => {
+  const page = read("docs/performance.md");
+  const [, measured] = /<!-- bench:begin -->([\s\S]*)<!-- bench:end -->/.exec(page);
+  const rows = measured.split("\n");
+  for (const { title, workloads } of Object.values(CONTESTANTS)) {
+    expect(rows.filter((row) => row.startsWith(`| ${title} | `)), title).toHaveLength(workloads.length);
+  }
+  expect(measured).toContain("](benchmark.svg)");
+  expect(read("docs/benchmark.svg")).toMatch(/^<svg /);
 });
 
 test("a profile is shared out to what was running, and to who had called it", () => {
@@ -210,6 +226,17 @@ describe("a run", () => {
     }
     // Each of the messages of the second one has reached the provider.
     expect(cast.webhook.taken).toBe(51);
+  });
+
+  test("is profiled: what takes the time, and what wasm calls", async () => {
+    const people = cast.people(1 + 200);
+    const result = await profile(await ready("countersign"), { ...plan, workload: "otp" }, { cast, load, people });
+    const imported = Object.fromEntries(result.calls);
+    expect(imported).toMatchObject({ "verify (glue)": 1, "batch (glue)": 1 });
+    expect(Number.isInteger(imported["push (glue)"])).toBe(true);
+    const table = profileTable(result);
+    expect(table).toMatch(/^\| wasm \| [\d.]+ \| [\d.]+ % \|$/m);
+    expect(table).toContain("| batch (glue) | 1 |");
   });
 
   const tried = async (contestant, workload = "otp") =>
