@@ -20,6 +20,8 @@ const COMMANDS = [
   "deploy",
   "simulate",
   "phone-prefixes",
+  "growth",
+  "latency",
   "instructions",
   "mutants",
   "bench",

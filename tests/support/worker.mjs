@@ -290,6 +290,7 @@ export class World {
   /**
    * Runs `act` and says what it cost the isolates that answer requests, work put off by `waitUntil` included and the
    * queue's consumer excluded: { roundTrips, nearby, statements, rowsRead, rowsWritten, kvReads, kvWrites, fetches, sent, result }.
+   * What the consumer read and wrote stands in `consumer`, by the same names.
    */
   async cost(act) {
     await this.settle();
@@ -297,6 +298,7 @@ export class World {
     const result = await act();
     await this.settle();
     const all = await Promise.all(this.isolates.map((name) => this.#control(name)));
+    const { counts: consumer } = await this.#control(CONSUMER);
     const join = (key) => all.flatMap(({ counts }) => counts[key]);
     const sum = (key) => all.reduce((total, { counts }) => total + counts[key], 0);
     return {
@@ -310,6 +312,7 @@ export class World {
       kvWrites: join("kvWrites"),
       fetches: join("fetches"),
       sent: join("sent"),
+      consumer,
     };
   }
 
