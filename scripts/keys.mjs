@@ -3,9 +3,18 @@ import { execute } from "./database.mjs";
 import { readArguments } from "./keys/arguments.mjs";
 import { freshSecret } from "./keys/fresh.mjs";
 import { placeOf } from "./keys/places.mjs";
-import { KINDS, nextStep, plan, standing, Unrecorded } from "./keys/rotation.mjs";
-import { countRows, forget, recordAdded, recordedKeys, recordUsed } from "./keys/statements.mjs";
-import { runMain } from "./terminal/failure.mjs";
+import { DEPLOYMENT_SECONDS, isOf, KINDS, nextStep, plan, standing, Unrecorded } from "./keys/rotation.mjs";
+import {
+  countRows,
+  forget,
+  recordAdded,
+  recordedKeys,
+  recordUsed,
+  release,
+  reserve,
+  settle,
+} from "./keys/statements.mjs";
+import { Failure, runMain } from "./terminal/failure.mjs";
 
 const commands = { status, rotate };
 
@@ -34,19 +43,28 @@ async function rotate({ kind, step: asked, where }) {
   const place = placeOf(where);
   const state = await read(where, place);
   const step = asked ?? nextStep(kind, state);
-  const now = Math.floor(Date.now() / 1000);
   let change;
   try {
-    change = plan(kind, step, state, now);
+    change = plan(kind, step, state, seconds());
   } catch (error) {
-    if (error instanceof Unrecorded) await record(kind, step, state, now, where);
+    if (error instanceof Unrecorded) await record(kind, step, state, seconds(), where);
     throw error;
   }
+  // A key is in the database before it is anywhere else: of two people who add one at once, one is told.
+  const until = seconds() + DEPLOYMENT_SECONDS;
+  for (const name of change.make) await reserved(name, until, state, where);
   const secrets = change.make.map((name) => ({ name, value: freshSecret(name) }));
   // The receiver has to be told; nobody needs to know the others. Before it is deployed: nobody can read it after.
   if (kind === "webhook") for (const { name, value } of secrets) console.log(`${name}  ${value}`);
-  await place.change({ secrets, variables: change.variables, remove: change.remove });
-  for (const { name } of secrets) await execute(recordAdded(name, now), where);
+  try {
+    await place.change({ secrets, variables: change.variables, remove: change.remove });
+  } catch (error) {
+    for (const name of change.make) await execute(release(name, until), where);
+    throw error;
+  }
+  // The deployment has taken its minutes, and what is waited for counts from its end.
+  const now = seconds();
+  for (const name of change.make) await execute(settle(name, now), where);
   if (step === "use") {
     const { active } = standing(kind, { ...state, variables: { ...state.variables, ...change.variables } });
     await execute(recordUsed(active, now), where);
@@ -54,6 +72,19 @@ async function rotate({ kind, step: asked, where }) {
   for (const name of change.remove) await execute(forget(name), where);
   console.log(change.told);
   if (place.after) console.log(place.after);
+}
+
+async function reserved(name, until, { recorded }, where) {
+  const seen = recorded.find((each) => each.name === name)?.added_at;
+  const rows = await execute(reserve(name, { until, seen, now: seconds() }), where);
+  if (rows.length > 0) return;
+  throw new Failure(
+    `${name} is being added by somebody else, or was a moment ago: look with \`npm run keys -- status\`. If that broke off, repeat in ${DEPLOYMENT_SECONDS / 60} minutes.`,
+  );
+}
+
+function seconds() {
+  return Math.floor(Date.now() / 1000);
 }
 
 async function record(kind, step, state, now, where) {
@@ -66,9 +97,4 @@ async function record(kind, step, state, now, where) {
 async function read(where, place = placeOf(where)) {
   const [recorded, rows] = [await execute(recordedKeys(), where), await execute(countRows(), where)];
   return { ...(await place.read()), recorded, rows };
-}
-
-function isOf(kind, name) {
-  const { first, prefix } = KINDS[kind];
-  return name === first || name.startsWith(prefix);
 }

@@ -1,4 +1,5 @@
 // What a Cloudflare account has already, asked through wrangler.
+import { recordedKeys } from "../keys/statements.mjs";
 import { wrangler, wranglerFailure, wranglerOrFail } from "../wrangler.mjs";
 
 /**
@@ -10,8 +11,12 @@ export async function readAccount(resources) {
   const queues = [];
   for (const name of resources.queues) if (await queueExists(name)) queues.push(name);
   const secrets = await secretNames(resources.worker);
-  const sealed = resources.databaseId || databases[resources.database] ? await holdsSealed(resources.database) : false;
-  return { databases, namespaces, queues, secrets, sealed };
+  const isThere = resources.databaseId || databases[resources.database];
+  // Only keys that nobody relies on yet may be made anew.
+  const sql = "SELECT EXISTS (SELECT 1 FROM authenticators) AS sealed";
+  const [{ sealed } = { sealed: 0 }] = isThere ? await rowsOf(resources.database, sql) : [];
+  const recorded = isThere ? await rowsOf(resources.database, recordedKeys()) : [];
+  return { databases, namespaces, queues, secrets, sealed: sealed === 1, recorded };
 }
 
 /** The ids of databases and namespaces, by name. */
@@ -46,9 +51,8 @@ export async function secretNames(worker) {
   throw wranglerFailure(output, "The Worker's secrets could not be listed.");
 }
 
-// Only keys that nobody relies on yet may be made anew.
-async function holdsSealed(database) {
-  const sql = "SELECT EXISTS (SELECT 1 FROM authenticators) AS sealed";
+/** The rows of a query; none where its table is not there yet. */
+async function rowsOf(database, sql) {
   const { code, stdout, output } = await wrangler([
     "d1",
     "execute",
@@ -59,7 +63,7 @@ async function holdsSealed(database) {
     "--command",
     sql,
   ]);
-  if (code === 0) return JSON.parse(stdout)[0].results[0].sealed === 1;
-  if (output.includes("no such table")) return false;
+  if (code === 0) return JSON.parse(stdout)[0].results;
+  if (output.includes("no such table")) return [];
   throw wranglerFailure(output, "The database could not be read.");
 }

@@ -1,5 +1,6 @@
 // What has to be done for an account to serve Countersign. Pure: from the account as it is to a list of steps.
 import { isEncryptionKeys, isSigningKey, isWebhookSecret, PROVIDER_SECRETS } from "../configuration/variables.mjs";
+import { agreed, KINDS } from "../keys/rotation.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
 /**
@@ -8,6 +9,7 @@ import { Failure } from "../terminal/failure.mjs";
  * @property {Record<string, string>} namespaces ids by title
  * @property {string[]} queues
  * @property {string[]} secrets names of the Worker's secrets
+ * @property {import("../keys/rotation.mjs").State["recorded"]} [recorded] what the database knows of the keys
  * @property {boolean} sealed whether the database holds something that only its present keys can open
  */
 
@@ -24,6 +26,7 @@ export const EMPTY = { databases: {}, namespaces: {}, queues: [], secrets: [], s
  * @param {Record<string, string>} given.secrets values that the operator brings along
  */
 export function planDeployment(resources, account, { variables, secrets }) {
+  for (const kind of Object.keys(KINDS)) agreed(kind, account.secrets, variables, account.recorded);
   const steps = [];
   if (!resources.databaseId && !account.databases[resources.database]) {
     steps.push({ what: "database", name: resources.database, text: `Create the D1 database ${resources.database}` });

@@ -11,6 +11,8 @@ export const STEPS = ["add", "use", "drop"];
 
 /** Seconds after which every isolate has a new deployment, and every cache of the key set (300 s) a new key. */
 export const SPREAD_SECONDS = 600;
+/** Within this a deployment has come to its end, or to nothing. */
+export const DEPLOYMENT_SECONDS = 900;
 /** mfa_tokens and access tokens for the MFA audience; the skew that is granted. */
 const OWN_TOKEN_SECONDS = 600;
 const SKEW_SECONDS = 60;
@@ -20,7 +22,8 @@ const DEFAULT_ACCESS_TOKEN_SECONDS = 3600;
  * @typedef {object} State
  * @property {string[]} names of the kind's secrets
  * @property {Record<string, string>} variables
- * @property {{ name: string, added_at: number, used_at: number | null }[]} recorded
+ * @property {{ name: string, added_at: number, used_at: number | null }[]} recorded what the database knows of each key.
+ *   One that is being added has its `added_at` in the future, until its deployment must have ended
  * @property {{ place: string, key: string, count: number }[]} rows what is sealed and hashed, by the key's id
  */
 
@@ -38,12 +41,13 @@ const DEFAULT_ACCESS_TOKEN_SECONDS = 3600;
  * @param {string} kind
  * @param {State} state
  */
-export function standing(kind, { names, variables }) {
+export function standing(kind, { names, variables, recorded = [] }) {
   const { first, prefix, active: variable } = KINDS[kind];
-  const own = names.filter((name) => name === first || name.startsWith(prefix));
+  const own = names.filter((name) => isOf(kind, name));
   if (own.length === 0) throw new Failure(`There is no ${first ?? `${prefix}…`}: there is nothing to rotate.`);
   const newest = own.toSorted((a, b) => number(kind, b) - number(kind, a))[0];
   const active = variable ? named(kind, own, variables[variable]) : newest;
+  agreed(kind, own, variables, recorded);
   const newer = own.filter((name) => number(kind, name) > number(kind, active));
   const older = own.filter((name) => name !== active && !newer.includes(name));
   return { own, active, newer, older };
@@ -59,6 +63,36 @@ function named(kind, own, value) {
   const name = value.startsWith(prefix) ? value : prefix + value;
   if (!own.includes(name)) throw new Failure(`${variable} names ${name}, which is not there: set it right first.`);
   return name;
+}
+
+/**
+ * Throws a Failure where the settings name another key than the one that the database says was put to use last: their file
+ * is one machine's, and another one may have rotated since.
+ *
+ * @param {string} kind
+ * @param {string[]} names
+ * @param {Record<string, string>} variables
+ * @param {State["recorded"]} recorded
+ */
+export function agreed(kind, names, variables, recorded = []) {
+  const { first, prefix, active: variable } = KINDS[kind];
+  const used = recorded.filter(({ name, used_at: at }) => isOf(kind, name) && names.includes(name) && at !== null);
+  const latest = used.toSorted((a, b) => b.used_at - a.used_at)[0];
+  if (!variable || !latest) return;
+  const own = names.filter((name) => isOf(kind, name));
+  const active = named(kind, own, variables[variable]);
+  if ((find(used, active)?.used_at ?? Number.NEGATIVE_INFINITY) >= latest.used_at) return;
+  const since = new Date(latest.used_at * 1000).toISOString().slice(0, 16).replace("T", " ");
+  const right = latest.name === first ? `take ${variable} out of` : `write ${variable} ${latest.name.slice(prefix.length)} into`;
+  throw new Failure(
+    `The settings of this machine say that ${active} is used, the database that ${latest.name} is, since ${since} UTC. They are older than the last rotation: ${right} them, or take those of the machine that rotated.`,
+  );
+}
+
+/** Whether a secret is of a kind. */
+export function isOf(kind, name) {
+  const { first, prefix } = KINDS[kind];
+  return name === first || name.startsWith(prefix);
 }
 
 /** The order in which keys are made. The first ones have no number, and names of the operator's own come before all. */

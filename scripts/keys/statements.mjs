@@ -35,6 +35,31 @@ export function recordedKeys() {
   return "SELECT name, added_at, used_at FROM keys ORDER BY name";
 }
 
+/**
+ * Takes a key's name, before it is made: of two who add one at once, one gets a row. `until` is when the deployment must
+ * have ended; a reservation that came to nothing is taken over from then on, by whoever has read it (`seen`).
+ *
+ * @param {string} name
+ * @param {{ until: number, seen?: number, now: number }} times
+ */
+export function reserve(name, { until, seen = null, now }) {
+  return (
+    `INSERT INTO keys (name, added_at) VALUES (${literal(name)}, ${literal(until)}) ` +
+    `ON CONFLICT (name) DO UPDATE SET added_at = excluded.added_at, used_at = NULL ` +
+    `WHERE added_at = ${literal(seen)} AND added_at <= ${literal(now)} RETURNING name`
+  );
+}
+
+/** The reserved key is deployed. */
+export function settle(name, now) {
+  return `UPDATE keys SET added_at = ${literal(now)} WHERE name = ${literal(name)}`;
+}
+
+/** The deployment has failed: the reservation, and nothing else, is undone. */
+export function release(name, until) {
+  return `DELETE FROM keys WHERE name = ${literal(name)} AND added_at = ${literal(until)}`;
+}
+
 /** Notes that a key is there. When it was first noted stays. */
 export function recordAdded(name, now) {
   return `INSERT INTO keys (name, added_at) VALUES (${literal(name)}, ${literal(now)}) ON CONFLICT (name) DO NOTHING`;

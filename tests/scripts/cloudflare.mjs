@@ -8,7 +8,8 @@ import { DatabaseSync } from "node:sqlite";
 
 const ACCOUNT = "0123456789abcdef0123456789abcdef";
 
-/** Starts it; `env` is what makes wrangler talk to it. */
+/** Starts it; `env` is what makes wrangler talk to it. `account.whileDeploying`, if set, runs before a
+ * deployment is done; what it returns is answered instead. */
 export async function startCloudflare() {
   const account = { databases: [], namespaces: [], queues: [], worker: undefined, requests: [] };
   const server = createServer(async (request, response) => {
@@ -16,12 +17,14 @@ export async function startCloudflare() {
     for await (const chunk of request) chunks.push(chunk);
     const url = new URL(request.url, "http://cloudflare");
     account.requests.push(`${request.method} ${request.url}`);
+    const isDeployment = /^PUT .*\/scripts\/[^/]+$/.test(`${request.method} ${url.pathname}`);
+    const refusal = isDeployment ? await account.whileDeploying?.() : undefined;
     const path = url.pathname.replace(`/client/v4/accounts/${ACCOUNT}`, "");
     const {
       status = 200,
       result = null,
       errors = [],
-    } = answer(account, `${request.method} ${path}`, url, Buffer.concat(chunks));
+    } = refusal ?? answer(account, `${request.method} ${path}`, url, Buffer.concat(chunks));
     response.writeHead(status, { "Content-Type": "application/json" });
     response.end(
       JSON.stringify({

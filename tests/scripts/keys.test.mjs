@@ -9,11 +9,22 @@ import { parseEnv } from "node:util";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { execute, migrate } from "../../scripts/database.mjs";
+import { EMPTY, planDeployment } from "../../scripts/deploy/plan.mjs";
+import { repositorySettings, resourcesOf } from "../../scripts/deploy/settings.mjs";
 import { readArguments } from "../../scripts/keys/arguments.mjs";
 import { freshEncryptionKeys, freshSecret, freshSigningKey } from "../../scripts/keys/fresh.mjs";
 import { changed } from "../../scripts/keys/places.mjs";
-import { needing, nextStep, plan, SPREAD_SECONDS, Unrecorded } from "../../scripts/keys/rotation.mjs";
-import { countRows, KEYED, recordAdded, recordedKeys, recordUsed } from "../../scripts/keys/statements.mjs";
+import { agreed, needing, nextStep, plan, SPREAD_SECONDS, STEPS, Unrecorded } from "../../scripts/keys/rotation.mjs";
+import {
+  countRows,
+  KEYED,
+  recordAdded,
+  recordedKeys,
+  recordUsed,
+  release,
+  reserve,
+  settle,
+} from "../../scripts/keys/statements.mjs";
 import { ROOT } from "../../scripts/setup/repository.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 import { startCloudflare } from "./cloudflare.mjs";
@@ -156,6 +167,30 @@ describe("a rotation", () => {
     );
   });
 
+  test("is refused where the settings are older than the last rotation, by all commands that would deploy them", () => {
+    const used = (name, at) => ({ name, added_at: LONG_AGO, used_at: at });
+    const names = ["SIGNING_KEY_1", "SIGNING_KEY_2"];
+    const recorded = [used("SIGNING_KEY_2", NOW), used("SIGNING_KEY_1", LONG_AGO), used("SIGNING_KEY_9", NOW + 1)];
+    const state = world(names, { ACTIVE_SIGNING_KEY: "1" }, { recorded });
+    const sentence =
+      "The settings of this machine say that SIGNING_KEY_1 is used, the database that SIGNING_KEY_2 is, since 2027-01-15 08:00 UTC. " +
+      "They are older than the last rotation: write ACTIVE_SIGNING_KEY 2 into them, or take those of the machine that rotated.";
+    for (const step of STEPS) expect(() => plan("signing", step, state, NOW)).toThrow(sentence);
+    expect(() => nextStep("signing", state)).toThrow(sentence);
+    expect(() => agreed("signing", names, {}, [used("SIGNING_KEY_2", NOW)])).toThrow(/does not say which/);
+    for (const value of ["2", "SIGNING_KEY_2"]) agreed("signing", names, { ACTIVE_SIGNING_KEY: value }, recorded);
+    // Added and not used yet, or gone: neither is in use.
+    agreed("signing", names, { ACTIVE_SIGNING_KEY: "1" }, [used("SIGNING_KEY_2", null), used("SIGNING_KEY_9", NOW)]);
+    agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], {}, [used("ENCRYPTION_KEYS", NOW)]);
+    const further = { ACTIVE_ENCRYPTION_KEYS: "2" };
+    expect(() => agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], further, [used("ENCRYPTION_KEYS", NOW)])).toThrow(
+      /: take ACTIVE_ENCRYPTION_KEYS out of them/,
+    );
+    const account = { ...EMPTY, secrets: ["ENCRYPTION_KEYS", ...names], recorded };
+    const given = { variables: { ACTIVE_SIGNING_KEY: "1" }, secrets: {} };
+    expect(() => planDeployment(resourcesOf(repositorySettings()), account, given)).toThrow(sentence);
+  });
+
   test("knows the operator's own names", () => {
     const state = world(["SIGNING_KEY_MAIN"]);
     expect(plan("signing", "add", state, NOW)).toMatchObject({
@@ -196,6 +231,28 @@ describe("the SQL", () => {
     expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(
       keyed.sort(),
     );
+    database.close();
+  });
+
+  test("gives a name to one of two, and to another one only when that came to nothing", async () => {
+    const database = await empty();
+    const take = (times) => database.prepare(reserve("K", times)).all().length;
+    expect(take({ until: 900, now: 0 })).toBe(1);
+    // Whoever has read before, whoever has read since, and whoever comes when it must have ended but has read nothing.
+    expect(take({ until: 901, now: 1 })).toBe(0);
+    expect(take({ until: 901, seen: 900, now: 899 })).toBe(0);
+    expect(take({ until: 1800, now: 900 })).toBe(0);
+    expect(take({ until: 1800, seen: 900, now: 900 })).toBe(1);
+    expect(take({ until: 1801, seen: 900, now: 901 })).toBe(0);
+    // The first one fails after all, which is none of the second one's business.
+    database.exec(release("K", 900));
+    expect(database.prepare(recordedKeys()).all()).toEqual([{ name: "K", added_at: 1800, used_at: null }]);
+    database.exec(settle("K", 1000));
+    // It is there: whoever has read before that gets no key of the same name.
+    expect(take({ until: 2000, seen: 1800, now: 1100 })).toBe(0);
+    expect(take({ until: 2000, now: 1100 })).toBe(0);
+    database.exec(release("K", 1800));
+    expect(database.prepare(recordedKeys()).all()).toEqual([{ name: "K", added_at: 1000, used_at: null }]);
     database.close();
   });
 
@@ -288,6 +345,16 @@ describe("the command", () => {
       "WEBHOOK_SECRET",
     ]);
 
+    // Somebody else adds the same one: nothing is written, until that must have ended.
+    const until = Math.floor(Date.now() / 1000) + 600;
+    await execute(reserve("WEBHOOK_SECRET_2", { until, now: 0 }), where);
+    expect(await keys("rotate", "webhook")).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(/^WEBHOOK_SECRET_2 is being added by somebody else, or was a moment ago: /),
+    });
+    expect(variables()).not.toHaveProperty("WEBHOOK_SECRET_2");
+    await execute("UPDATE keys SET added_at = added_at - 3600 WHERE name = 'WEBHOOK_SECRET_2'", where);
     const hook = await keys("rotate", "webhook");
     expect(hook.out).toContain(`WEBHOOK_SECRET_2  ${variables().WEBHOOK_SECRET_2}\n`);
     expect(await keys("rotate", "signing", "--step", "drop")).toMatchObject({
@@ -328,8 +395,29 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     const first = { ...account.worker.secrets };
 
     const before = deployments();
+    const { sqlite } = account.databases[0];
+    const addedAt = () => sqlite.prepare("SELECT added_at FROM keys WHERE name = 'SIGNING_KEY_2'").get()?.added_at;
+    // A deployment that fails leaves no trace.
+    account.whileDeploying = async () => ({ status: 400, errors: [{ code: 10021, message: "not today" }] });
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 1 });
+    expect([addedAt(), account.worker.secrets]).toEqual([undefined, first]);
+    // Somebody else has the same in mind while this one is deployed, which takes some seconds.
+    let other;
+    let ended;
+    account.whileDeploying = async () => {
+      other = await run("keys", "rotate", "signing", "--remote");
+      ended = Math.floor(Date.now() / 1000);
+    };
     expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 0, err: "" });
-    expect(deployments()).toBe(before + 1);
+    delete account.whileDeploying;
+    expect(other).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^SIGNING_KEY_2 is being added by somebody else, or was a moment ago: .* repeat in 15 minutes\.\n$/),
+    });
+    // What is waited for counts from the end of the deployment.
+    expect(addedAt()).toBeGreaterThanOrEqual(ended);
+    expect(addedAt()).toBeLessThanOrEqual(Math.floor(Date.now() / 1000));
+    expect(deployments()).toBe(before + 2);
     const { SIGNING_KEY_2: second, ...rest } = account.worker.secrets;
     expect([active(), rest]).toEqual(["1", first]);
     expect(JSON.parse(second).kid).not.toBe(JSON.parse(first.SIGNING_KEY_1).kid);
@@ -338,7 +426,7 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
       err: expect.stringMatching(/not known everywhere yet/),
     });
 
-    const { sqlite } = account.databases[0];
+    const older = readFileSync(join(ROOT, kept), "utf8");
     sqlite.exec("UPDATE keys SET added_at = added_at - 86400");
     const used = await run("keys", "rotate", "signing", "--remote");
     expect(used).toMatchObject({ code: 0, err: "" });
@@ -346,6 +434,17 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     expect(used.out + readFileSync(join(ROOT, kept), "utf8")).not.toContain(JSON.parse(second).d);
 
     sqlite.exec("UPDATE keys SET used_at = used_at - 86400");
+    // A machine that has not heard of it: neither command takes the older key for the one in use.
+    const newer = readFileSync(join(ROOT, kept), "utf8");
+    writeFileSync(join(ROOT, kept), older);
+    const heard = deployments();
+    for (const command of [["keys", "rotate", "signing", "--remote"], ["keys", "status", "--remote"], ["deploy"]])
+      expect(await run(...command)).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^The settings of this machine say that SIGNING_KEY_1 is used, the database that SIGNING_KEY_2 is/),
+      });
+    expect([deployments(), active()]).toEqual([heard, "2"]);
+    writeFileSync(join(ROOT, kept), newer);
     expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 0, err: "" });
     const { SIGNING_KEY_1: gone, ...left } = first;
     expect(account.worker.secrets).toEqual({ ...left, SIGNING_KEY_2: second });
