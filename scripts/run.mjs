@@ -19,6 +19,7 @@ const COMMANDS = [
   "check-config",
   "deploy",
   "simulate",
+  "timing",
   "phone-prefixes",
   "growth",
   "latency",
