@@ -466,15 +466,16 @@ mod tests {
     #[test]
     fn each_kind_has_its_words_on_the_wire() {
         let words = Kind::ALL.map(|kind| {
-            (kind.as_str(), kind.authenticator_type(), kind.oob_channel(), kind.amr(), kind.is_independent())
+            let (channel, method) = (kind.oob_channel(), kind.amr());
+            (kind.as_str(), kind.factor(), kind.authenticator_type(), channel, method, kind.is_independent())
         });
         assert_eq!(
             words,
             [
-                ("totp", "otp", None, "otp", true),
-                ("sms", "oob", Some("sms"), "sms", true),
-                ("voice", "oob", Some("voice"), "tel", true),
-                ("email", "oob", Some("email"), "email", false),
+                ("totp", "otp", "otp", None, "otp", true),
+                ("sms", "sms", "oob", Some("sms"), "sms", true),
+                ("voice", "voice", "oob", Some("voice"), "tel", true),
+                ("email", "email", "oob", Some("email"), "email", false),
             ]
         );
     }

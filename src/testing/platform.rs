@@ -46,6 +46,7 @@ struct World {
     log: RefCell<Vec<serde_json::Value>>,
     database: RefCell<Connection>,
     batch_faults: RefCell<VecDeque<BatchFault>>,
+    statement_fault: Cell<Option<(&'static str, BatchFault)>>,
     batches: RefCell<Vec<Vec<Statement>>>,
     /// What the nearest copy of the database was asked.
     read_nearby: RefCell<Vec<&'static str>>,
@@ -115,6 +116,7 @@ impl FakePlatform {
             log: RefCell::default(),
             database: RefCell::new(migrated_database()),
             batch_faults: RefCell::default(),
+            statement_fault: Cell::default(),
             batches: RefCell::default(),
             read_nearby: RefCell::default(),
             unheard: RefCell::default(),
@@ -220,6 +222,16 @@ impl FakePlatform {
     /// The next batch meets `fault`; several wait their turn.
     pub(crate) fn fail_batch(&self, fault: BatchFault) {
         self.0.batch_faults.borrow_mut().push_back(fault);
+    }
+
+    /// The next batch that has the statement `sql` meets `fault`.
+    pub(crate) fn fail_batch_of(&self, sql: &'static str, fault: BatchFault) {
+        self.0.statement_fault.set(Some((sql, fault)));
+    }
+
+    /// No statement meets a fault any more. Whether one has met the last one.
+    pub(crate) fn heals(&self) -> bool {
+        self.0.statement_fault.take().is_none()
     }
 
     /// The batches so far, failed ones included: one is one round trip.
@@ -434,7 +446,13 @@ impl Platform for FakePlatform {
         self.1.meter.round_trip(statements.len());
         yield_now().await;
         self.0.batches.borrow_mut().push(statements.clone());
-        let fault = self.0.batch_faults.borrow_mut().pop_front().unwrap_or(BatchFault::None);
+        let mut fault = self.0.batch_faults.borrow_mut().pop_front().unwrap_or(BatchFault::None);
+        if let Some((sql, meant)) = self.0.statement_fault.get()
+            && statements.iter().any(|statement| statement.sql == sql)
+        {
+            self.0.statement_fault.set(None);
+            fault = meant;
+        }
         if fault == BatchFault::BeforeCommit {
             return Err(StorageError::Database("network connection lost, on purpose".to_owned()));
         }

@@ -1,6 +1,7 @@
 //! Random sequences of requests against the rules as [`rules`] has them: what is answered, and what the database holds
 //! after each of them, must be what the rules say. Whatever was seen (tokens, codes, oob_codes, recovery codes) may be sent
-//! again at any time, by anybody.
+//! again at any time, by anybody. Some requests meet a database that fails before or after its commit, and are sent again
+//! or given up; some have an `Idempotency-Key`, and are sent again at any time.
 //!
 //! A sequence is a list of [`Step`]s, each of which finds what it is about among what there is by numbers of its own, so
 //! that steps can be left out: a sequence that fails is shortened before it is shown. `cargo test` runs some; `npm run
@@ -91,6 +92,9 @@ fn sequences_end_as_the_model_says() {
         "Enrolled { recovery_code: false }",
         "tokens, true, true",
         "Removed",
+        "a fault, BeforeCommit",
+        "a fault, AfterCommit",
+        "an answer again",
     ] {
         assert!(answers.get(often).is_some_and(|count| *count >= 20), "{often}: {answers:#?}");
     }

@@ -437,6 +437,46 @@ impl Model {
         *self.guesses.get_mut(key).unwrap() -= GUESSES.1;
     }
 
+    /// A guess that was charged by a request that then failed, and given back.
+    pub(super) fn charged_in_vain(&mut self, token: &Token, bucket: &str) {
+        if let Ok(key) = self.charge(token, bucket) {
+            self.give_back(&key);
+        }
+    }
+
+    /// A try of a code that was counted, while the answer to that was lost: it is given back, unless it was the fifth. Of
+    /// those nobody knows whether this one is among them. One that was not open to be tried is given back a try as well.
+    pub(super) fn tried_in_vain(&mut self, token: &Token, id: &str) {
+        if self.charge_would_fail(token) {
+            return;
+        }
+        let after = |attempts: i64, is_open: bool| {
+            let charged = if is_open && attempts < 5 { attempts + 1 } else { attempts };
+            if charged < 5 { (charged - 1).max(0) } else { charged }
+        };
+        if let Some(place) = self.pending.iter().position(|own| own.id == id) {
+            let is_open = self.may_confirm(&self.pending[place], token.user, token.client);
+            self.pending[place].attempts = after(self.pending[place].attempts, is_open);
+        }
+        if let Some(place) = self.challenges.iter().position(|own| own.id == id) {
+            let own = &self.challenges[place];
+            let is_active = |other: &Authenticator| other.id == own.authenticator && other.failures < 100;
+            let is_open = own.expires_at > self.now && self.authenticators.iter().any(is_active);
+            self.challenges[place].attempts = after(own.attempts, is_open);
+        }
+    }
+
+    fn charge_would_fail(&self, token: &Token) -> bool {
+        let (burst, interval) = GUESSES;
+        let full_at = self.guesses.get(&format!("guess:{}", token.user));
+        self.is_spent(token) || full_at.is_some_and(|full_at| *full_at > self.now + (burst - 1) * interval)
+    }
+
+    /// Whether a token is still good, and its login not spent.
+    pub(super) fn is_good(&self, token: &Token) -> bool {
+        !self.is_old(token) && !self.is_spent(token)
+    }
+
     pub(super) fn otp(&mut self, token: &Token, client: &str, code: &str, shown: Shown<'_>) -> Said {
         self.try_otp(token, client, code, shown).unwrap_or_else(|said| said)
     }

@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::rules::{Bearer, Challenge, Done, Model, Pending, Said, Token, kind_of, twin, type_of};
-use crate::http::request::{Method, Request};
+use crate::delivery::consumer;
+use crate::http::request::{Headers, Method, Request};
 use crate::mfa::factor::Kind;
 use crate::mfa::one_time_password::{STEP_SECONDS, TotpSecret, code_at};
-use crate::platform::{Row, Value as Stored};
-use crate::storage::{places, sweep};
+use crate::platform::{Platform, Row, Value as Stored};
+use crate::storage::{places, statements, sweep};
 use crate::testing::dice::Dice;
 use crate::testing::person::{API, Answer, MFA_API, Person, Service, claims};
+use crate::testing::platform::BatchFault;
 use crate::testing::{TestIssuer, TestKey, block_on};
 use crate::trust::algorithm::Algorithm;
 use crate::trust::own_tokens::{open_mfa_token, open_oob_code};
@@ -34,13 +36,75 @@ pub(super) struct Step {
     token: u64,
     thing: u64,
     code: u64,
+    fault: u64,
 }
 
 impl Step {
     pub(super) fn drawn(dice: &mut Dice) -> Self {
         let mut draw = || dice.below(1 << 40);
-        Self { what: draw(), whose: draw(), token: draw(), thing: draw(), code: draw() }
+        Self { what: draw(), whose: draw(), token: draw(), thing: draw(), code: draw(), fault: draw() }
     }
+
+    /// The fault that the database has for the step's first request, if any.
+    fn fault(&self) -> Option<Fault> {
+        let of = self.fault / 64;
+        self.fault.is_multiple_of(4).then(|| Fault {
+            which: usize::try_from(of / 8).unwrap(),
+            when: if of.is_multiple_of(2) { BatchFault::BeforeCommit } else { BatchFault::AfterCommit },
+            gives_up: (of / 2).is_multiple_of(4),
+        })
+    }
+}
+
+/// What happens to a request in the database, once.
+struct Fault {
+    which: usize,
+    when: BatchFault,
+    /// Whether the client that is told nothing leaves it at that.
+    gives_up: bool,
+}
+
+/// What a request does, as far as it matters to who has lost its answer.
+enum Doing<'a> {
+    Enrolling,
+    Challenging,
+    Redeeming { token: &'a Token, bucket: &'static str, of: Option<&'a str> },
+    Removing { token: &'a Token, id: &'a str },
+    Listing,
+}
+
+impl Doing<'_> {
+    /// The statements whose batch may fail.
+    fn statements(&self) -> &'static [&'static str] {
+        match self {
+            Self::Enrolling => &[statements::ENROLL, statements::FIND_CLIENT, statements::ENROLLMENT_STATE],
+            Self::Challenging => &[
+                statements::CHALLENGE,
+                statements::ACTIVE_AUTHENTICATORS,
+                statements::KEEP_ANSWER,
+                statements::LOGIN_STATE,
+            ],
+            Self::Redeeming { .. } => {
+                &[statements::CHARGE_GUESS, statements::REDEMPTION_STATE, statements::ACTIVE_FACTORS]
+            }
+            Self::Removing { .. } => &[statements::REMOVE_AUTHENTICATOR, statements::FIND_CLIENT],
+            Self::Listing => &[statements::LIST_AUTHENTICATORS],
+        }
+    }
+}
+
+/// A request with an `Idempotency-Key` and its answer.
+#[derive(Clone)]
+struct Kept {
+    /// The client at `/mfa/challenge`, `None` at `/mfa/associate`.
+    client: Option<&'static str>,
+    body: Value,
+    key: String,
+    token: Token,
+    text: String,
+    /// The enrollment or challenge that it announces.
+    announces: Option<String>,
+    until: i64,
 }
 
 const USERS: [&str; 2] = ["idp|alice", "idp|bob"];
@@ -64,6 +128,11 @@ pub(super) struct World {
     apps: Vec<(&'static str, TotpSecret)>,
     sent: Vec<Sent>,
     recovery_codes: Vec<(&'static str, String)>,
+    kept: Vec<Kept>,
+    /// What the next request meets, and whether it comes with a key.
+    fault: Option<Fault>,
+    with_key: bool,
+    keys: u64,
     story: String,
     answers: BTreeMap<String, u64>,
 }
@@ -95,6 +164,10 @@ impl World {
             apps: Vec::new(),
             sent: Vec::new(),
             recovery_codes: Vec::new(),
+            kept: Vec::new(),
+            fault: None,
+            with_key: false,
+            keys: 0,
             story: String::new(),
             answers: BTreeMap::new(),
         }
@@ -112,8 +185,11 @@ impl World {
 
     /// Takes a step with both and compares.
     pub(super) fn takes(&mut self, step: &Step) -> Result<(), String> {
+        self.fault = step.fault();
+        self.with_key = (step.fault / 4).is_multiple_of(3);
         match step.what % 100 {
-            0..=7 => drop(self.new_token(step, step.token)),
+            0..=3 => drop(self.new_token(step, step.token)),
+            4..=7 => self.asks_again(step)?,
             8..=23 => self.associates(step)?,
             24..=39 => self.enters_otp(step)?,
             40..=54 => self.enters_code(step)?,
@@ -197,13 +273,124 @@ impl World {
         }
     }
 
-    fn send(&mut self, request: &Request) -> Answer {
-        self.service.start(request).finish()
+    /// The answer to a request that may meet a fault. A client that is told to come again does so, with the same request,
+    /// unless it gives up (`None`).
+    fn send(&mut self, request: &Request, doing: &Doing<'_>) -> Result<Option<Answer>, String> {
+        let Some(fault) = self.fault.take() else {
+            return Ok(Some(self.service.start(request).finish()));
+        };
+        let adds = matches!(doing, Doing::Enrolling | Doing::Challenging);
+        // What was added without a key and never heard of is nobody's.
+        let is_lost =
+            fault.when == BatchFault::AfterCommit && (!adds || request.headers.idempotency_key.is_some());
+        let when = if is_lost { BatchFault::AfterCommit } else { BatchFault::BeforeCommit };
+        let all = doing.statements();
+        let sql = all[fault.which % all.len()];
+        self.service.world.fail_batch_of(sql, when);
+        let answer = self.service.start(request).finish();
+        if !self.service.world.heals() {
+            return Ok(Some(answer));
+        }
+        let line = sql.lines().next().unwrap_or_default();
+        self.tells(&format!("    meets a fault: {when:?}, {line}"));
+        *self.answers.entry(format!("a fault, {when:?}")).or_default() += 1;
+        // The Worker comes again itself, and knows its own first try.
+        if sql == statements::REDEMPTION_STATE {
+            return Ok(Some(answer));
+        }
+        if (answer.status, answer.header("retry-after")) != (503, Some("1")) {
+            return Err(format!("answered {} {}", answer.status, answer.text));
+        }
+        match doing {
+            Doing::Redeeming { token, bucket, of } => {
+                if sql == statements::ACTIVE_FACTORS || is_lost {
+                    self.model.charged_in_vain(token, bucket);
+                }
+                if sql == statements::CHARGE_GUESS
+                    && is_lost
+                    && let Some(id) = of
+                {
+                    self.model.tried_in_vain(token, id);
+                }
+            }
+            Doing::Removing { token, id } if sql == statements::REMOVE_AUTHENTICATOR && is_lost => {
+                self.model.remove(token, id);
+            }
+            _ => {}
+        }
+        if !(adds && is_lost) {
+            self.compares()?;
+            if fault.gives_up {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.service.start(request).finish()))
     }
 
-    /// The code that has just arrived.
+    /// A request that adds something, by a client at `/mfa/challenge` or by nobody at `/mfa/associate`.
+    fn adding(
+        &self,
+        client: Option<&'static str>,
+        token: &Token,
+        body: &Value,
+        key: Option<&str>,
+    ) -> Request {
+        let request = match client {
+            Some(client) => self.person(token.user, client).challenge_request(&token.text, body),
+            None => self.service.post("/mfa/associate", Some(&token.text), body),
+        };
+        let headers = Headers { idempotency_key: key.map(str::to_owned), ..request.headers };
+        Request { headers, ..request }
+    }
+
+    /// The key of the next one, if it is to have one.
+    fn key(&mut self) -> Option<String> {
+        let is_keyed = std::mem::take(&mut self.with_key) || self.fault.is_some();
+        is_keyed.then(|| {
+            self.keys += 1;
+            format!("key-{}", self.keys)
+        })
+    }
+
+    /// Asks once more at once, and remembers how to.
+    fn keeps(&mut self, kept: Kept) -> Result<(), String> {
+        self.kept.push(kept.clone());
+        self.repeats(&kept)
+    }
+
+    fn repeats(&mut self, kept: &Kept) -> Result<(), String> {
+        let request = self.adding(kept.client, &kept.token, &kept.body, Some(&kept.key));
+        let again = self.service.start(&request).finish();
+        self.tells(&format!("    asks again with {}", kept.key));
+        *self.answers.entry("an answer again".to_owned()).or_default() += 1;
+        let is_same = (again.status, again.header("idempotent-replayed")) == (200, Some("true"));
+        if is_same && again.text == kept.text {
+            return Ok(());
+        }
+        Err(format!("answered {} {}\nin place of  {}", again.status, again.text, kept.text))
+    }
+
+    /// A request whose answer is known, much later: while what it announces is there, the answer is the same.
+    fn asks_again(&mut self, step: &Step) -> Result<(), String> {
+        let which = usize::try_from(step.thing).unwrap();
+        let Some(kept) = self.kept.get(which % self.kept.len().max(1)).cloned() else { return Ok(()) };
+        let (model, now) = (&self.model, self.model.now);
+        let is_there = kept.announces.as_ref().is_none_or(|id| {
+            model.pending.iter().any(|own| own.id == *id && own.expires_at > now)
+                || model.challenges.iter().any(|own| own.id == *id && own.expires_at > now)
+        });
+        if now < kept.until && is_there && model.is_good(&kept.token) { self.repeats(&kept) } else { Ok(()) }
+    }
+
+    /// The code that has just arrived. Where the queue was not told, since the answer was lost, the sweep tells it.
     fn arrived(&self) -> String {
         self.service.delivers();
+        let waiting =
+            "SELECT id FROM deliveries WHERE state = 'waiting' AND owner IS NOT NULL AND attempts = 0";
+        let ids: Vec<_> = self.service.world.query(waiting, &[]).iter().map(|row| text(row, "id")).collect();
+        if !ids.is_empty() {
+            block_on(consumer::consume(&self.service.app, self.service.world.now(), &ids)).unwrap();
+        }
         self.service.messages().last().unwrap()["code"].as_str().unwrap().to_owned()
     }
 
@@ -235,9 +422,10 @@ impl World {
                 json!({ "authenticator_types": ["oob"], "oob_channels": [kind.as_str()], "phone_number": what })
             }
         };
-        let request = self.service.post("/mfa/associate", Some(&token.text), &body);
-        let answer = self.send(&request);
+        let key = self.key();
+        let request = self.adding(None, token, &body, key.as_deref());
         self.tells(&format!("{} associates {} {what}", named(token), kind.as_str()));
+        let Some(answer) = self.send(&request, &Doing::Enrolling)? else { return Ok(()) };
         let expected = self.model.may_enroll(token, kind, what);
         let recovery_code = expected == Ok(true);
         let expected = expected.map(|recovery_code| Said::Done(Done::Enrolled { recovery_code }));
@@ -247,7 +435,7 @@ impl World {
         if answer.status != 200 {
             return Ok(());
         }
-        let body = answer.json();
+        let (asked, body) = (body, answer.json());
         let id = body["id"].as_str().unwrap().to_owned();
         let recovery = body["recovery_codes"][0].as_str().map(str::to_owned);
         assert_eq!(recovery.is_some(), recovery_code);
@@ -264,7 +452,9 @@ impl World {
             let pending = self.model.pending.last().unwrap().clone();
             self.sent.push(Sent::Enrollment(body["oob_code"].as_str().unwrap().to_owned(), pending));
         }
-        Ok(())
+        let Some(key) = key else { return Ok(()) };
+        let (token, text, until) = (token.clone(), answer.text, self.model.now + 600);
+        self.keeps(Kept { client: None, body: asked, key, token, text, announces: Some(id), until })
     }
 
     fn enters_otp(&mut self, step: &Step) -> Result<(), String> {
@@ -290,8 +480,9 @@ impl World {
 
     fn enters_otp_with(&mut self, token: &Token, client: &'static str, code: &str) -> Result<(), String> {
         let request = self.person(token.user, client).otp_request(&token.text, code);
-        let answer = self.send(&request);
         self.tells(&format!("{} at {client} enters the one-time password {code}", named(token)));
+        let doing = Doing::Redeeming { token, bucket: "guess", of: None };
+        let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let apps = &self.apps;
         let shown = |what: &str, step: i64| code_at(&apps[what.parse::<usize>().unwrap()].1, step);
         let expected = self.model.otp(token, client, code, &shown);
@@ -344,9 +535,14 @@ impl World {
         };
         let code = if wrong { mistyped(&right) } else { right };
         let request = self.person(token.user, client).oob_request(&token.text, oob_code, &code);
-        let answer = self.send(&request);
         let how = if wrong { "wrong" } else { "right" };
         self.tells(&format!("{} at {client} enters the {how} code of {of}", named(token)));
+        let id = match sent {
+            Sent::Enrollment(_, pending) => &pending.id,
+            Sent::Challenge(_, challenge) => &challenge.id,
+        };
+        let doing = Doing::Redeeming { token, bucket: "guess", of: Some(id) };
+        let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let expected = match sent {
             Sent::Enrollment(_, pending) => self.model.confirm(token, client, pending, &code),
             Sent::Challenge(_, challenge) => self.model.verify(token, client, challenge, &code),
@@ -367,10 +563,11 @@ impl World {
         if let Some(id) = &named_id {
             body["authenticator_id"] = json!(id);
         }
-        let request = self.person(token.user, client).challenge_request(&token.text, &body);
-        let answer = self.send(&request);
+        let key = self.key();
+        let request = self.adding(Some(client), &token, &body, key.as_deref());
         let what = named_id.as_deref().unwrap_or("whatever there is");
         self.tells(&format!("{} at {client} is challenged with {what}", named(&token)));
+        let Some(answer) = self.send(&request, &Doing::Challenging)? else { return Ok(()) };
         let mut new = None;
         if answer.status == 200 && answer.json()["challenge_type"] == "oob" {
             let oob_code = answer.json()["oob_code"].as_str().unwrap().to_owned();
@@ -393,8 +590,13 @@ impl World {
             }
         });
         let seen = new.as_ref().map(|(_, _, authenticator, _)| authenticator.as_str());
-        let expected = self.model.challenge(&token, client, named_id.as_deref(), seen);
+        let says = |seen| self.model.challenge(&token, client, named_id.as_deref(), seen);
+        // Of those that were used last in one second, which one no message may go to is not to be seen.
+        let mut others = self.model.authenticators.iter().map(|own| says(Some(own.id.as_str())));
+        let refused = others.find(|expected| answer.status == 429 && *expected == said);
+        let expected = refused.unwrap_or_else(|| says(seen));
         self.agrees(&said, &expected)?;
+        let announces = new.as_ref().map(|(id, ..)| id.clone());
         if let Some((id, oob_code, authenticator, channel)) = new {
             let challenge = Challenge {
                 id,
@@ -410,7 +612,13 @@ impl World {
             self.model.sends(challenge.clone());
             self.sent.push(Sent::Challenge(oob_code, challenge));
         }
-        Ok(())
+        match key {
+            Some(key) if answer.status == 200 => {
+                let (text, until) = (answer.text, self.model.now + 600);
+                self.keeps(Kept { client: Some(client), body, key, token, text, announces, until })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn recovers(&mut self, step: &Step) -> Result<(), String> {
@@ -424,8 +632,9 @@ impl World {
             _ => "0123456789ABCDEFGHJKMNPQ".to_owned(),
         };
         let request = self.person(token.user, client).recovery_request(&token.text, &code);
-        let answer = self.send(&request);
         self.tells(&format!("{} at {client} enters the recovery code {code}", named(&token)));
+        let doing = Doing::Redeeming { token: &token, bucket: "recovery", of: None };
+        let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let expected = self.model.recover(&token, client, &code);
         self.is_granted(&token, client, &answer, &expected)?;
         if let Some(next) = answer.json()["recovery_code"].as_str() {
@@ -452,8 +661,9 @@ impl World {
             path: format!("/mfa/authenticators/{id}"),
             ..self.service.post("", Some(&token.text), &Value::Null)
         };
-        let answer = self.send(&request);
         self.tells(&format!("{} removes {id}", named(&token)));
+        let doing = Doing::Removing { token: &token, id: &id };
+        let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let said = self.said(&answer, || Done::Removed);
         let expected = self.model.remove(&token, &id);
         self.agrees(&said, &expected)
@@ -469,8 +679,8 @@ impl World {
             path: "/mfa/authenticators".to_owned(),
             ..self.service.post("", Some(&token.text), &Value::Null)
         };
-        let answer = self.send(&request);
         self.tells(&format!("{} lists", named(&token)));
+        let Some(answer) = self.send(&request, &Doing::Listing)? else { return Ok(()) };
         match self.model.list(&token) {
             Err(expected) => {
                 let said = self.said(&answer, || Done::Removed);
