@@ -2,6 +2,7 @@
 //! after each of them, must be what the rules say. Whatever was seen (tokens, codes, oob_codes, recovery codes) may be sent
 //! again at any time, by anybody. Some requests meet a database that fails before or after its commit, and are sent again
 //! or given up; some have an `Idempotency-Key`, and are sent again at any time.
+//! Some tokens are bound to a key, and come with its proof, another's or none.
 //!
 //! A sequence is a list of [`Step`]s, each of which finds what it is about among what there is by numbers of its own, so
 //! that steps can be left out: a sequence that fails is shortened before it is shown. `cargo test` runs some; `npm run
@@ -95,6 +96,8 @@ fn sequences_end_as_the_model_says() {
         "a fault, BeforeCommit",
         "a fault, AfterCommit",
         "an answer again",
+        "tokens that are bound",
+        "400 The DPoP proof is invalid.",
     ] {
         assert!(answers.get(often).is_some_and(|count| *count >= 20), "{often}: {answers:#?}");
     }

@@ -91,6 +91,9 @@ pub(super) struct Token {
     pub(super) expires_at: i64,
     /// Whether a minute's difference of clocks is allowed: that of another issuer.
     pub(super) foreign: bool,
+    /// Which key it is bound to (RFC 9449), and by which key's proof it is presented this time.
+    pub(super) bound: Option<usize>,
+    pub(super) proof: Option<usize>,
     pub(super) bearer: Bearer,
 }
 
@@ -140,6 +143,7 @@ pub(super) enum Done {
     Removed,
 }
 
+const INVALID_PROOF: &str = "The DPoP proof is invalid.";
 const BEARER: Said = Said::No(401, "The mfa_token provided is invalid. Try getting a new token.");
 const EXPIRED: Said = Said::No(401, "mfa_token is expired");
 const MALFORMED: Said = Said::No(403, "Malformed mfa_token");
@@ -225,7 +229,13 @@ impl Model {
     /// A bearer at `/mfa/*`.
     fn header(&self, token: &Token) -> Result<(), Said> {
         match (&token.bearer, self.is_old(token)) {
-            (_, false) => Ok(()),
+            // An mfa_token is a bearer here, bound or not.
+            (Bearer::Mfa { .. }, false) => Ok(()),
+            (Bearer::Access { .. }, false) => match (token.bound, token.proof) {
+                (Some(_), None) => Err(BEARER),
+                (Some(bound), Some(proof)) if bound != proof => Err(Said::No(401, INVALID_PROOF)),
+                _ => Ok(()),
+            },
             (Bearer::Mfa { .. }, true) => Err(EXPIRED),
             (Bearer::Access { .. }, true) => Err(BEARER),
         }
@@ -413,6 +423,9 @@ impl Model {
         self.body(token, client)?;
         if matches!(token.bearer, Bearer::Access { may_enroll: false, .. }) {
             return Err(SCOPE_ENROLL);
+        }
+        if token.bound.is_some_and(|bound| token.proof != Some(bound)) {
+            return Err(Said::No(400, INVALID_PROOF));
         }
         Ok(())
     }

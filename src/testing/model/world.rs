@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::rules::{Bearer, Challenge, Done, Model, Pending, Said, Token, kind_of, twin, type_of};
 use crate::delivery::consumer;
@@ -17,6 +19,7 @@ use crate::testing::person::{API, Answer, MFA_API, Person, Service, claims};
 use crate::testing::platform::BatchFault;
 use crate::testing::{TestIssuer, TestKey, block_on};
 use crate::trust::algorithm::Algorithm;
+use crate::trust::dpop;
 use crate::trust::own_tokens::{open_mfa_token, open_oob_code};
 
 /// What differs from sequence to sequence.
@@ -123,6 +126,7 @@ enum Sent {
 pub(super) struct World {
     service: Service,
     model: Model,
+    keys_of_clients: [TestKey; 2],
     /// Whatever was seen.
     tokens: Vec<Token>,
     apps: Vec<(&'static str, TotpSecret)>,
@@ -160,6 +164,7 @@ impl World {
         Self {
             service,
             model,
+            keys_of_clients: [0, 1].map(|index| TestKey::new(Algorithm::ES256, index, "phone")),
             tokens: Vec::new(),
             apps: Vec::new(),
             sent: Vec::new(),
@@ -226,25 +231,55 @@ impl World {
         let person = self.person(user, client);
         let mfa = |for_mfa: bool| Bearer::Mfa { used: BTreeSet::new(), for_mfa };
         let access = |proof, may_enroll, may_remove| Bearer::Access { proof, may_enroll, may_remove };
+        let bound = (which / 320).is_multiple_of(4).then(|| usize::from((which / 1280).is_multiple_of(5)));
+        // The key that a token is bound to, if it is.
+        let with = |mut claims: Value| {
+            if let Some(key) = bound {
+                claims["cnf"] = json!({ "jkt": self.keys_of_clients[key].thumbprint().as_str() });
+            }
+            claims
+        };
         let (text, bearer) = match which / 16 % 20 {
-            0..=8 => (person.logs_in(), mfa(false)),
-            9..=13 => (person.logs_in_with(&json!({ "audience": MFA_API, "scope": ALL_SCOPES })), mfa(true)),
-            14..=15 => (person.access_token(ALL_SCOPES), access(false, true, true)),
-            16 => (person.access_token("read:authenticators"), access(false, false, false)),
+            0..=8 => (person.logs_in_with(&with(json!({}))), mfa(false)),
+            9..=13 => {
+                let claims = with(json!({ "audience": MFA_API, "scope": ALL_SCOPES }));
+                (person.logs_in_with(&claims), mfa(true))
+            }
+            14..=15 => {
+                (person.access_token_with(&with(json!({ "scope": ALL_SCOPES }))), access(false, true, true))
+            }
+            16 => {
+                let claims = with(json!({ "scope": "read:authenticators" }));
+                (person.access_token_with(&claims), access(false, false, false))
+            }
             _ => {
-                let proof = json!({ "scope": ALL_SCOPES, "amr": ["pwd", "mfa"] });
+                let proof = with(json!({ "scope": ALL_SCOPES, "amr": ["pwd", "mfa"] }));
                 (person.access_token_with(&proof), access(true, true, true))
             }
         };
         let now = self.model.now;
+        let (issued_at, expires_at) = (now, now + 600);
         let token =
-            Token { text, user, client, issued_at: now, expires_at: now + 600, foreign: true, bearer };
+            Token { text, user, client, issued_at, expires_at, foreign: true, bound, proof: bound, bearer };
         self.tokens.push(token.clone());
         token
     }
 
-    /// A new one, one of the last, or any that was ever seen.
+    /// A token, presented with the proof that it needs or, now and then, with another one or none. Whoever presents one that
+    /// is not bound may bring a proof as well: what is given for it is bound then.
     fn token(&mut self, step: &Step) -> Token {
+        let token = self.some_token(step);
+        let proof = match step.fault / 4096 % 16 {
+            0 => None,
+            1 => Some(0),
+            2 => Some(1),
+            _ => token.bound,
+        };
+        Token { proof, ..token }
+    }
+
+    /// A new one, one of the last, or any that was ever seen.
+    fn some_token(&mut self, step: &Step) -> Token {
         let user = Self::user(step);
         let own: Vec<_> = self.tokens.iter().filter(|token| token.user == user).cloned().collect();
         let which = usize::try_from(step.token / 16).unwrap();
@@ -263,6 +298,31 @@ impl World {
             13..=15 if !own.is_empty() => own[which % own.len()].clone(),
             _ => self.new_token(step, step.token),
         }
+    }
+
+    /// The request of a grant with the token's proof.
+    fn proved(&self, token: &Token, request: Request) -> Request {
+        let Some(key) = token.proof else { return request };
+        self.with_proof(key, Value::Null, request)
+    }
+
+    /// A request to `/mfa/*` by a bound access token, with its proof.
+    fn borne(&self, token: &Token, request: Request) -> Request {
+        let (Bearer::Access { .. }, Some(_), Some(key)) = (&token.bearer, token.bound, token.proof) else {
+            return request;
+        };
+        let authorization = Some(format!("DPoP {}", token.text));
+        let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(token.text.as_bytes()));
+        let headers = Headers { authorization, ..request.headers };
+        self.with_proof(key, json!(hash), Request { headers, ..request })
+    }
+
+    fn with_proof(&self, key: usize, token_hash: Value, request: Request) -> Request {
+        let nonce = dpop::nonce(&self.service.app.config.keyring, self.service.world.now());
+        let url = format!("https://mfa.example.com{}", request.path);
+        let changes = json!({ "htm": request.method.as_str(), "ath": token_hash });
+        let dpop = Some(self.keys_of_clients[key].proof(&url, Some(&nonce), &changes));
+        Request { headers: Headers { dpop, ..request.headers }, ..request }
     }
 
     fn client_of(step: &Step, token: &Token) -> &'static str {
@@ -337,7 +397,7 @@ impl World {
     ) -> Request {
         let request = match client {
             Some(client) => self.person(token.user, client).challenge_request(&token.text, body),
-            None => self.service.post("/mfa/associate", Some(&token.text), body),
+            None => self.borne(token, self.service.post("/mfa/associate", Some(&token.text), body)),
         };
         let headers = Headers { idempotency_key: key.map(str::to_owned), ..request.headers };
         Request { headers, ..request }
@@ -480,6 +540,7 @@ impl World {
 
     fn enters_otp_with(&mut self, token: &Token, client: &'static str, code: &str) -> Result<(), String> {
         let request = self.person(token.user, client).otp_request(&token.text, code);
+        let request = self.proved(token, request);
         self.tells(&format!("{} at {client} enters the one-time password {code}", named(token)));
         let doing = Doing::Redeeming { token, bucket: "guess", of: None };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
@@ -535,6 +596,7 @@ impl World {
         };
         let code = if wrong { mistyped(&right) } else { right };
         let request = self.person(token.user, client).oob_request(&token.text, oob_code, &code);
+        let request = self.proved(token, request);
         let how = if wrong { "wrong" } else { "right" };
         self.tells(&format!("{} at {client} enters the {how} code of {of}", named(token)));
         let id = match sent {
@@ -632,6 +694,7 @@ impl World {
             _ => "0123456789ABCDEFGHJKMNPQ".to_owned(),
         };
         let request = self.person(token.user, client).recovery_request(&token.text, &code);
+        let request = self.proved(&token, request);
         self.tells(&format!("{} at {client} enters the recovery code {code}", named(&token)));
         let doing = Doing::Redeeming { token: &token, bucket: "recovery", of: None };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
@@ -661,6 +724,7 @@ impl World {
             path: format!("/mfa/authenticators/{id}"),
             ..self.service.post("", Some(&token.text), &Value::Null)
         };
+        let request = self.borne(&token, request);
         self.tells(&format!("{} removes {id}", named(&token)));
         let doing = Doing::Removing { token: &token, id: &id };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
@@ -679,6 +743,7 @@ impl World {
             path: "/mfa/authenticators".to_owned(),
             ..self.service.post("", Some(&token.text), &Value::Null)
         };
+        let request = self.borne(&token, request);
         self.tells(&format!("{} lists", named(&token)));
         let Some(answer) = self.send(&request, &Doing::Listing)? else { return Ok(()) };
         match self.model.list(&token) {
@@ -828,6 +893,9 @@ impl World {
         let said = self.said(answer, || {
             let claims = claims(&body["access_token"]);
             let methods = claims["amr"].as_array().unwrap();
+            let key = token.proof.map(|key| json!(self.keys_of_clients[key].thumbprint().as_str()));
+            assert_eq!(claims["cnf"].get("jkt"), key.as_ref());
+            assert_eq!(body["token_type"], if key.is_some() { "DPoP" } else { "Bearer" });
             assert_eq!(
                 body["expires_in"].as_i64().unwrap(),
                 claims["exp"].as_i64().unwrap() - self.model.now
@@ -839,6 +907,9 @@ impl World {
             }
         });
         self.agrees(&said, expected)?;
+        if token.proof.is_some() && matches!(said, Said::Done(_)) {
+            *self.answers.entry("tokens that are bound".to_owned()).or_default() += 1;
+        }
         let (user, now) = (token.user, self.model.now);
         match said {
             Said::Done(Done::Tokens { proof, for_mfa: Some(expires_at) }) => {
@@ -856,6 +927,8 @@ impl World {
                     issued_at: now,
                     expires_at,
                     foreign: false,
+                    bound: token.proof,
+                    proof: token.proof,
                     bearer,
                 });
             }
@@ -865,7 +938,19 @@ impl World {
                 };
                 let bearer = Bearer::Mfa { used, for_mfa };
                 let text = body["mfa_token"].as_str().unwrap().to_owned();
-                self.tokens.push(Token { text, user, client, issued_at, expires_at, foreign: false, bearer });
+                let (bound, proof) = (token.proof, token.proof);
+                let foreign = false;
+                self.tokens.push(Token {
+                    text,
+                    user,
+                    client,
+                    issued_at,
+                    expires_at,
+                    foreign,
+                    bound,
+                    proof,
+                    bearer,
+                });
             }
             _ => {}
         }
@@ -974,7 +1059,11 @@ fn named(token: &Token) -> String {
     };
     let whose = if token.foreign { "the issuer's" } else { "own" };
     let issued = token.issued_at - crate::testing::platform::START.0;
-    format!("{} with {whose} {kind} of {issued} ({})", token.user, token.client)
+    let bound = match (token.bound, token.proof) {
+        (None, None) => String::new(),
+        (bound, proof) => format!(" bound to {bound:?} and proved by {proof:?}"),
+    };
+    format!("{} with {whose} {kind} of {issued} ({}){bound}", token.user, token.client)
 }
 
 fn mistyped(code: &str) -> String {
