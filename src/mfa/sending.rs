@@ -474,12 +474,44 @@ mod tests {
                 "overall=:d",
             ]
         );
-        for nobody in
-            [None, Some("127.0.0.1"), Some("10.1.2.3"), Some("::1"), Some("fd00::1"), Some("fe80::1")]
-        {
+        for nobody in [
+            None,
+            Some("127.0.0.1"),
+            Some("10.1.2.3"),
+            Some("169.254.1.2"),
+            Some("0.0.0.0"),
+            Some("::1"),
+            Some("::"),
+            Some("fd00::1"),
+            Some("fe80::1"),
+        ] {
             let keys = charges(&SendingLimits::default(), nobody);
             assert_eq!(keys.len(), 6, "{nobody:?} is not counted");
+            assert_eq!(asked(nobody).origin.shield_key(), None, "{nobody:?}");
         }
+    }
+
+    #[test]
+    fn addresses_are_called_by_their_first_bits() {
+        let keys = charges(&SendingLimits::default(), Some("2001:db8:1:ab:cd::1"));
+        assert_eq!(keys[2].key, "client_address=6:20010db8000100ab:h");
+        assert_eq!(keys[4].key, "address_prefix=6:20010db800010000:h");
+        let shield = |address| asked(Some(address)).origin.shield_key();
+        assert_eq!(shield("192.0.2.77").as_deref(), Some("4:c000024d"));
+        assert_eq!(shield("2001:db8:1:ab:cd::1").as_deref(), Some("6:20010db8000100ab"));
+    }
+
+    #[test]
+    fn all_notices_are_counted_together_and_apart_from_codes() {
+        let notice = Asked { purpose: Purpose::Notice, ..asked(None) };
+        let all =
+            SendingLimits::default().charges(&notice, |rule, whose| format!("{}={whose}", rule.as_str()));
+        assert_eq!(all[all.len() - 1].key, "overall=notice:d");
+    }
+
+    #[test]
+    fn text_messages_and_calls_are_one_medium() {
+        assert_eq!(Kind::ALL.map(medium), ["phone", "phone", "phone", "email"]);
     }
 
     #[test]
@@ -528,6 +560,10 @@ mod tests {
         let all = charges(&SendingLimits::default(), Some("192.0.2.1"));
         let hourly = &all[2];
         assert_eq!(hourly.limit, 30);
+        assert_eq!(milliseconds(UnixSeconds(2)), 2000);
+        for (charge, window) in [(hourly, 3_600_000), (&all[3], 86_400_000)] {
+            assert_eq!(charge.cost, window / charge.limit * 3);
+        }
         assert_eq!(pass_at_once(hourly, false), 10);
         assert_eq!(pass_at_once(hourly, true), 28);
         // Whose own limit it is pays the same for each.
@@ -595,6 +631,11 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_may_be_as_low_as_one_message_that_does_not_come_back() {
+        assert!(SendingLimits::parse(Some(r#"{"client_address":{"hour":3}}"#)).is_ok());
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_a_sentence() {
         for (json, part) in [
             ("[]", "must be a JSON object"),
@@ -606,7 +647,7 @@ mod tests {
             (r#"{"client_address":{"day":"9"}}"#, r#"in "client_address""#),
             (r#"{"unverified_weight":0}"#, r#"from 1 to 100 in "unverified_weight""#),
             (r#"{"verified_percent":101}"#, r#"from 0 to 100 in "verified_percent""#),
-            (r#"{"closed_seconds":1}"#, r#"in "closed_seconds""#),
+            (r#"{"closed_seconds":1}"#, r#"from 60 to 604800 in "closed_seconds""#),
             (r#"{"client_address":{"hour":2}}"#, "below \"unverified_weight\""),
             (r#"{"per_country":{}}"#, "per_country"),
         ] {
