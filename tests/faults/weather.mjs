@@ -107,6 +107,9 @@ const KINDS = {
   "DB fails while it gives back": () => [
     database({ mode: "before", times: 4, matching: "INSERT INTO redemptions|UPDATE budgets SET full_at = full_at" }),
   ],
+  "isolate dying": (_, whole) => [
+    database({ mode: `dies ${["before", "after"][whole(2)]}`, times: 1, isolate: whole(2) }),
+  ],
   "KV failing": () => [{ on: "JWKS", mode: "before", times: 1e9 }],
   "KV slow": (_, whole) => [{ on: "JWKS", mode: "slow", times: 1e9, milliseconds: whole(400) }],
   "queue refusing": () => [{ on: "OOB_QUEUE", mode: "before", times: 1e9 }],

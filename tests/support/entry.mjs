@@ -117,12 +117,11 @@ function die() {
 
 /** What `work` comes to, or an error if the isolate dies first. */
 async function alive(work) {
-  if (!faults.some(({ mode }) => mode.startsWith("dies"))) return work();
   const born = deaths;
   let over = false;
   // A request may not wait on another request's promise, so it looks again instead.
   const death = async () => {
-    while (!over && deaths === born) await new Promise((resolve) => setTimeout(resolve, 2));
+    while (!over && deaths === born) await new Promise((resolve) => setTimeout(resolve, 10));
     if (!over) throw new Gone("This isolate has died.");
   };
   try {
