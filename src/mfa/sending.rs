@@ -505,7 +505,7 @@ mod tests {
     fn all_notices_are_counted_together_and_apart_from_codes() {
         let notice = Asked { purpose: Purpose::Notice, ..asked(None) };
         let all =
-            SendingLimits::default().charges(&notice, |rule, whose| format!("{}={whose}", rule.as_str()));
+            SendingLimits::default().charges(&notice, &|rule, whose| format!("{}={whose}", rule.as_str()));
         assert_eq!(all[all.len() - 1].key, "overall=notice:d");
     }
 

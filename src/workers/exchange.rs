@@ -108,7 +108,9 @@ pub(super) async fn fetch(request: OutboundRequest) -> Result<OutboundResponse, 
         "milliseconds": i64::from(request.timeout_milliseconds),
         "bytes": i64::try_from(request.maximum_body_bytes).unwrap_or(i64::MAX),
     };
-    let answer = glue::exchange(&asked.write()).await.map_err(|error| FetchError::Connection(glue::text_of(&error)))?;
+    let answer = glue::exchange(&asked.write())
+        .await
+        .map_err(|error| FetchError::Connection(glue::text_of(&error)))?;
     match answer.as_string().as_deref() {
         None => {}
         Some("too large") => return Err(FetchError::BodyTooLarge),

@@ -131,7 +131,8 @@ impl Platform for Workers {
     }
 
     fn measure(&self, point: &DataPoint) -> Result<(), MetricError> {
-        let numbers: Vec<Json> = point.doubles.iter().map(|number| Json::Integer(i64::from(*number))).collect();
+        let numbers: Vec<Json> =
+            point.doubles.iter().map(|number| Json::Integer(i64::from(*number))).collect();
         let point =
             object! { "indexes": [point.index.as_str()], "blobs": &point.blobs[..], "doubles": numbers };
         glue::measure(&self.env, &point.write()).map_err(|error| MetricError(glue::text_of(&error)))
