@@ -7,10 +7,6 @@ use super::template::Values;
 const SEPTETS: usize = 160;
 /// The alphabet's letters beyond ASCII's, as far as names have them.
 const LETTERS: &str = "£¥èéùìòÇØøÅåÆæßÉÄÖÑÜ§äöñüà¡¿¤";
-/// What takes two septets.
-const EXTENSION: &str = "^{}\\[~]|€";
-/// ASCII that the alphabet lacks.
-const MISSING: &str = "`";
 
 /// The text of a message, with the line at its end by which phones know which page a code is for and fill it in
 /// ("origin-bound one-time codes"). Where the script allows, the alphabet is kept to by dropping accents that it lacks,
@@ -38,8 +34,9 @@ fn septets(text: &str) -> Option<usize> {
     let mut septets: usize = 0;
     for character in text.chars() {
         let width = match character {
-            _ if EXTENSION.contains(character) => 2,
-            _ if MISSING.contains(character) => return None,
+            '^' | '{' | '}' | '\\' | '[' | '~' | ']' | '|' | '€' => 2,
+            // ASCII that the alphabet lacks.
+            '`' => return None,
             '\n' | ' '..='~' => 1,
             _ if LETTERS.contains(character) => 1,
             _ => return None,

@@ -9,6 +9,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
+use super::base64url;
 use super::http_url::HttpUrl;
 use super::jwk::{PublicJwk, Thumbprint, UnusableKey};
 use super::jwt::MAXIMUM_TOKEN_BYTES;
@@ -152,7 +153,7 @@ impl<'a> Proof<'a> {
 }
 
 fn decoded(part: &str) -> Result<Vec<u8>, ProofError> {
-    Base64UrlUnpadded::decode_vec(part).map_err(|_| ProofError::NotAJwt)
+    base64url::decode(part).ok_or(ProofError::NotAJwt)
 }
 
 /// A JSON object that every reader reads alike.

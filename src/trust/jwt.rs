@@ -4,6 +4,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
+use super::base64url;
 use super::jwk::Thumbprint;
 use crate::json::{self, Json};
 use crate::types::{Scopes, TransactionId, UnixSeconds};
@@ -45,7 +46,7 @@ impl<'a> UntrustedJwt<'a> {
         }
         let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
         let (header, payload) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
-        let decoded = |part| Base64UrlUnpadded::decode_vec(part).map_err(|_| JwtError::NotAJwt);
+        let decoded = |part| base64url::decode(part).ok_or(JwtError::NotAJwt);
         let (header, payload, signature) = (decoded(header)?, decoded(payload)?, decoded(signature)?);
         Ok(Self {
             header: Header::parse(&header)?,

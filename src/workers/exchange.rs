@@ -86,24 +86,28 @@ impl<'a> Address<'a> {
 
 /// Writes an answer as `entry.js` reads it: a line of JSON for its head, and the body.
 pub(super) fn write(response: &Response) -> String {
-    let headers = response.headers.iter().map(|(name, value)| Json::from([*name, value]));
-    let head = object! { "status": i64::from(response.status), "headers": headers.collect::<Vec<_>>() };
+    let head = object! { "status": i64::from(response.status), "headers": written(&response.headers) };
     let mut answer = head.write();
     answer.push('\n');
     answer.push_str(&response.body);
     answer
 }
 
+/// Headers by their names, of which none is there twice.
+fn written(headers: &[(&'static str, String)]) -> Json {
+    let mut written = Json::Object(Vec::with_capacity(headers.len()));
+    for (name, value) in headers {
+        written.set(name, value);
+    }
+    written
+}
+
 /// One outbound exchange: no redirects, an end in time, a body of bounded length.
 pub(super) async fn fetch(request: OutboundRequest) -> Result<OutboundResponse, FetchError> {
-    let mut headers = Json::Object(Vec::new());
-    for (name, value) in &request.headers {
-        headers.set(name, value);
-    }
     let asked = object! {
         "url": request.url,
         "method": request.method,
-        "headers": headers,
+        "headers": written(&request.headers),
         "body": request.body,
         "milliseconds": i64::from(request.timeout_milliseconds),
         "bytes": i64::try_from(request.maximum_body_bytes).unwrap_or(i64::MAX),
