@@ -780,16 +780,16 @@ pub const SWEEP_CHALLENGES: &str =
     "DELETE FROM challenges WHERE rowid IN (SELECT rowid FROM challenges WHERE expires_at <= ?1 LIMIT 1000)";
 
 /// Redemptions whose tokens have expired. `?1` now.
-pub const SWEEP_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE rowid IN (SELECT rowid FROM redemptions WHERE expires_at <= ?1 LIMIT 1000)";
+pub const SWEEP_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE spent IN (SELECT spent FROM redemptions WHERE expires_at <= ?1 LIMIT 1000)";
 
 /// Used assertions that have expired. `?1` now.
 pub const SWEEP_ASSERTIONS: &str = "\
 DELETE FROM client_assertions
-WHERE rowid IN (SELECT rowid FROM client_assertions WHERE expires_at <= ?1 LIMIT 1000)";
+WHERE (client_id, jti_hash) IN (SELECT client_id, jti_hash FROM client_assertions WHERE expires_at <= ?1 LIMIT 1000)";
 
 /// Buckets that are full again. `?1` now.
 pub const SWEEP_BUDGETS: &str =
-    "DELETE FROM budgets WHERE rowid IN (SELECT rowid FROM budgets WHERE full_at <= ?1 LIMIT 1000)";
+    "DELETE FROM budgets WHERE key IN (SELECT key FROM budgets WHERE full_at <= ?1 LIMIT 1000)";
 
 /// Deliveries whose record has served. `?1` a day ago.
 pub const SWEEP_DELIVERIES: &str =
@@ -820,7 +820,7 @@ RETURNING key, reason";
 /// Message budgets that are full again. `?1` now in milliseconds.
 pub const SWEEP_MESSAGE_BUDGETS: &str = "\
 DELETE FROM message_budgets
-WHERE rowid IN (SELECT rowid FROM message_budgets WHERE full_at <= ?1 LIMIT 1000)";
+WHERE key IN (SELECT key FROM message_budgets WHERE full_at <= ?1 LIMIT 1000)";
 
 /// Closures that have ended. `?1` now.
 pub const SWEEP_CLOSURES: &str =
