@@ -96,7 +96,7 @@ export async function buildWorker(variant, toolchain, tools) {
 }
 
 // What of our own goes beside it.
-const OWN_PARTS = ["entry.js", "glue.js"].map((name) => join("src", "workers", name));
+const OWN_PARTS = ["entry.js", "glue.js", "globals.js"].map((name) => join("src", "workers", name));
 
 // JavaScript and wasm that know of each other: bindings.js and index_bg.wasm.
 async function bind(compiled, parts, bindgen) {
@@ -120,7 +120,7 @@ async function shrink(wasm, output) {
 
 async function bundle(parts, output) {
   const args = [join(parts, "entry.js"), "--bundle", "--minify", "--format=esm", "--target=esnext"];
-  args.push("--external:./index_bg.wasm", `--outfile=${output}`, "--log-level=warning");
+  args.push(`--inject:${join(parts, "globals.js")}`, "--external:./index_bg.wasm", `--outfile=${output}`, "--log-level=warning");
   await runOrFail(packageProgram("esbuild"), args, { cwd: ROOT }, "esbuild could not bundle the Worker.");
 }
 

@@ -86,10 +86,10 @@ function headOf({ method, url, headers, cf }, obstacle) {
 
 /** The bytes, or why there are none: "too large", "unreadable". */
 async function bodyOf(request) {
-  if (request.method !== "POST" || request.body === null) return NO_BYTES;
+  if (request.method !== "POST") return NO_BYTES;
   const announced = request.headers.get("content-length");
   try {
-    if (announced === null) return await collect(request.body, MAXIMUM_BODY_BYTES);
+    if (announced === null) return request.body === null ? NO_BYTES : await collect(request.body, MAXIMUM_BODY_BYTES);
     // The runtime holds clients to what they announce.
     if (Number(announced) > MAXIMUM_BODY_BYTES) return TOO_LARGE;
     return new Uint8Array(await request.arrayBuffer());

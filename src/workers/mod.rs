@@ -30,6 +30,10 @@ const DEAD_LETTER_QUEUE: &str = "countersign-oob-dead";
 /// After how many seconds a message comes again that could not be looked at.
 const RETRY_SECONDS: i64 = 5;
 
+/// Faster than the standard library's, and half its size.
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 thread_local! {
     /// What this isolate knows from earlier events: the configuration, which cannot change while it lives, and its
     /// caches.
