@@ -98,15 +98,15 @@ export async function buildWorker(variant, toolchain, tools) {
 // What of our own goes beside it.
 const OWN_PARTS = ["entry.js", "glue.js", "globals.js"].map((name) => join("src", "workers", name));
 
-// JavaScript and wasm that know of each other: bindings.js and index_bg.wasm.
+// JavaScript and wasm that know of each other: wasm.js and index_bg.wasm.
 async function bind(compiled, parts, bindgen) {
   const args = ["--target", "module", "--out-name", "index", "--out-dir", parts, "--no-typescript"];
   // After a trap entry.js begins with a new instance.
   args.push("--experimental-reset-state-function");
   await runOrFail(bindgen, [...args, compiled], { cwd: ROOT }, "wasm-bindgen could not read the Worker.");
   // The runtime has no imports in source phase, and gives the same for a plain one.
-  const bindings = readFileSync(join(parts, "index.js"), "utf8").replace(/^import source /m, "import ");
-  writeFileSync(join(parts, "bindings.js"), bindings);
+  const written = readFileSync(join(parts, "index.js"), "utf8").replace(/^import source /m, "import ");
+  writeFileSync(join(parts, "wasm.js"), written);
   for (const path of OWN_PARTS) copyFileSync(join(ROOT, path), join(parts, basename(path)));
 }
 

@@ -34,7 +34,7 @@ const guesses = (number) => `'guess:' || ${user(number)}`;
 const LASTING = [
   { table: "authenticators", only: "kind = 'totp'", share: 1, columns: { id: device("totp"), user_id: user } },
   { table: "authenticators", only: "kind = 'sms'", share: 1, columns: { id: device("sms"), user_id: user } },
-  { table: "recovery_codes", share: 1, columns: { id: device("recovery-code"), user_id: user } },
+  { table: "recovery_codes", by: "created_at", share: 1, columns: { id: device("recovery-code"), user_id: user } },
   { table: "contacts", share: 1, columns: { user_id: user } },
 ];
 const today = { created_at: around(DAY), due_at: around(DAY), expires_at: around(DAY) };
@@ -44,12 +44,13 @@ const PASSING = [
   // Some buckets for each message.
   {
     table: "message_budgets",
+    by: "full_at",
     only: "key LIKE 'user%'",
     share: 1 / 2,
     columns: { key: like, full_at: around(-DAY * 1000) },
   },
-  { table: "budgets", only: "key LIKE 'guess:%'", share: 1 / 100, columns: { key: guesses, full_at: around(-DAY) } },
-  { table: "redemptions", share: 1 / 100, columns: { spent: like, redemption: like, expires_at: around(-10 * 60) } },
+  { table: "budgets", by: "full_at", only: "key LIKE 'guess:%'", share: 1 / 100, columns: { key: guesses, full_at: around(-DAY) } },
+  { table: "redemptions", by: "expires_at", share: 1 / 100, columns: { spent: like, redemption: like, expires_at: around(-10 * 60) } },
   { table: "enrollments", share: 1 / 100, columns: { id: device("sms"), ...underWay } },
   { table: "challenges", share: 1 / 100, columns: { id: like, authenticator_id: device("sms"), ...underWay } },
 ];
@@ -61,8 +62,9 @@ const PASSING = [
  */
 export async function fillingStatements(read, from, to, { passing = false } = {}) {
   const statements = [];
-  for (const { table, only = "1", share, columns } of passing ? PASSING : LASTING) {
-    const [template] = await read(`SELECT * FROM ${table} WHERE ${only} ORDER BY rowid LIMIT 1`);
+  for (const { table, only = "1", by = "rowid", share, columns } of passing ? PASSING : LASTING) {
+    // The first of all rows: others were made of it, with later times.
+    const [template] = await read(`SELECT * FROM ${table} WHERE ${only} ORDER BY ${by} LIMIT 1`);
     if (!template) throw new Error(`${table} has no row to make others of`);
     const values = Object.entries(template).map(([name, value]) => columns[name]?.("n", value) ?? literal(value));
     const names = Object.keys(template).map((name) => `"${name}"`);

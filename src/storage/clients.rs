@@ -97,12 +97,14 @@ pub async fn find<P: Platform>(
     }
     let statement = || Statement { sql: statements::FIND_CLIENT, parameters: vec![id.as_str().into()] };
     let clients = &app.isolate.clients;
+    // A copy that cannot answer is one that does not know.
     if !clients.doubts(id)
-        && let Some(row) = app.platform.read_nearby(statement()).await?.first()
+        && let Ok(rows) = app.platform.read_nearby(statement()).await
+        && let Some(row) = rows.first()
     {
         let client = Rc::new(Client::from_row(row)?);
-        // Somebody may have found it outdated in the meantime, and read a newer one.
-        if clients.remembered(id, now).is_none() {
+        // Somebody may have found it outdated in the meantime, or read a newer one already.
+        if !clients.doubts(id) && clients.remembered(id, now).is_none() {
             clients.remember(client.clone(), now);
         }
         return Ok(Some(client));
@@ -125,9 +127,12 @@ pub async fn origins<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Rc<V
     {
         return Ok(origins.clone());
     }
-    let statement = Statement { sql: statements::ALL_ORIGINS, parameters: Vec::new() };
+    let statement = || Statement { sql: statements::ALL_ORIGINS, parameters: Vec::new() };
     // What is remembered for a minute may as well be a little older.
-    let rows = app.platform.read_nearby(statement).await?;
+    let rows = match app.platform.read_nearby(statement()).await {
+        Ok(rows) => rows,
+        Err(_) => app.platform.batch(vec![statement()]).await?.into_iter().next().unwrap_or_default(),
+    };
     let origins =
         rows.iter().map(|row| row.text("origin").map(str::to_owned)).collect::<Result<Vec<_>, _>>()?;
     let origins = Rc::new(origins);

@@ -278,7 +278,9 @@ impl<K> KeySetCache<K> {
     /// Seconds that are left of the cool-down.
     fn cool_down(&self, identity: &str, now: UnixSeconds) -> i64 {
         self.with(identity, |remembered| {
-            remembered.renewal_began_at.map_or(0, |began| COOL_DOWN_SECONDS.saturating_sub(now.since(began)))
+            let left = |began| COOL_DOWN_SECONDS.saturating_sub(now.since(began));
+            // A request that came in earlier may look later.
+            remembered.renewal_began_at.map_or(0, |began| left(began).min(COOL_DOWN_SECONDS))
         })
     }
 

@@ -1,12 +1,14 @@
 // The module that the runtime loads: Cloudflare's events. Each crosses into wasm once, as a text, bytes and handles, and
-// what comes back is turned into what the runtime wants. Nothing is decided here.
-import { __wbg_reset_state as beginAnew, fetch, queue, scheduled } from "./bindings.js";
+// what comes back is turned into what the runtime wants.
+//
+// wasm.js is what wasm-bindgen writes; scripts/build/worker.mjs puts it beside this file.
 import { collect, TOO_LARGE } from "./glue.js";
+import { __wbg_reset_state as beginAnew, queue, request as answered, scheduled } from "./wasm.js";
 
-/** Longer bodies are refused unread, as src/http/request.rs says. */
+/** Longer bodies are refused with 413, unread (docs/contract.md). */
 const MAXIMUM_BODY_BYTES = 64 * 1024;
 
-/** The headers that anything here reads. */
+/** The headers that src/http/request.rs has, all of them. */
 const HEADERS = [
   "accept-language",
   "auth0-forwarded-for",
@@ -21,9 +23,9 @@ const HEADERS = [
 const NO_BYTES = new Uint8Array();
 
 export default {
-  fetch: whole(async (request, env, context) => {
+  fetch: mended(async (request, env, context) => {
     const body = await bodyOf(request);
-    const answer = fetch(
+    const answer = answered(
       headOf(request, typeof body === "string" ? body : null),
       typeof body === "string" ? NO_BYTES : body,
       request,
@@ -37,7 +39,7 @@ export default {
     return responseOf(await answer);
   }),
 
-  queue: whole(async (batch, env, context) => {
+  queue: mended(async (batch, env, context) => {
     const verdicts = await queue(batch.queue, messagesOf(batch), env, context);
     // Nothing is lost while the operator mends the configuration: the messages come again, and so does the sweep.
     if (verdicts === undefined) return batch.retryAll();
@@ -48,10 +50,11 @@ export default {
     }
   }),
 
-  scheduled: whole((_, env, context) => scheduled(env, context)),
+  scheduled: mended((_, env, context) => scheduled(env, context)),
 };
 
-function whole(handle) {
+/** The handler; an instance that traps in it is replaced. */
+function mended(handle) {
   return async (...event) => {
     try {
       return await handle(...event);
@@ -64,6 +67,7 @@ function whole(handle) {
 
 // What traps in the middle of an event is told here; whoever waits for it waits in vain.
 addEventListener("error", ({ error }) => mend(error));
+addEventListener("unhandledrejection", ({ reason }) => mend(reason));
 
 let lastTrap;
 
@@ -90,9 +94,10 @@ async function bodyOf(request) {
   const announced = request.headers.get("content-length");
   try {
     if (announced === null) return request.body === null ? NO_BYTES : await collect(request.body, MAXIMUM_BODY_BYTES);
-    // The runtime holds clients to what they announce.
-    if (Number(announced) > MAXIMUM_BODY_BYTES) return TOO_LARGE;
-    return new Uint8Array(await request.arrayBuffer());
+    // The runtime holds clients to what they announce, and a service that calls this one may announce anything.
+    if (!(Number(announced) <= MAXIMUM_BODY_BYTES)) return TOO_LARGE;
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    return bytes.length > MAXIMUM_BODY_BYTES ? TOO_LARGE : bytes;
   } catch {
     return "unreadable";
   }
@@ -108,6 +113,6 @@ function responseOf(answer) {
 
 /** Of each message its id, and the delivery that it names: null if it is none of ours. */
 function messagesOf({ messages }) {
-  const delivery = (body) => (typeof body?.delivery === "string" ? body.delivery : null);
+  const delivery = (body) => (typeof body?.delivery === "string" ? body.delivery.toWellFormed() : null);
   return JSON.stringify(messages.map(({ id, body }) => [id, delivery(body)]));
 }

@@ -1,7 +1,7 @@
 // What the Worker asks of the runtime: its bindings, the network, timers and WebCrypto. Lists and objects cross as JSON, in
 // one text each way: a crossing for each member costs more than all that is done with them.
 
-/** What `collect` gives for a body that is longer than it may be. */
+// What is given instead of a body. src/workers/exchange.rs and platform.rs know these words.
 export const TOO_LARGE = "too large";
 
 const TOO_LATE = "too late";
@@ -20,8 +20,8 @@ export function variables(env) {
  * list for each of them. `nearby` asks for whichever copy of the database is nearest, which may lag.
  */
 export async function batch(env, nearby, sqls, parameters) {
-  const whole = binding(env, "DB");
-  const database = nearby ? whole.withSession("first-unconstrained") : whole;
+  const primary = binding(env, "DB");
+  const database = nearby ? primary.withSession("first-unconstrained") : primary;
   const values = JSON.parse(parameters);
   const statements = sqls.split("\0").map((sql, index) => database.prepare(sql).bind(...values[index]));
   const results = statements.length === 1 ? [await statements[0].all()] : await database.batch(statements);
@@ -67,8 +67,8 @@ export async function isWithinRate(env, key) {
 }
 
 /**
- * Hands a mail to Cloudflare Email Service. Returns nothing if that took it, else "missing", "too late", or the code of its
- * refusal in brackets, which are empty where it has none. Its messages name addresses, and are left alone.
+ * Hands a mail to Cloudflare Email Service. Returns nothing if that took it, else "missing", "too late", or JSON of how it
+ * was refused: `{ code }`, null where it has none. Its messages name addresses, and are left alone.
  */
 export async function sendMail(env, mail, milliseconds) {
   if (!isObject(env.EMAIL)) return "missing";
@@ -76,7 +76,7 @@ export async function sendMail(env, mail, milliseconds) {
     const sent = await within(milliseconds, env.EMAIL.send(JSON.parse(mail)));
     return sent === TOO_LATE ? TOO_LATE : undefined;
   } catch (error) {
-    return typeof error?.code === "string" ? `[${error.code}]` : "[]";
+    return JSON.stringify({ code: typeof error?.code === "string" ? error.code : null });
   }
 }
 
@@ -148,7 +148,11 @@ export async function asset(env, request, id) {
 
 /** Lets `work` go on after the event's handler has answered. */
 export function waitUntil(context, work) {
-  context.waitUntil(work);
+  try {
+    context.waitUntil(work);
+  } catch {
+    // It only ever refuses outside of an event, and an exception must not cross wasm.
+  }
 }
 
 /** Time passes. */

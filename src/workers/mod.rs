@@ -47,7 +47,7 @@ struct Remembered {
 }
 
 /// A request from outside, with its head as JSON. Returns what `entry.js` makes a response of, or a file's response.
-#[wasm_bindgen]
+#[wasm_bindgen(js_name = request)]
 pub async fn fetch(head: String, body: Vec<u8>, request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let platform = Workers::new(env, context);
     let asked = exchange::read(&head, body, &platform);
@@ -69,23 +69,21 @@ pub async fn fetch(head: String, body: Vec<u8>, request: JsValue, env: JsValue, 
     file.map_or_else(|| JsValue::from_str(&exchange::write(&response)), JsValue::from)
 }
 
-/// Messages of the queue, or those that it has given up on: JSON of their ids and of the deliveries that they name. Returns
-/// JSON of after how many seconds each is to come again, `null` being never; or nothing, if all of them are, since nothing
-/// is configured.
+/// Handles a batch of `queue`'s messages: JSON `[[id, delivery or null], …]`. Returns JSON with an entry for each: the
+/// seconds after which it comes again, or null if it is done. Nothing, where nothing is configured: all of them come again.
 #[wasm_bindgen]
 pub async fn queue(queue: String, messages: String, env: JsValue, context: JsValue) -> Option<String> {
     let app = app(Workers::new(env, context))?;
     // JSON.stringify has written them.
     let messages = json::parse(messages.as_bytes()).unwrap_or(Json::Null);
     let messages: Vec<(&str, Option<&str>)> = messages
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|message| match message.as_array()? {
+        .as_array()?
+        .iter()
+        .map(|message| match message.as_array()? {
             [id, delivery] => Some((id.as_text()?, delivery.as_text())),
             _ => None,
         })
-        .collect();
+        .collect::<Option<_>>()?;
     let mut deliveries = Vec::new();
     for (id, delivery) in &messages {
         match delivery {

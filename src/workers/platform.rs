@@ -117,8 +117,12 @@ impl Platform for Workers {
             None => Ok(()),
             Some("missing") => Err(MailError::Missing),
             Some("too late") => Err(MailError::Timeout),
-            Some("[]") => Err(MailError::Broken),
-            Some(code) => Err(MailError::Refused(code.trim_matches(['[', ']']).to_owned())),
+            Some(refusal) => {
+                let refusal = json::parse(refusal.as_bytes()).unwrap_or(Json::Null);
+                Err(refusal
+                    .text("code")
+                    .map_or(MailError::Broken, |code| MailError::Refused(code.to_owned())))
+            }
         }
     }
 

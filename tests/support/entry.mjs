@@ -5,6 +5,7 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import built from "./built/index.js";
+import trap from "./trap.wasm";
 
 const CONTROL_PATH = "/__test/control";
 
@@ -111,7 +112,8 @@ let deaths = 0;
 function die() {
   deaths += 1;
   pending = 0;
-  globalThis.dispatchEvent(new ErrorEvent("error", { error: new WebAssembly.RuntimeError("a test wants it") }));
+  // In a microtask, as all of the Worker's code runs that has waited for something.
+  Promise.resolve().then(() => new WebAssembly.Instance(trap).exports.trap());
   return new Promise(() => {});
 }
 

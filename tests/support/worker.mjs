@@ -57,6 +57,15 @@ export async function startWorkers(options = {}) {
 /** What a client gets of an isolate that dies over its request: nothing. */
 export class NoAnswer extends Error {}
 
+/** A module of one function, `trap`, which does nothing else. */
+const TRAP = Uint8Array.from([
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00], // the type of a function that takes and gives nothing
+  ...[0x03, 0x02, 0x01, 0x00],
+  ...[0x07, 0x08, 0x01, 0x04, 0x74, 0x72, 0x61, 0x70, 0x00, 0x00], // exported
+  ...[0x0a, 0x05, 0x01, 0x03, 0x00, 0x00, 0x0b], // unreachable
+]);
+
 export class World {
   constructor({
     build = "deploy",
@@ -103,6 +112,7 @@ export class World {
     ]);
     const modules = {
       "entry.mjs": { type: "esm", contents: entry },
+      "trap.wasm": { type: "wasm", contents: TRAP },
       "built/index.js": { type: "esm", contents: script },
       "built/index_bg.wasm": { type: "wasm", contents: new Uint8Array(wasm) },
     };

@@ -238,6 +238,8 @@ describe("a batch", () => {
       { id: { id: 1 } },
       [one.id],
       { zebra: true },
+      { delivery: 5 },
+      { delivery: "\ud800" },
       "x".repeat(10_000),
       true,
     ];

@@ -98,3 +98,15 @@ fn whoever_knows_the_old_secret_stays_out_though_the_copy_knows_no_other() {
     alice.enters_otp(&alice.logs_in(), &app.code(&service)).is_refused(401, "Unauthorized");
     assert_eq!(service.world.count("authenticators"), 0);
 }
+
+#[test]
+fn a_copy_that_cannot_answer_is_one_that_does_not_know() {
+    let service = Service::new();
+    // Within what is rolled back after each question.
+    service.world.lag("ALTER TABLE clients RENAME TO elsewhere");
+    let alice = service.person("alice");
+    let app = alice.adds_app(&alice.logs_in());
+    alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    let asked = service.world.read_nearby_so_far();
+    assert!(!asked.is_empty(), "the copy is asked first");
+}
