@@ -35,10 +35,10 @@ export function options(args) {
   if (workload !== undefined && !WORKLOADS.includes(workload)) throw new Failure("--workload is otp or sms.");
   const only = Object.keys(CONTESTANTS).filter((name) => chosen(name, named, profile));
   return {
-    rounds: whole(values, "rounds", 1),
-    requests: whole(values, "requests", 1),
-    warmup: whole(values, "warmup", 1),
-    inFlight: whole(values, "in-flight", 1),
+    rounds: wholeNumber(values, "rounds", 1),
+    requests: wholeNumber(values, "requests", 1),
+    warmup: wholeNumber(values, "warmup", 1),
+    inFlight: wholeNumber(values, "in-flight", 1),
     only,
     workloads: workload === undefined ? WORKLOADS : [workload],
     consumer,
@@ -63,7 +63,7 @@ function parsed(args) {
   }
 }
 
-function whole(values, name, least) {
+function wholeNumber(values, name, least) {
   const number = Number(values[name]);
   if (!Number.isInteger(number) || number < least) throw new Failure(`--${name} is a whole number from ${least}.`);
   return number;

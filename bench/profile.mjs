@@ -151,7 +151,7 @@ function place(node, callers) {
 
 /** The name, without what wasm-bindgen adds to it. */
 function readable(name) {
-  return name.replace(/^__wbg_(\w+?)_[0-9a-f]{16}$/, "$1 (glue)") || "(nameless)";
+  return name.replace(/^__wbg_(\w+?)_[0-9a-f]{16}$/, "$1 (wasm-bindgen)") || "(nameless)";
 }
 
 const FUNCTIONS_SHOWN = 60;

@@ -67,6 +67,7 @@ export async function buildWorker(variant, toolchain, tools) {
   await step(title, "one to three minutes, seconds when little changed", () =>
     alone(join(target, "worker.lock"), async () => {
       rmSync(record, { force: true });
+      rmSync(folder, { recursive: true, force: true });
       mkdirSync(folder, { recursive: true });
       const env = {
         ...toolchain.env,

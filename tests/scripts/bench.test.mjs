@@ -190,9 +190,9 @@ test("a profile is shared out to what was running, and to who had called it", ()
   ];
   const { kinds, functions } = reduced({ taken: { nodes, samples: [4, 3, 2, 6, 4], timeDeltas: [10, 20, 6, 100, 30] }, requests: 2 });
   expect(functions.slice(1)).toEqual([
-    ["called of the runtime", "verify ← verify (glue)", 20],
+    ["called of the runtime", "verify ← verify (wasm-bindgen)", 20],
     ["wasm", "wasm-function[7]", 10],
-    ["JavaScript of the Worker, with what it calls", "verify (glue)", 3],
+    ["JavaScript of the Worker, with what it calls", "verify (wasm-bindgen)", 3],
   ]);
   expect(kinds.map(([, time]) => time)).toEqual([50, 20, 10, 3]);
 });
@@ -232,11 +232,11 @@ describe("a run", () => {
     const people = cast.people(1 + 200);
     const result = await profile(await ready("countersign"), { ...plan, workload: "otp" }, { cast, load, people });
     const imported = Object.fromEntries(result.calls);
-    expect(imported).toMatchObject({ "verify (glue)": 1, "batch (glue)": 1 });
-    expect(imported["now (glue)"]).toBeGreaterThan(1);
+    expect(imported).toMatchObject({ "verify (wasm-bindgen)": 1, "batch (wasm-bindgen)": 1 });
+    expect(imported["now (wasm-bindgen)"]).toBeGreaterThan(1);
     const table = profileTable(result);
     expect(table).toMatch(/^\| wasm \| [\d.]+ \| [\d.]+ % \|$/m);
-    expect(table).toContain("| batch (glue) | 1 |");
+    expect(table).toContain("| batch (wasm-bindgen) | 1 |");
   });
 
   const tried = async (contestant, workload = "otp") =>
