@@ -2,6 +2,7 @@
 //! [`routes`](crate::routes).
 
 pub mod cors;
+pub mod crossing;
 pub mod errors;
 pub mod parameters;
 pub mod request;

@@ -1,10 +1,12 @@
-//! Parameters and rows of D1 as they cross: JSON.
+//! Parameters and rows of D1 as they cross between wasm and JavaScript: JSON. `batch` of `src/workers/glue.js` is the other
+//! side.
 
 use crate::json::{self, Json};
 use crate::platform::{Row, Statement, StorageError, Value};
 
 /// A list for each statement. D1 takes no BigInt, so integers go as JavaScript's numbers; all of ours are far below 2^53.
-pub(super) fn parameters(statements: &[Statement]) -> String {
+#[must_use]
+pub fn parameters(statements: &[Statement]) -> String {
     let value = |value: &Value| match value {
         Value::Null => Json::Null,
         Value::Integer(number) => Json::Integer(*number),
@@ -15,7 +17,10 @@ pub(super) fn parameters(statements: &[Statement]) -> String {
 }
 
 /// The rows of each statement: texts, whole numbers and nulls, for nothing else is stored.
-pub(super) fn read(results: &str) -> Result<Vec<Vec<Row>>, StorageError> {
+///
+/// # Errors
+/// [`StorageError::UnexpectedShape`] for anything else.
+pub fn read(results: &str) -> Result<Vec<Vec<Row>>, StorageError> {
     let Ok(Json::Array(results)) = json::parse(results.as_bytes()) else {
         return Err(StorageError::UnexpectedShape("the results"));
     };
@@ -40,4 +45,39 @@ fn row(row: Json) -> Result<Row, StorageError> {
         values.push((name.into_owned(), value));
     }
     Ok(Row(values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_a_list_for_each_statement() {
+        let statement = |parameters| Statement { sql: "SELECT 1", parameters };
+        let statements = [
+            statement(vec!["a\0\"\n".into(), Value::Null, Value::Integer(-5), true.into()]),
+            statement(Vec::new()),
+        ];
+        assert_eq!(parameters(&statements), r#"[["a\u0000\"\n",null,-5,1],[]]"#);
+        assert_eq!(parameters(&[]), "[]");
+    }
+
+    #[test]
+    fn rows_are_read_by_name_and_in_order() {
+        let results = read(r#"[[{"id":"x","n":7,"none":null},{"id":"y","n":0,"none":null}],[]]"#).unwrap();
+        assert_eq!(results.len(), 2);
+        assert_eq!(results[0][1].text("id"), Ok("y"));
+        assert_eq!(results[0][0].integer("n"), Ok(7));
+        assert_eq!(results[0][0].optional_text("none"), Ok(None));
+        assert!(results[1].is_empty());
+    }
+
+    #[test]
+    fn what_is_never_stored_is_no_row() {
+        for results in
+            ["", "null", "{}", "[null]", "[[1]]", r#"[[{"a":1.5}]]"#, r#"[[{"a":true}]]"#, r#"[[{"a":[]}]]"#]
+        {
+            assert!(matches!(read(results), Err(StorageError::UnexpectedShape(_))), "{results}");
+        }
+    }
 }

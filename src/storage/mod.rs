@@ -7,6 +7,7 @@ pub mod active_factors;
 pub mod authenticators;
 pub mod challenges;
 pub mod clients;
+pub mod crossing;
 pub mod deliveries;
 pub mod enrollments;
 pub mod idempotent_answers;

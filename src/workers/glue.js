@@ -1,7 +1,7 @@
 // What the Worker asks of the runtime: its bindings, the network, timers and WebCrypto. Lists and objects cross as JSON, in
 // one text each way: a crossing for each member costs more than all that is done with them.
 
-// What is given instead of a body. src/workers/exchange.rs and platform.rs know these words.
+// What is given instead of a body or an answer. src/http/crossing.rs and src/workers/ know these words.
 export const TOO_LARGE = "too large";
 
 const TOO_LATE = "too late";

@@ -5,7 +5,6 @@
 mod exchange;
 mod glue;
 mod platform;
-mod rows;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,6 +17,7 @@ use crate::app::{App, Isolate};
 use crate::audit;
 use crate::config::Config;
 use crate::delivery::consumer::{self, Verdict};
+use crate::http::crossing;
 use crate::http::request::Method;
 use crate::json::{self, Json, object};
 use crate::platform::Platform;
@@ -50,9 +50,13 @@ struct Remembered {
 #[wasm_bindgen(js_name = request)]
 pub async fn fetch(head: String, body: Vec<u8>, request: JsValue, env: JsValue, context: JsValue) -> JsValue {
     let platform = Workers::new(env, context);
-    let asked = exchange::read(&head, body, &platform);
+    // Without randomness there is no id; what needs randomness fails by itself later.
+    let id = platform
+        .random::<12>()
+        .map_or_else(|_| String::new(), |bytes| base16ct::lower::encode_string(&bytes));
+    let asked = crossing::read(id, platform.now(), &head, body);
     let Some(app) = app(platform) else {
-        return JsValue::from_str(&exchange::write(&routes::not_configured(&asked)));
+        return JsValue::from_str(&crossing::write(&routes::not_configured(&asked)));
     };
     let response = routes::handle(&app, &asked).await;
     // The files of `public/` come last, so that none of them hides a route.
@@ -66,7 +70,7 @@ pub async fn fetch(head: String, body: Vec<u8>, request: JsValue, env: JsValue, 
         None => (routes::endpoint(&asked.path), response.status, response.error),
     };
     audit::answered(&app, &asked, endpoint, status, error);
-    file.map_or_else(|| JsValue::from_str(&exchange::write(&response)), JsValue::from)
+    file.map_or_else(|| JsValue::from_str(&crossing::write(&response)), JsValue::from)
 }
 
 /// Handles a batch of `queue`'s messages: JSON `[[id, delivery or null], …]`. Returns JSON with an entry for each: the

@@ -7,13 +7,14 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 
-use super::{exchange, glue, rows};
+use super::{exchange, glue};
 use crate::config::{Config, ConfigError};
 use crate::json::{self, Json, object};
 use crate::platform::{
     DataPoint, FetchError, KeyError, MailError, Meter, MetricError, OutboundMail, OutboundRequest,
     OutboundResponse, Platform, QueueError, RandomError, Row, Statement, StorageError, Usage,
 };
+use crate::storage::crossing;
 use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
 
@@ -49,12 +50,12 @@ impl Workers {
     async fn run(&self, nearby: bool, statements: &[Statement]) -> Result<Vec<Vec<Row>>, StorageError> {
         self.meter.round_trip(statements.len());
         let sqls: Vec<&str> = statements.iter().map(|statement| statement.sql).collect();
-        let parameters = rows::parameters(statements);
+        let parameters = crossing::parameters(statements);
         // D1's messages name statements, tables and constraints; bound values do not stand in them.
         let results = glue::batch(&self.env, nearby, &sqls.join("\0"), &parameters)
             .await
             .map_err(|error| StorageError::Database(glue::text_of(&error)))?;
-        rows::read(&results.as_string().unwrap_or_default())
+        crossing::read(&results.as_string().unwrap_or_default())
     }
 }
 
