@@ -475,6 +475,14 @@ impl Platform for FakePlatform {
     async fn read_nearby(&self, statement: Statement) -> Result<Vec<Row>, StorageError> {
         self.0.read_nearby.borrow_mut().push(statement.sql);
         let Some(undo) = self.0.unheard.borrow().clone() else {
+            // Where there is no other copy, it is the database that fails, and does so again.
+            let fault = self.0.batch_faults.borrow().front().copied();
+            let is_meant = self.0.statement_fault.get().is_some_and(|(sql, _)| sql == statement.sql);
+            if is_meant || fault.is_some_and(|fault| fault != BatchFault::None) {
+                self.1.meter.round_trip(1);
+                yield_now().await;
+                return Err(StorageError::Database("network connection lost, on purpose".to_owned()));
+            }
             return self.batch(vec![statement]).await.map(|mut results| results.pop().unwrap_or_default());
         };
         self.1.meter.round_trip(1);
