@@ -4,9 +4,6 @@ use crate::audit::Involved;
 use crate::mfa::sending::Origin;
 use crate::types::UnixSeconds;
 
-/// Longer bodies are refused with 413, unread.
-pub const MAXIMUM_BODY_BYTES: usize = 64 * 1024;
-
 /// One HTTP request.
 #[derive(Debug)]
 pub struct Request {
@@ -63,7 +60,7 @@ impl Method {
     }
 }
 
-/// Request headers, each read once. A crossing from JavaScript to wasm costs; only these are made.
+/// Request headers: those that anything here reads. `src/workers/entry.js` picks the same ones; a new one goes into both.
 #[derive(Debug, Default)]
 pub struct Headers {
     /// `Authorization`.
@@ -87,7 +84,7 @@ pub struct Headers {
 pub enum Body {
     /// The bytes, possibly none.
     Bytes(Vec<u8>),
-    /// More than [`MAXIMUM_BODY_BYTES`].
+    /// More than 64 KB: `src/workers/entry.js`, which reads it, has the number.
     TooLarge,
     /// The connection broke before the end.
     Unreadable,
