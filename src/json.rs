@@ -1,9 +1,7 @@
 //! JSON as a tree: the one way in which it is read and written here.
 //!
-//! Types pick their members from the tree by hand instead of deriving that: what serde generates for each type and each
-//! source of text was the larger half of the bundle, and a tree can tell what a derived reader cannot, such as a member
-//! that was given twice. With nothing to derive, serde_json was left with forms that nobody asked for, numbers with
-//! fractions and their printing foremost; fuzzing compares with it.
+//! Types pick their members by hand: derived readers were the larger half of the bundle, and cannot tell a member that is
+//! given twice. Numbers with fractions are kept as "no integer"; fuzzing compares with serde_json.
 
 mod reader;
 
@@ -36,7 +34,7 @@ pub enum Json {
 /// A name and its value.
 pub type Member = (Cow<'static, str>, Json);
 
-/// A [`Json`] object with these members: `object! { "event": "fault", "attempt": 3 }`.
+/// A [`Json`] object with these members: `object! { "event": "sweep_failed", "error": text }`.
 macro_rules! object {
     ($($name:literal: $value:expr),* $(,)?) => {{
         let mut object = $crate::json::Json::Object(Vec::new());

@@ -1,8 +1,8 @@
 //! What Countersign needs of the world around it, as one trait.
 //!
 //! The rooms of this crate know nothing of Workers. In production [`Platform`] is implemented by
-//! `workers::Workers` on Cloudflare's bindings; native tests implement it on SQLite with the same migrations
-//! and statements, and can make each part of it fail.
+//! `workers::platform::Workers` on Cloudflare's bindings; native tests implement it on SQLite with the same
+//! migrations and statements, and can make each part of it fail.
 
 use std::cell::Cell;
 use std::fmt;
@@ -35,8 +35,8 @@ pub trait Platform: Clone + 'static {
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError>;
 
     /// Runs a statement that only reads, on whichever copy of the database is nearest. What comes back may be older than
-    /// what [`Platform::batch`] would find: for what the guard of a later batch finds out, or what is remembered for a
-    /// while anyway.
+    /// what [`Platform::batch`] would find. Only for what a later batch checks again, or what is remembered for a while
+    /// anyway.
     async fn read_nearby(&self, statement: Statement) -> Result<Vec<Row>, StorageError>;
 
     /// A text from the shared cache, absent also when the cache cannot answer: it is only ever an optimisation.

@@ -50,7 +50,7 @@ pub enum Fault {
     Key(KeyError),
     /// The keys of an issuer or a client could not be had.
     Keys {
-        /// Whose they are.
+        /// Whose they are, as the event's reason: `issuer` or `client_keys`.
         of: &'static str,
         /// Seconds until they may be asked for again.
         retry_after: i64,

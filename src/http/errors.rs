@@ -164,7 +164,8 @@ pub enum WireError {
     // Ourselves.
     /// The configuration is broken; the log says how.
     NotConfigured,
-    /// Database, issuer or key could not be reached; the log says which.
+    /// The database, the random source or a signing key could not be used, or what is stored changed twice under one
+    /// request; the log says which.
     Unavailable,
     /// The keys of an issuer or a client could not be had, and are not asked for again at once.
     KeysUnavailable {

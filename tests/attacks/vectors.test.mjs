@@ -1,7 +1,7 @@
 /**
  * Published vectors in the real runtime. Their payloads are no claims, so a token that the Worker would judge cannot be
  * had from them as they are. Where that is enough, what is wrong with a vector's signature is carried over to a token
- * with claims; all of them are given to the runtime's own verification, with the parameters of src/workers/subtle.rs.
+ * with claims; all of them are given to the runtime's own verification, with the parameters of src/workers/glue.js.
  * The way of a vector through the Worker's own code is tested in src/trust/vectors.rs.
  */
 import { constants, createHash, privateEncrypt } from "node:crypto";
