@@ -12,6 +12,7 @@ import { pairsOf } from "./timing/pairs.mjs";
 import { compare } from "./timing/statistics.mjs";
 import { Timed } from "./timing/timed.mjs";
 import { Stage } from "../tests/support/stage.mjs";
+import { SUBJECT_AUDIENCE } from "../tests/support/token-exchange.mjs";
 
 /** Asked before anything is measured: code is compiled, keys are imported. */
 const WARM_UP = 30;
@@ -26,7 +27,7 @@ await runMain(async () => {
   await buildWorker("deploy", toolchain, await wasmTools(toolchain));
   const stage = new Stage();
   try {
-    await stage.set([{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: ["https://app.example.com"] } }], {});
+    await stage.set([{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }], {});
     const timed = new Timed(stage.world);
     const all = await pairsOf(stage, timed);
     const pairs = all.filter(({ name }) => name.includes(only));

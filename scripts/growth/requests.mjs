@@ -1,8 +1,7 @@
 // One of each request, in an order in which each finds what it needs. The names are those of docs/performance.md.
-import { subjectTokenOf, tokenExchange } from "../../tests/support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../../tests/support/token-exchange.mjs";
 import { totp } from "../../tests/support/totp.mjs";
 import { Failure } from "../terminal/failure.mjs";
-import { SUBJECT_AUDIENCE } from "./stage.mjs";
 
 /**
  * Asks everything once, as people who are new.

@@ -3,10 +3,10 @@ import { randomInt } from "node:crypto";
 import { addClient } from "../../tests/support/clients.mjs";
 import { Issuer } from "../../tests/support/issuer.mjs";
 import { Person, random } from "../../tests/support/person.mjs";
+import { SUBJECT_AUDIENCE } from "../../tests/support/token-exchange.mjs";
 import { Webhook } from "../../tests/support/webhook.mjs";
 import { PUBLIC_URL, startWorkers } from "../../tests/support/worker.mjs";
 
-export const SUBJECT_AUDIENCE = "https://app.example.com";
 /** Everybody is counted and nobody is refused, however fast they come. */
 const MANY = { hour: 1_000_000, day: 1_000_000 };
 const COUNTED = ["client_address", "address_prefix", "number_range", "overall", "region", "network"];

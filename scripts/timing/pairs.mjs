@@ -1,10 +1,8 @@
 // What `npm run timing` asks: pairs of requests with one answer, of which one side hits something that the other does not.
 import { signingPair } from "../../tests/support/jwt.mjs";
 import { freshNumber, Person, random } from "../../tests/support/person.mjs";
-import { subjectTokenOf, tokenExchange } from "../../tests/support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../../tests/support/token-exchange.mjs";
 import { totp, wrongTotp } from "../../tests/support/totp.mjs";
-
-const SUBJECT_AUDIENCE = "https://app.example.com";
 
 /**
  * @typedef {object} Pair

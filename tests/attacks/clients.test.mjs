@@ -4,11 +4,10 @@ import { accepted, read, refused } from "../support/answers.mjs";
 import { signed, signingPair } from "../support/jwt.mjs";
 import { random } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { totp } from "../support/totp.mjs";
 import { ISSUER } from "../support/worker.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],

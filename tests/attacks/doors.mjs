@@ -6,10 +6,9 @@ import { accepted, refused, refusedBearer } from "../support/answers.mjs";
 import { signature, signingPair } from "../support/jwt.mjs";
 import { random } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { ISSUER } from "../support/worker.mjs";
 
-export const SUBJECT_AUDIENCE = "https://app.example.com";
 export const ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 export const NOBODYS = "totp|dev_0000000000000000";
 

@@ -6,10 +6,9 @@ import { describe, expect, test } from "vitest";
 import { accepted, refusedBearer } from "../support/answers.mjs";
 import { freshNumber, random } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { signingPair } from "../support/jwt.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [
     { name: "idp", may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } },

@@ -5,9 +5,9 @@ import { API, API_SCOPES, addClient } from "../support/clients.mjs";
 import { ProofKey } from "../support/dpop.mjs";
 import { decode } from "../support/jwt.mjs";
 import { Stage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { MFA_AUDIENCE, startWorkers } from "../support/worker.mjs";
-import { ASSERTION, ASSOCIATE, CHALLENGE, DOORS, EXCHANGE, GRANT, LIST, REMOVE, SUBJECT_AUDIENCE, useDoors } from "./doors.mjs";
+import { ASSERTION, ASSOCIATE, CHALLENGE, DOORS, EXCHANGE, GRANT, LIST, REMOVE, useDoors } from "./doors.mjs";
 
 const MFA_SCOPES = ["enroll", "read:authenticators", "remove:authenticators"];
 const MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";

@@ -2,12 +2,10 @@
 import { expect } from "vitest";
 import { accepted } from "../support/answers.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { totp } from "../support/totp.mjs";
 import { MFA_AUDIENCE } from "../support/worker.mjs";
 
-/** The audience of the tokens that the issuer gives for its own APIs. */
-export const SUBJECT_AUDIENCE = "https://app.example.com";
 export const MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 export const MFA_SCOPES = ["enroll", "read:authenticators", "remove:authenticators"];
 

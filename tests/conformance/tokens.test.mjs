@@ -6,12 +6,11 @@ import { API } from "../support/clients.mjs";
 import { decode, signed, signingPair } from "../support/jwt.mjs";
 import { GRANT } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
-import { EXCHANGE_GRANT, subjectTokenOf, TOKEN_TYPE, tokenExchange } from "../support/token-exchange.mjs";
+import { EXCHANGE_GRANT, SUBJECT_AUDIENCE, subjectTokenOf, TOKEN_TYPE, tokenExchange } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
 import { ISSUER, MFA_AUDIENCE, PUBLIC_URL } from "../support/worker.mjs";
 import { beginApp, beginMessage, MFA_SCOPES, personOfMfaAudience, signIn } from "./cast.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
 });

@@ -8,11 +8,10 @@ import { accepted, done, refused, refusedBearer, refusedFor429 } from "../suppor
 import { ProofKey } from "../support/dpop.mjs";
 import { until } from "../support/poll.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 import { MFA_AUDIENCE } from "../support/worker.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const CODE_SECONDS = 300;
 const GUESSES = 10;
 const SPENT = [403, "invalid_grant", "mfa_token has already been used"];

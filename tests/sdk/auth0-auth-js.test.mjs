@@ -5,11 +5,10 @@ import { accepted } from "../support/answers.mjs";
 import { API } from "../support/clients.mjs";
 import { signingPair } from "../support/jwt.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, TOKEN_TYPE } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, TOKEN_TYPE } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 import { MFA_AUDIENCE, PUBLIC_URL } from "../support/worker.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
 });

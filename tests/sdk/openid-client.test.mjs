@@ -6,11 +6,10 @@ import { API } from "../support/clients.mjs";
 import { decode, signingPair } from "../support/jwt.mjs";
 import { GRANT } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
-import { EXCHANGE_GRANT, subjectTokenOf, TOKEN_TYPE } from "../support/token-exchange.mjs";
+import { EXCHANGE_GRANT, SUBJECT_AUDIENCE, subjectTokenOf, TOKEN_TYPE } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 import { ISSUER } from "../support/worker.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
 });

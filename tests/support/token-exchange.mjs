@@ -2,6 +2,8 @@
 
 export const EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange";
 export const TOKEN_TYPE = "urn:ietf:params:oauth:token-type:";
+/** The audience of the tokens that an issuer gives for its own APIs. */
+export const SUBJECT_AUDIENCE = "https://app.example.com";
 
 /** A token of the person's issuer for one of that issuer's own audiences. */
 export function subjectTokenOf(person, audience, claims = {}) {

@@ -8,10 +8,9 @@ import { until } from "../support/poll.mjs";
 import { CHARGE } from "../support/race.mjs";
 import { REPOSITORY } from "../support/repository.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const ISSUERS = [
   { may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } },
   { name: "absent" },

@@ -4,10 +4,9 @@ import { accepted, refused } from "../support/answers.mjs";
 import { changeClient } from "../support/clients.mjs";
 import { GRANT } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
 });

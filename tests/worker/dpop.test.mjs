@@ -5,11 +5,10 @@ import { accepted, done, read, refused, refusedBearer } from "../support/answers
 import { ProofKey } from "../support/dpop.mjs";
 import { decode } from "../support/jwt.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { totp } from "../support/totp.mjs";
 import { MFA_AUDIENCE } from "../support/worker.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const STEP_SECONDS = 30;
 const TOKEN = "/oauth/token";
 const LIST = "/mfa/authenticators";

@@ -2,10 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { accepted, refused } from "../support/answers.mjs";
 import { useStage } from "../support/stage.mjs";
-import { subjectTokenOf, TOKEN_TYPE, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, TOKEN_TYPE, tokenExchange } from "../support/token-exchange.mjs";
 import { totp } from "../support/totp.mjs";
-
-const SUBJECT_AUDIENCE = "https://app.example.com";
 
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],

@@ -3,10 +3,9 @@ import { describe, expect, test } from "vitest";
 import { accepted, refused } from "../support/answers.mjs";
 import { useStage } from "../support/stage.mjs";
 import { decode } from "../support/jwt.mjs";
-import { subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
+import { SUBJECT_AUDIENCE, subjectTokenOf, tokenExchange } from "../support/token-exchange.mjs";
 import { STEP_SECONDS, totp } from "../support/totp.mjs";
 
-const SUBJECT_AUDIENCE = "https://app.example.com";
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
   vars: { POLICY: '{"factors":2}' },
