@@ -16,7 +16,7 @@ import { addTemplates } from "./growth/fill.mjs";
 import { workerdMebibytes } from "./growth/memory.mjs";
 import { countDeeds, priceTable } from "./growth/prices.mjs";
 import { askEverything } from "./growth/requests.mjs";
-import { median, Stage } from "./growth/stage.mjs";
+import { median, MeasuringStage } from "./growth/stage.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
@@ -31,7 +31,7 @@ await runMain(async () => {
   await buildWorker("deploy", toolchain, await wasmTools(toolchain));
   const prices = await counted();
   const folder = mkdtempSync(join(tmpdir(), "countersign-growth-"));
-  const stage = await Stage.set({ persist: folder });
+  const stage = await MeasuringStage.set({ persist: folder });
   try {
     await addTemplates(stage);
     const measured = [];
@@ -61,7 +61,7 @@ await runMain(async () => {
 
 /** What people do, one of each, in rows and messages. */
 async function counted() {
-  const stage = await Stage.set();
+  const stage = await MeasuringStage.set();
   try {
     const deeds = {};
     await step("Count what one enrollment and one login take", "half a minute", async () => {

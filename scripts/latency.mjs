@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { buildWorker } from "./build/worker.mjs";
 import { DOCUMENT, table, write } from "./growth/document.mjs";
 import { askEverything } from "./growth/requests.mjs";
-import { median, Stage } from "./growth/stage.mjs";
+import { median, MeasuringStage } from "./growth/stage.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
@@ -29,7 +29,7 @@ await runMain(async () => {
   for (const milliseconds of MILLISECONDS) {
     await step(`Ask everything, ${milliseconds} ms from the database`, `${rounds} times`, async () => {
       // An isolate for each first request, and one for all others.
-      const stage = await Stage.set({ isolates: rounds + 1 });
+      const stage = await MeasuringStage.set({ isolates: rounds + 1 });
       try {
         await askEverything(stage, async (_, ask) => ask());
         await askEverything(stage, async (name, ask) => {

@@ -6,7 +6,7 @@ import { Failure } from "../terminal/failure.mjs";
 /**
  * Asks everything once, as people who are new.
  *
- * @param {import("./stage.mjs").Stage} stage
+ * @param {import("./stage.mjs").MeasuringStage} stage
  * @param {(name: string, ask: () => Promise<Response>) => Promise<Response>} measure asks, and notes what it cost
  */
 export async function askEverything(stage, measure) {

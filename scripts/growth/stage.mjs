@@ -12,9 +12,9 @@ const MANY = { hour: 1_000_000, day: 1_000_000 };
 const COUNTED = ["client_address", "address_prefix", "number_range", "overall", "region", "network"];
 const SENDING_LIMITS = Object.fromEntries(COUNTED.map((rule) => [rule, MANY]));
 
-export class Stage {
+export class MeasuringStage {
   static async set({ persist, isolates = 1 } = {}) {
-    const stage = new Stage();
+    const stage = new MeasuringStage();
     const entry = { audiences: [SUBJECT_AUDIENCE] };
     stage.issuer = await Issuer.start({ may: ["exchange", "mfa_token", "access_token"], entry });
     stage.webhook = await Webhook.start();

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addTemplates, fillingStatements } from "../../scripts/growth/fill.mjs";
 import { withPart } from "../../scripts/growth/document.mjs";
 import { askEverything } from "../../scripts/growth/requests.mjs";
-import { Stage } from "../../scripts/growth/stage.mjs";
+import { MeasuringStage } from "../../scripts/growth/stage.mjs";
 import { REPOSITORY } from "../support/repository.mjs";
 
 const SIZES = [1_000, 10_000];
@@ -16,7 +16,7 @@ const BY_CHANCE = 12;
 let stage;
 
 beforeAll(async () => {
-  stage = await Stage.set();
+  stage = await MeasuringStage.set();
   await addTemplates(stage);
 });
 afterAll(() => stage?.clear());
