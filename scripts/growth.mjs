@@ -16,11 +16,12 @@ import { addTemplates } from "./growth/fill.mjs";
 import { workerdMebibytes } from "./growth/memory.mjs";
 import { countDeeds, priceTable } from "./growth/prices.mjs";
 import { askEverything } from "./growth/requests.mjs";
-import { median, MeasuringStage } from "./growth/stage.mjs";
+import { MeasuringStage } from "./growth/stage.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
+import { quantile } from "./timing/statistics.mjs";
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000];
 const WARMING_ROUNDS = 3;
@@ -131,7 +132,7 @@ function growth(measured) {
   const range = (numbers) => (numbers.length === 1 ? numbers[0] : `${numbers[0]} to ${numbers.at(-1)}`);
   const rows = names.map((name) => [
     name,
-    ...measured.map(({ requests }) => median(requests.get(name).milliseconds).toFixed(1)),
+    ...measured.map(({ requests }) => quantile(requests.get(name).milliseconds, 0.5).toFixed(1)),
     range(all(name, "rowsRead")),
     range(all(name, "rowsWritten")),
   ]);

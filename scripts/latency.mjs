@@ -7,11 +7,12 @@ import { parseArgs } from "node:util";
 import { buildWorker } from "./build/worker.mjs";
 import { DOCUMENT, table, write } from "./growth/document.mjs";
 import { askEverything } from "./growth/requests.mjs";
-import { median, MeasuringStage } from "./growth/stage.mjs";
+import { MeasuringStage } from "./growth/stage.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
+import { quantile } from "./timing/statistics.mjs";
 
 const MILLISECONDS = [0, 50, 150, 300];
 /** The first request of an isolate that has its issuer's keys from KV. */
@@ -62,7 +63,7 @@ await runMain(async () => {
   const rows = [...roundTrips].map(([name, count]) => [
     name,
     count,
-    ...MILLISECONDS.map((each) => Math.round(median(taken.get(`${each} ${name}`)))),
+    ...MILLISECONDS.map((each) => Math.round(quantile(taken.get(`${each} ${name}`), 0.5))),
   ]);
   const part = table(head, rows);
   console.log(`\n${part}`);

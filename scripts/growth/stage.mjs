@@ -109,9 +109,3 @@ export class Door {
 }
 
 const anyAddress = () => Array.from({ length: 4 }, () => randomInt(1, 224)).join(".");
-
-/** What is in the middle. */
-export function median(numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
-}
