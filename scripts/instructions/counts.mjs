@@ -1,4 +1,4 @@
-// Counting what benches/instructions.rs does, and comparing it with what was counted before.
+// Counting what cases.rs does, and comparing it with what was counted before.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../setup/repository.mjs";
