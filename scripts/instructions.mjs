@@ -2,7 +2,7 @@
 // to nobody how busy the machine is, and kept in docs/instructions.json.
 //
 //   npm run instructions               counts, and writes them there
-//   npm run instructions -- --check    counts, and fails where one has risen by more than 3 %
+//   npm run instructions -- --check    counts, and fails where one has changed by more than 3 %
 import { buildBench, compared, countAll, read, write } from "./instructions/counts.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { needValgrind } from "./setup/valgrind.mjs";

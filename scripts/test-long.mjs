@@ -40,7 +40,7 @@ const SOAK = 0.2;
 await runMain(async () => {
   const { minutes, target, keep } = options();
   const toolchain = await rustToolchain();
-  const instructions = target ? 0 : await instructionsHaveRisen(toolchain);
+  const instructions = target ? 0 : await instructionsHaveChanged(toolchain);
   console.log("The first build takes some minutes.");
   const tests = await build(toolchain);
 
@@ -89,7 +89,7 @@ function options() {
   }
 }
 
-async function instructionsHaveRisen(toolchain) {
+async function instructionsHaveChanged(toolchain) {
   if (!(await needValgrind())) return 0;
   console.log("\n== Instructions of the rules, decoding and sealing (about a minute)");
   const counts = await countAll(await buildBench(toolchain));
