@@ -33,8 +33,8 @@ export async function cargoTool(tool, version, toolchain) {
 }
 
 // Installed beside its place and renamed, so that an installation that broke off is never taken for a whole one. Not
-// optimised: the tools run for a moment and are compiled for minutes. Without --locked, because the locked versions
-// of a tool may have vanished from a mirror.
+// optimised: the tools run for a moment and are compiled for minutes. Without --locked: a version
+// that the registry no longer has would stop the build.
 async function install(tool, version, folder, toolchain) {
   const unfinished = `${folder}.unfinished-${process.pid}`;
   const env = {
