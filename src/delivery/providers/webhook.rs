@@ -117,7 +117,7 @@ impl Provider for WebhookSettings {
     }
 }
 
-/// 2xx is success. Which of the others means what, the README tells whoever writes the receiver.
+/// 2xx is success. Which of the others means what, `docs/webhook.md` tells whoever writes the receiver.
 fn judge(status: u16, after: Option<i64>) -> Result<(), SendError> {
     let reason = format!("status {status}");
     Err(match status {
