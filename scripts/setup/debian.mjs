@@ -1,4 +1,4 @@
-// What Debian's packages can bring: Rust with a standard library for wasm32, OpenSSL's headers, Chromium.
+// What Debian's packages can bring: Rust with a standard library for wasm32, Chromium.
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
