@@ -3,7 +3,16 @@ import { execute } from "./database.mjs";
 import { readArguments } from "./keys/arguments.mjs";
 import { freshSecret } from "./keys/fresh.mjs";
 import { placeOf } from "./keys/places.mjs";
-import { DEPLOYMENT_SECONDS, isOf, KINDS, nextStep, plan, standing, Unrecorded } from "./keys/rotation.mjs";
+import {
+  DEPLOYMENT_SECONDS,
+  isOf,
+  KINDS,
+  nextStep,
+  plan,
+  SPREAD_SECONDS,
+  standing,
+  Unrecorded,
+} from "./keys/rotation.mjs";
 import {
   countRows,
   forget,
@@ -59,12 +68,13 @@ async function rotate({ kind, step: asked, where }) {
   try {
     await place.change({ secrets, variables: change.variables, remove: change.remove });
   } catch (error) {
-    for (const name of change.make) await execute(release(name, until), where);
+    // Why it was not deployed is what has to be told. A reservation that stays ends by itself.
+    for (const name of change.make) await execute(release(name, until), where).catch(() => {});
     throw error;
   }
   // The deployment has taken its minutes, and what is waited for counts from its end.
   const now = seconds();
-  for (const name of change.make) await execute(settle(name, now), where);
+  for (const name of change.make) await settled(name, until, now, where);
   if (step === "use") {
     const { active } = standing(kind, { ...state, variables: { ...state.variables, ...change.variables } });
     await execute(recordUsed(active, now), where);
@@ -80,6 +90,14 @@ async function reserved(name, until, { recorded }, where) {
   if (rows.length > 0) return;
   throw new Failure(
     `${name} is being added by somebody else, or was a moment ago: look with \`npm run keys -- status\`. If that broke off, repeat in ${DEPLOYMENT_SECONDS / 60} minutes.`,
+  );
+}
+
+async function settled(name, until, now, where) {
+  const rows = await execute(settle(name, until, now), where);
+  if (rows.length > 0) return;
+  throw new Failure(
+    `${name} is deployed, but that took more than ${DEPLOYMENT_SECONDS / 60} minutes, and somebody else has taken its name meanwhile: the Worker has the key that was deployed last, theirs or this one. The next step has to wait until ${SPREAD_SECONDS / 60} minutes after both have ended.`,
   );
 }
 

@@ -50,9 +50,12 @@ export function reserve(name, { until, seen = null, now }) {
   );
 }
 
-/** The reserved key is deployed. */
-export function settle(name, now) {
-  return `UPDATE keys SET added_at = ${literal(now)} WHERE name = ${literal(name)}`;
+/** The reserved key is deployed. No row where the reservation (`until`) has ended and somebody else has the name. */
+export function settle(name, until, now) {
+  return (
+    `UPDATE keys SET added_at = ${literal(now)} ` +
+    `WHERE name = ${literal(name)} AND added_at = ${literal(until)} RETURNING name`
+  );
 }
 
 /** The deployment has failed: the reservation, and nothing else, is undone. */

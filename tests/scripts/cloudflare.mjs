@@ -9,7 +9,8 @@ import { DatabaseSync } from "node:sqlite";
 const ACCOUNT = "0123456789abcdef0123456789abcdef";
 
 /** Starts it; `env` is what makes wrangler talk to it. `account.whileDeploying`, if set, runs before a
- * deployment is done; what it returns is answered instead. */
+ * deployment is done, and `account.whileQuerying` before a database is asked, with the SQL; what they return is answered
+ * instead. */
 export async function startCloudflare() {
   const account = { databases: [], namespaces: [], queues: [], worker: undefined, requests: [] };
   const server = createServer(async (request, response) => {
@@ -17,14 +18,17 @@ export async function startCloudflare() {
     for await (const chunk of request) chunks.push(chunk);
     const url = new URL(request.url, "http://cloudflare");
     account.requests.push(`${request.method} ${request.url}`);
-    const isDeployment = /^PUT .*\/scripts\/[^/]+$/.test(`${request.method} ${url.pathname}`);
-    const refusal = isDeployment ? await account.whileDeploying?.() : undefined;
+    const body = Buffer.concat(chunks);
     const path = url.pathname.replace(`/client/v4/accounts/${ACCOUNT}`, "");
+    const what = `${request.method} ${path}`;
+    let refusal;
+    if (/^PUT .*\/scripts\/[^/]+$/.test(what)) refusal = await account.whileDeploying?.();
+    if (/^POST .*\/query$/.test(what)) refusal = await account.whileQuerying?.(JSON.parse(body).sql);
     const {
       status = 200,
       result = null,
       errors = [],
-    } = refusal ?? answer(account, `${request.method} ${path}`, url, Buffer.concat(chunks));
+    } = refusal ?? answer(account, what, url, body);
     response.writeHead(status, { "Content-Type": "application/json" });
     response.end(
       JSON.stringify({

@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { text } from "node:stream/consumers";
 import { parseEnv } from "node:util";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { execute, migrate } from "../../scripts/database.mjs";
 import { EMPTY, planDeployment } from "../../scripts/deploy/plan.mjs";
 import { repositorySettings, resourcesOf } from "../../scripts/deploy/settings.mjs";
@@ -247,7 +247,12 @@ describe("the SQL", () => {
     // The first one fails after all, which is none of the second one's business.
     database.exec(release("K", 900));
     expect(database.prepare(recordedKeys()).all()).toEqual([{ name: "K", added_at: 1800, used_at: null }]);
-    database.exec(settle("K", 1000));
+    // Nor does it pass for added when the first one comes to its end late.
+    const settled = (until, now) => database.prepare(settle("K", until, now)).all().length;
+    expect(settled(900, 950)).toBe(0);
+    expect(database.prepare(recordedKeys()).all()).toEqual([{ name: "K", added_at: 1800, used_at: null }]);
+    expect(settled(1800, 1000)).toBe(1);
+    expect(settled(1800, 1001)).toBe(0);
     // It is there: whoever has read before that gets no key of the same name.
     expect(take({ until: 2000, seen: 1800, now: 1100 })).toBe(0);
     expect(take({ until: 2000, now: 1100 })).toBe(0);
@@ -364,23 +369,27 @@ describe("the command", () => {
   }, 600_000);
 });
 
+const VARIABLES = {
+  PUBLIC_URL: "https://mfa.example.com",
+  TENANT_NAME: "Example",
+  TRUSTED_ISSUERS: '[{"name": "idp", "issuer": "https://idp.example.com/", "may": ["mfa_token"]}]',
+};
+
+/** Runs one of the npm commands against an account, with `kept` for wrangler.deploy.json. */
+async function runOn(env, kept, ...args) {
+  const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env, COUNTERSIGN_DEPLOYMENT: kept },
+  });
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await ended, out, err };
+}
+
 test("the command rotates a deployed Worker's keys without reading one, each step in one deployment", async () => {
   const kept = `wrangler.keys-test-${process.pid}.json`;
   const { account, env, stop } = await startCloudflare();
-  const variables = {
-    PUBLIC_URL: "https://mfa.example.com",
-    TENANT_NAME: "Example",
-    TRUSTED_ISSUERS: '[{"name": "idp", "issuer": "https://idp.example.com/", "may": ["mfa_token"]}]',
-  };
-  const run = async (...args) => {
-    const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, ...env, COUNTERSIGN_DEPLOYMENT: kept },
-    });
-    const ended = new Promise((resolve) => child.on("close", resolve));
-    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
-    return { code: await ended, out, err };
-  };
+  const run = (...args) => runOn(env, kept, ...args);
   const deployments = () =>
     account.requests.filter((request) => /^PUT .*\/scripts\/countersign\b[^/]*$/.test(request)).length;
   const active = () => account.worker.bindings.find(({ name }) => name === "ACTIVE_SIGNING_KEY")?.text;
@@ -389,9 +398,7 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
       code: 1,
       err: expect.stringMatching(/^wrangler\.deploy\.json is not there: run `npm run deploy`/),
     });
-    Object.assign(env, variables);
-    expect(await run("deploy")).toMatchObject({ code: 0, err: "" });
-    for (const name of Object.keys(variables)) delete env[name];
+    expect(await runOn({ ...env, ...VARIABLES }, kept, "deploy")).toMatchObject({ code: 0, err: "" });
     const first = { ...account.worker.secrets };
 
     const before = deployments();
@@ -456,3 +463,51 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     rmSync(join(ROOT, kept), { force: true });
   }
 }, 900_000);
+
+describe("on an account, a step that breaks off", () => {
+  const kept = `wrangler.keys-broken-test-${process.pid}.json`;
+  const path = join(ROOT, kept);
+  const refused = { status: 400, errors: [{ code: 7500, message: "not now" }] };
+  let cloudflare;
+  const run = (...args) => runOn(cloudflare.env, kept, ...args);
+  const row = (name) =>
+    cloudflare.account.databases[0].sqlite.prepare("SELECT added_at, used_at FROM keys WHERE name = ?").get(name);
+
+  beforeAll(async () => {
+    cloudflare = await startCloudflare();
+    expect(await runOn({ ...cloudflare.env, ...VARIABLES }, kept, "deploy")).toMatchObject({ code: 0, err: "" });
+  }, 600_000);
+  afterAll(async () => {
+    await cloudflare.stop();
+    rmSync(path, { force: true });
+  });
+
+  test("leaves the key of whoever has taken its name since alone, and hides no error behind another", async () => {
+    const { account } = cloudflare;
+    const add = () => run("keys", "rotate", "encryption", "--step", "add", "--remote");
+    account.whileDeploying = async () => refused;
+    account.whileQuerying = async (sql) => (sql.startsWith("DELETE") ? refused : undefined);
+    const failed = await add();
+    delete account.whileQuerying;
+    expect(failed).toMatchObject({ code: 1, err: expect.stringMatching(/The Worker could not be deployed\./) });
+    expect(failed.err).not.toMatch(/database/);
+
+    // The next one takes so long that its reservation ends, and somebody else adds the same.
+    const { sqlite } = account.databases[0];
+    sqlite.exec("DELETE FROM keys WHERE name = 'ENCRYPTION_KEYS_2'");
+    let theirs;
+    account.whileDeploying = async () => {
+      const { added_at: until } = row("ENCRYPTION_KEYS_2");
+      theirs = until + 900;
+      expect(sqlite.prepare(reserve("ENCRYPTION_KEYS_2", { until: theirs, seen: until, now: until })).all()).toHaveLength(1);
+    };
+    const late = await add();
+    delete account.whileDeploying;
+    expect(late).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^ENCRYPTION_KEYS_2 is deployed, but that took more than 15 minutes, and somebody else has taken its name meanwhile: /),
+    });
+    expect(late.out).not.toMatch(/is added/);
+    expect(row("ENCRYPTION_KEYS_2")).toEqual({ added_at: theirs, used_at: null });
+  }, 600_000);
+});
