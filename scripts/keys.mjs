@@ -75,10 +75,7 @@ async function rotate({ kind, step: asked, where }) {
   // The deployment has taken its minutes, and what is waited for counts from its end.
   const now = seconds();
   for (const name of change.make) await settled(name, until, now, where);
-  if (step === "use") {
-    const { active } = standing(kind, { ...state, variables: { ...state.variables, ...change.variables } });
-    await execute(recordUsed(active, now), where);
-  }
+  if (change.used) await noteUsed(change.used, now, where);
   for (const name of change.remove) await execute(forget(name), where);
   console.log(change.told);
   if (place.after) console.log(place.after);
@@ -99,6 +96,17 @@ async function settled(name, until, now, where) {
   throw new Failure(
     `${name} is deployed, but that took more than ${DEPLOYMENT_SECONDS / 60} minutes, and somebody else has taken its name meanwhile: the Worker has the key that was deployed last, theirs or this one. The next step has to wait until ${SPREAD_SECONDS / 60} minutes after both have ended.`,
   );
+}
+
+async function noteUsed(name, now, where) {
+  try {
+    await execute(recordUsed(name, now), where);
+  } catch (error) {
+    throw new Failure(
+      `${name} is used from now on, but that is not recorded: repeat the command. ${error.message}`,
+      error.output,
+    );
+  }
 }
 
 function seconds() {

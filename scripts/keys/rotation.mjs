@@ -32,11 +32,13 @@ const DEFAULT_ACCESS_TOKEN_SECONDS = 3600;
  * @property {string[]} make secrets to be made
  * @property {Record<string, string>} variables to be set
  * @property {string[]} remove secrets
+ * @property {string} [used] the secret that is in use from then on
  * @property {string} told what it means, and what comes next
  */
 
 /**
- * The key that is in use, those that wait to be, and those that were.
+ * The key that is in use, those that wait to be, and those that were. `unfinished`: the one in use took over from another
+ * one, and the database does not say when. The step use broke off, perhaps before it was deployed.
  *
  * @param {string} kind
  * @param {State} state
@@ -50,7 +52,8 @@ export function standing(kind, { names, variables, recorded = [] }) {
   agreed(kind, own, variables, recorded);
   const newer = own.filter((name) => number(kind, name) > number(kind, active));
   const older = own.filter((name) => name !== active && !newer.includes(name));
-  return { own, active, newer, older };
+  const unfinished = Boolean(variable) && older.length > 0 && find(recorded, active)?.used_at === null;
+  return { own, active, newer, older, unfinished };
 }
 
 function named(kind, own, value) {
@@ -66,8 +69,8 @@ function named(kind, own, value) {
 }
 
 /**
- * Throws a Failure where the settings name another key than the one that the database says was put to use last: their file
- * is one machine's, and another one may have rotated since.
+ * Throws a Failure where the settings name an older key than the one that the database says was put to use last: their file
+ * is one machine's, and another one may have rotated since. A newer one is not yet recorded as used, and may go on.
  *
  * @param {string} kind
  * @param {string[]} names
@@ -81,12 +84,21 @@ export function agreed(kind, names, variables, recorded = []) {
   if (!variable || !latest) return;
   const own = names.filter((name) => isOf(kind, name));
   const active = named(kind, own, variables[variable]);
-  if ((find(used, active)?.used_at ?? Number.NEGATIVE_INFINITY) >= latest.used_at) return;
+  if (!isOlder(kind, recorded, active, latest)) return;
   const since = new Date(latest.used_at * 1000).toISOString().slice(0, 16).replace("T", " ");
   const right = latest.name === first ? `take ${variable} out of` : `write ${variable} ${latest.name.slice(prefix.length)} into`;
   throw new Failure(
     `The settings of this machine say that ${active} is used, the database that ${latest.name} is, since ${since} UTC. They are older than the last rotation: ${right} them, or take those of the machine that rotated.`,
   );
+}
+
+/** Whether a key comes before the one that was put to use last: it was used before it, else made before it. */
+function isOlder(kind, recorded, name, latest) {
+  const known = find(recorded, name);
+  if (typeof known?.used_at === "number") return known.used_at < latest.used_at;
+  const ahead = number(kind, name) - number(kind, latest.name);
+  if (ahead !== 0) return ahead < 0;
+  return known === undefined || known.added_at <= latest.added_at;
 }
 
 /** Whether a secret is of a kind. */
@@ -105,8 +117,8 @@ function number(kind, name) {
 
 /** The step that is next. */
 export function nextStep(kind, state) {
-  const { newer, older } = standing(kind, state);
-  if (newer.length > 0) return "use";
+  const { newer, older, unfinished } = standing(kind, state);
+  if (newer.length > 0 || unfinished) return "use";
   return older.length > 0 ? "drop" : "add";
 }
 
@@ -147,20 +159,23 @@ function add(kind, { own, active, newer, older }, { variables, rows = [] }) {
   };
 }
 
-function use(kind, { newer }, { recorded }, now) {
+function use(kind, { active, newer, unfinished }, { recorded }, now) {
   const { prefix, active: variable } = KINDS[kind];
-  if (newer.length === 0) throw new Failure("No key waits to be used: the step add makes one.");
-  const name = newer.at(-1);
+  // What broke off may not have been deployed: all of it is done again.
+  const name = newer.at(-1) ?? (unfinished ? active : undefined);
+  if (!name) throw new Failure("No key waits to be used: the step add makes one.");
   waited(find(recorded, name)?.added_at, SPREAD_SECONDS, now, `${name} is not known everywhere yet`);
   return {
     variables: { [variable]: name.slice(prefix.length) },
+    used: name,
     told: `${name} is used from now on. What was made with the key before stays good; the step drop takes that one away when nothing needs it any more.`,
   };
 }
 
-function drop(kind, { own, active, newer, older }, { variables, recorded, rows }, now) {
+function drop(kind, { own, active, newer, older, unfinished }, { variables, recorded, rows }, now) {
   if (newer.length > 0) throw new Failure(`${newer.join(", ")} waits for the step use, which comes before drop.`);
   if (older.length === 0) throw new Failure("There is no key but the one in use: nothing can be dropped.");
+  if (unfinished) throw new Failure(`The step use of ${active} is not finished: repeat it before drop.`);
   const since = find(recorded, active);
   const waits = {
     webhook: [since?.added_at, SPREAD_SECONDS, `${active} is not known everywhere yet`],

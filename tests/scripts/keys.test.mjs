@@ -182,13 +182,44 @@ describe("a rotation", () => {
     // Added and not used yet, or gone: neither is in use.
     agreed("signing", names, { ACTIVE_SIGNING_KEY: "1" }, [used("SIGNING_KEY_2", null), used("SIGNING_KEY_9", NOW)]);
     agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], {}, [used("ENCRYPTION_KEYS", NOW)]);
-    const further = { ACTIVE_ENCRYPTION_KEYS: "2" };
-    expect(() => agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], further, [used("ENCRYPTION_KEYS", NOW)])).toThrow(
+    const further = { ACTIVE_ENCRYPTION_KEYS: "OLD" };
+    expect(() => agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_OLD"], further, [used("ENCRYPTION_KEYS", NOW)])).toThrow(
       /: take ACTIVE_ENCRYPTION_KEYS out of them/,
     );
     const account = { ...EMPTY, secrets: ["ENCRYPTION_KEYS", ...names], recorded };
     const given = { variables: { ACTIVE_SIGNING_KEY: "1" }, secrets: {} };
     expect(() => planDeployment(resourcesOf(repositorySettings()), account, given)).toThrow(sentence);
+  });
+
+  test("goes on where a key that is newer than the one used last is not recorded as used", () => {
+    const known = (name, added, used) => ({ name, added_at: added, used_at: used });
+    const names = ["SIGNING_KEY_1", "SIGNING_KEY_2", "SIGNING_KEY_3"];
+    const recorded = [known("SIGNING_KEY_2", 50, 100), known("SIGNING_KEY_3", 200, null)];
+    const state = world(names, { ACTIVE_SIGNING_KEY: "3" }, { recorded });
+    expect(nextStep("signing", state)).toBe("use");
+    expect(plan("signing", "use", state, NOW)).toMatchObject({
+      variables: { ACTIVE_SIGNING_KEY: "3" },
+      used: "SIGNING_KEY_3",
+    });
+    expect(() => plan("signing", "use", state, 200 + SPREAD_SECONDS - 1)).toThrow(/not known everywhere yet/);
+    expect(() => plan("signing", "drop", state, NOW)).toThrow(
+      "The step use of SIGNING_KEY_3 is not finished: repeat it before drop.",
+    );
+    // Nor where the database knows less: one that was restored, or a key that was set by hand.
+    agreed("signing", names, { ACTIVE_SIGNING_KEY: "3" }, recorded.slice(0, 1));
+    // What was used before the other one is older, whatever its name.
+    expect(() =>
+      agreed("signing", names, { ACTIVE_SIGNING_KEY: "3" }, [recorded[0], known("SIGNING_KEY_3", 40, 60)]),
+    ).toThrow(/write ACTIVE_SIGNING_KEY 2 into them/);
+    // Where names have no numbers, the database says which was added first.
+    const own = ["SIGNING_KEY_A", "SIGNING_KEY_B"];
+    const used = known("SIGNING_KEY_A", 50, 100);
+    agreed("signing", own, { ACTIVE_SIGNING_KEY: "B" }, [used, known("SIGNING_KEY_B", 51, null)]);
+    for (const rows of [[used], [used, known("SIGNING_KEY_B", 49, null)]])
+      expect(() => agreed("signing", own, { ACTIVE_SIGNING_KEY: "B" }, rows)).toThrow(/write ACTIVE_SIGNING_KEY A into/);
+    // Webhook secrets are not put to use.
+    const hooks = world(["WEBHOOK_SECRET", "WEBHOOK_SECRET_2"], {}, { recorded: [known("WEBHOOK_SECRET_2", 50, null)] });
+    expect(nextStep("webhook", hooks)).toBe("drop");
   });
 
   test("knows the operator's own names", () => {
@@ -470,17 +501,56 @@ describe("on an account, a step that breaks off", () => {
   const refused = { status: 400, errors: [{ code: 7500, message: "not now" }] };
   let cloudflare;
   const run = (...args) => runOn(cloudflare.env, kept, ...args);
+  const active = () => cloudflare.account.worker.bindings.find(({ name }) => name === "ACTIVE_SIGNING_KEY").text;
   const row = (name) =>
     cloudflare.account.databases[0].sqlite.prepare("SELECT added_at, used_at FROM keys WHERE name = ?").get(name);
 
   beforeAll(async () => {
     cloudflare = await startCloudflare();
-    expect(await runOn({ ...cloudflare.env, ...VARIABLES }, kept, "deploy")).toMatchObject({ code: 0, err: "" });
+    const secrets = { SIGNING_KEY_2: freshSigningKey(), SIGNING_KEY_3: freshSigningKey() };
+    const env = { ...cloudflare.env, ...VARIABLES, ...secrets, ACTIVE_SIGNING_KEY: "2" };
+    expect(await runOn(env, kept, "deploy")).toMatchObject({ code: 0, err: "" });
+    // The second rotation, whose key is known everywhere by now.
+    cloudflare.account.databases[0].sqlite.exec(
+      "INSERT INTO keys (name, added_at, used_at) VALUES ('SIGNING_KEY_2', 50, 100), ('SIGNING_KEY_3', 200, NULL)",
+    );
   }, 600_000);
   afterAll(async () => {
     await cloudflare.stop();
     rmSync(path, { force: true });
   });
+
+  test("is finished by the same command, and keeps nobody from deploying meanwhile", async () => {
+    const { account } = cloudflare;
+    const older = readFileSync(path, "utf8");
+    account.whileQuerying = async (sql) => (sql.includes("SET used_at") ? refused : undefined);
+    const broken = await run("keys", "rotate", "signing", "--remote");
+    delete account.whileQuerying;
+    expect(broken).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/\nSIGNING_KEY_3 is used from now on, but that is not recorded: repeat the command\./),
+    });
+    expect([active(), JSON.parse(readFileSync(path, "utf8")).vars.ACTIVE_SIGNING_KEY]).toEqual(["3", "3"]);
+    expect(row("SIGNING_KEY_3")).toEqual({ added_at: 200, used_at: null });
+
+    expect(await run("deploy")).toMatchObject({ code: 0, err: "" });
+    expect(await run("keys", "rotate", "signing", "--step", "drop", "--remote")).toMatchObject({
+      code: 1,
+      err: "The step use of SIGNING_KEY_3 is not finished: repeat it before drop.\n",
+    });
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 0, err: "" });
+    expect([active(), row("SIGNING_KEY_3").used_at]).toEqual(["3", expect.any(Number)]);
+
+    const newer = readFileSync(path, "utf8");
+    writeFileSync(path, older);
+    for (const command of [["keys", "rotate", "signing", "--remote"], ["deploy"]])
+      expect(await run(...command)).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^The settings of this machine say that SIGNING_KEY_2 is used, the database that SIGNING_KEY_3 is/),
+      });
+    writeFileSync(path, newer);
+    expect(active()).toBe("3");
+  }, 600_000);
 
   test("leaves the key of whoever has taken its name since alone, and hides no error behind another", async () => {
     const { account } = cloudflare;
