@@ -854,15 +854,15 @@ export const MUTANTS = [
   {
     name: "enrollment: what has expired holds its place, and one that waits gives way",
     file: "src/storage/statements.rs",
-    text: "AND sequence % 10 = (last + step.value) % 10 AND expires_at > ?12),",
-    replacement: "AND sequence % 10 = (last + step.value) % 10 AND ?12 IS NOT NULL),",
+    text: "FILTER (WHERE expires_at > ?12), 0) AS taken",
+    replacement: "FILTER (WHERE ?12 IS NOT NULL), 0) AS taken",
     killedBy: "endpoints::associate::tests::a_pending_enrollment_gives_way_only_where_ten_wait",
   },
   {
     name: "enrollment: where ten wait, one that is not the oldest gives way",
     file: "src/storage/statements.rs",
-    text: "ORDER BY (SELECT sequence FROM enrollments\n",
-    replacement: "ORDER BY (SELECT 1 FROM enrollments\n",
+    text: "last + 10 - (last - oldest) % 10)",
+    replacement: "last + 10 - (last - oldest + 1) % 10)",
     killedBy: "endpoints::associate::tests::a_pending_enrollment_gives_way_only_where_ten_wait",
   },
 ];

@@ -1,6 +1,9 @@
 //! Every SQL statement, each with a name and the race that its guard closes.
 //!
 //! Times are bound, never taken from the database, so that a test can stand at any instant.
+//!
+//! `column = +?1` says the same as `column = ?1`, and keeps SQLite from compiling the statement for each request again: where
+//! it joins or sorts, its planner wants to see what is compared (a test has each statement run with one value after another).
 
 /// A client by its id.
 pub const FIND_CLIENT: &str = "\
@@ -27,7 +30,7 @@ RETURNING jti_hash";
 /// - an answer that is kept under the request's `Idempotency-Key` is to be repeated, not made again;
 /// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
 /// - of the ten places of a user, by the unique index on `sequence % 10`, it takes the next one in which nothing waits
-///   or what has expired, and if there is none that of the oldest, which it replaces.
+///   or what has expired, and if there is none that of the oldest, which it replaces. `taken` has a bit for each place.
 ///
 /// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
@@ -38,17 +41,19 @@ pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
   (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
    created_at, expires_at)
-SELECT ?1, ?2, place.next, ?3, ?4, ?5, ?6, ?7,
+SELECT ?1, ?2,
+       (SELECT COALESCE((SELECT MIN(last + column1)
+                         FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))
+                         WHERE (taken >> (last + column1) % 10) & 1 = 0),
+                        last + 10 - (last - oldest) % 10)
+        FROM (SELECT COALESCE(MAX(sequence), -1) AS last,
+                     MIN(sequence) AS oldest,
+                     COALESCE(SUM(1 << (sequence % 10)) FILTER (WHERE expires_at > ?12), 0) AS taken
+              FROM enrollments WHERE user_id = ?2)),
+       ?3, ?4, ?5, ?6, ?7,
        CASE factors.independent WHEN 0 THEN ?8 END, CASE factors.independent WHEN 0 THEN ?9 END,
        factors.independent > 0, ?12, ?13
-FROM (SELECT last + step.value AS next
-      FROM (SELECT COALESCE(MAX(sequence), -1) AS last FROM enrollments WHERE user_id = ?2)
-           CROSS JOIN json_each('[1,2,3,4,5,6,7,8,9,10]') AS step
-      ORDER BY (SELECT sequence FROM enrollments
-                WHERE user_id = ?2 AND sequence % 10 = (last + step.value) % 10 AND expires_at > ?12),
-               step.value
-      LIMIT 1) AS place,
-     (SELECT COUNT(*) AS active,
+FROM (SELECT COUNT(*) AS active,
              COUNT(*) FILTER (WHERE kind <> 'email') AS independent,
              MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since
       FROM authenticators WHERE user_id = ?2) AS factors
@@ -57,7 +62,7 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
                   WHERE user_id = ?2 AND kind <> 'email' AND ?20 IS NOT NULL
                     AND kind NOT IN (SELECT value FROM json_each(?20)))
   AND factors.active < 20
-  AND EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?14)
+  AND (SELECT version FROM clients WHERE id = ?3) = ?14
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?15)
   AND NOT EXISTS (SELECT 1 FROM json_each(?16) AS charge CROSS JOIN message_budgets
                   WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
@@ -70,13 +75,13 @@ RETURNING recovery_hash IS NOT NULL AS recovery_issued";
 /// `?1` user, `?2` client, `?3` client version, `?4` transaction, `?5` kinds that a login which must go on has used
 /// (JSON array), or NULL.
 pub const ENROLLMENT_STATE: &str = "\
-SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = ?1) AS active,
-       (SELECT MIN(confirmed_at) FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS since,
+SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = +?1) AS active,
+       (SELECT MIN(confirmed_at) FROM authenticators WHERE user_id = +?1 AND kind <> 'email') AS since,
        EXISTS (SELECT 1 FROM authenticators
-               WHERE user_id = ?1 AND kind <> 'email' AND ?5 IS NOT NULL
+               WHERE user_id = +?1 AND kind <> 'email' AND ?5 IS NOT NULL
                  AND kind NOT IN (SELECT value FROM json_each(?5))) AS has_unused,
-       EXISTS (SELECT 1 FROM clients WHERE id = ?2 AND version = ?3) AS client_current,
-       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent";
+       EXISTS (SELECT 1 FROM clients WHERE id = +?2 AND version = +?3) AS client_current,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = +?4) AS spent";
 
 /// The message budgets without room, and the region or network that is closed: what [`ENROLL`] and [`CHALLENGE`] found
 /// in a message's way, and what would be in its way where it is only recorded. Times in milliseconds.
@@ -156,7 +161,7 @@ FROM idempotent_answers WHERE key = ?1 AND expires_at > ?2";
 /// `?1` user.
 pub const ACTIVE_AUTHENTICATORS: &str = "\
 SELECT id, kind, sealed FROM authenticators
-WHERE user_id = ?1 AND failures < 100
+WHERE user_id = +?1 AND failures < 100
 ORDER BY last_used_at DESC, created_at DESC";
 
 /// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]; a code that was sent to the authenticator
@@ -169,13 +174,13 @@ pub const CHALLENGE: &str = "\
 INSERT OR REPLACE INTO challenges
   (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
 SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8
-WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = ?2 AND user_id = ?3 AND failures < 100)
-  AND EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?9)
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?5)
+WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND failures < 100)
+  AND EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?9)
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = +?5)
   AND NOT EXISTS (SELECT 1 FROM json_each(?10) AS charge CROSS JOIN message_budgets
                   WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?11, ?12) AND closures.expires_at > ?7)
-  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = ?14 AND expires_at > ?7)
+  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = +?14 AND expires_at > ?7)
 RETURNING id";
 
 /// Whether a login may still go on, and why [`CHALLENGE`] added nothing.
@@ -199,16 +204,16 @@ SELECT 'recovery-code', 0 FROM recovery_codes WHERE user_id = ?1";
 /// `?1` user, `?2` now.
 pub const LIST_AUTHENTICATORS: &str = "\
 SELECT id, kind, sealed, active FROM (
-  SELECT id, kind, sealed, 1 AS active, created_at, -1 AS sequence FROM authenticators WHERE user_id = ?1
+  SELECT id, kind, sealed, 1 AS active, created_at, -1 AS sequence FROM authenticators WHERE user_id = +?1
   UNION ALL
-  SELECT id, kind, sealed, 0, created_at, sequence FROM enrollments WHERE user_id = ?1 AND expires_at > ?2
+  SELECT id, kind, sealed, 0, created_at, sequence FROM enrollments WHERE user_id = +?1 AND expires_at > ?2
   UNION ALL
-  SELECT id, 'recovery-code', NULL, 1, created_at, -1 FROM recovery_codes WHERE user_id = ?1
+  SELECT id, 'recovery-code', NULL, 1, created_at, -1 FROM recovery_codes WHERE user_id = +?1
   UNION ALL
   SELECT * FROM (
     SELECT recovery_id, 'recovery-code', NULL, 0, created_at, sequence FROM enrollments
-    WHERE user_id = ?1 AND expires_at > ?2 AND recovery_id IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ?1)
+    WHERE user_id = +?1 AND expires_at > ?2 AND recovery_id IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = +?1)
     ORDER BY sequence LIMIT 1))
 ORDER BY created_at, sequence, kind = 'recovery-code'";
 
@@ -319,9 +324,9 @@ RETURNING id, sealed, last_step, failures, failures <= 100 AS enabled";
 /// `?1` user, `?2` client, `?3` now, `?4` budget key, `?5` attempt.
 pub const PENDING_TOTP: &str = "\
 SELECT id, sealed FROM enrollments
-WHERE user_id = ?1 AND client_id = ?2 AND kind = 'totp' AND expires_at > ?3
-  AND (proof = 1 OR NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND kind <> 'email'))
-  AND EXISTS (SELECT 1 FROM budgets WHERE key = ?4 AND attempt = ?5)
+WHERE user_id = +?1 AND client_id = +?2 AND kind = 'totp' AND expires_at > ?3
+  AND (proof = 1 OR NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = +?1 AND kind <> 'email'))
+  AND EXISTS (SELECT 1 FROM budgets WHERE key = +?4 AND attempt = +?5)
 ORDER BY sequence DESC";
 
 /// One try of the code that was sent for an enrollment. Five are allowed, counted here before anything is compared.
@@ -366,9 +371,9 @@ pub const OOB_ATTEMPTS: &str = "SELECT attempts FROM enrollments WHERE id = ?1";
 ///
 /// `?1` user, `?2` budget key, `?3` attempt.
 pub const TRY_RECOVERY_CODE: &str = "\
-SELECT hash, EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND kind <> 'email') AS independent
+SELECT hash, EXISTS (SELECT 1 FROM authenticators WHERE user_id = +?1 AND kind <> 'email') AS independent
 FROM recovery_codes
-WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)";
+WHERE user_id = +?1 AND EXISTS (SELECT 1 FROM budgets WHERE key = +?2 AND attempt = +?3)";
 
 /// Spends a transaction on an authenticator app's code. Two requests with one code: the second finds `last_step`
 /// moved on or the transaction spent, and gets no row.
@@ -378,8 +383,8 @@ WHERE user_id = ?1 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt 
 pub const REDEEM_TOTP: &str = "\
 INSERT INTO redemptions (spent, redemption, expires_at)
 SELECT ?1, ?2, ?3
-WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
-  AND EXISTS (SELECT 1 FROM authenticators WHERE id = ?6 AND user_id = ?7 AND last_step < ?8)
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?5)
+  AND EXISTS (SELECT 1 FROM authenticators WHERE id = +?6 AND user_id = +?7 AND last_step < ?8)
 ON CONFLICT (spent) DO NOTHING
 RETURNING spent";
 
@@ -444,11 +449,11 @@ WHERE id = ?6 AND user_id = ?1
 pub const REDEEM_CHALLENGE: &str = "\
 INSERT INTO redemptions (spent, redemption, expires_at)
 SELECT ?1, ?2, ?3
-WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?5)
   AND EXISTS (SELECT 1 FROM challenges
-              WHERE challenges.id = ?6 AND challenges.user_id = ?7 AND challenges.expires_at > ?8
+              WHERE challenges.id = +?6 AND challenges.user_id = +?7 AND challenges.expires_at > ?8
                 AND EXISTS (SELECT 1 FROM authenticators
-                            WHERE authenticators.id = authenticator_id AND authenticators.user_id = ?7))
+                            WHERE authenticators.id = authenticator_id AND authenticators.user_id = +?7))
 ON CONFLICT (spent) DO NOTHING
 RETURNING spent";
 
@@ -477,12 +482,12 @@ WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redempt
 pub const REDEEM_ENROLLMENT: &str = "\
 INSERT INTO redemptions (spent, redemption, expires_at)
 SELECT ?1, ?2, ?3
-WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
-  AND EXISTS (SELECT 1 FROM enrollments WHERE id = ?6 AND user_id = ?7 AND client_id = ?4 AND expires_at > ?8
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?5)
+  AND EXISTS (SELECT 1 FROM enrollments WHERE id = +?6 AND user_id = +?7 AND client_id = +?4 AND expires_at > ?8
                 AND (proof = 1 OR NOT EXISTS
-                       (SELECT 1 FROM authenticators WHERE user_id = ?7 AND kind <> 'email')))
+                       (SELECT 1 FROM authenticators WHERE user_id = +?7 AND kind <> 'email')))
   AND (SELECT COUNT(*) FROM authenticators
-       WHERE user_id = ?7
+       WHERE user_id = +?7
          AND NOT (kind IN (SELECT value FROM json_each(?10)) AND address_index IS NOT NULL
                   AND address_index IN (SELECT value FROM json_each(?9)))) < 20
 ON CONFLICT (spent) DO NOTHING
@@ -505,8 +510,8 @@ WHERE user_id = ?4
 pub const ACTIVATE_RECOVERY_CODE: &str = "\
 INSERT OR REPLACE INTO recovery_codes (user_id, id, hash, created_at)
 SELECT user_id, recovery_id, recovery_hash, created_at FROM enrollments
-WHERE id = ?3 AND recovery_hash IS NOT NULL
-  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+WHERE id = +?3 AND recovery_hash IS NOT NULL
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)
   AND NOT EXISTS (SELECT 1 FROM authenticators
                   WHERE authenticators.user_id = enrollments.user_id AND authenticators.kind <> 'email')";
 
@@ -539,7 +544,7 @@ pub const ACTIVATE: &str = "\
 INSERT INTO authenticators
   (id, user_id, kind, sealed, address_index, last_step, created_at, confirmed_at, last_used_at)
 SELECT id, user_id, kind, COALESCE(?6, sealed), COALESCE(?7, address_index), ?5, created_at, ?4, ?4 FROM enrollments
-WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+WHERE id = +?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
 
 /// The confirmed enrollment is pending no more.
 ///
@@ -556,8 +561,8 @@ WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redempt
 pub const REDEEM_RECOVERY_CODE: &str = "\
 INSERT INTO redemptions (spent, redemption, expires_at)
 SELECT ?1, ?2, ?3
-WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?4 AND version = ?5)
-  AND EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = ?6 AND hash = ?7)
+WHERE EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?5)
+  AND EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = +?6 AND hash = +?7)
 ON CONFLICT (spent) DO NOTHING
 RETURNING spent";
 
@@ -575,10 +580,10 @@ WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND re
 pub const RETURN_CHARGES: &str = "\
 UPDATE message_budgets
 SET full_at = full_at - (SELECT charge.value ->> 1 FROM deliveries CROSS JOIN json_each(charges) AS charge
-                         WHERE owner = ?3 AND charge.value ->> 0 = message_budgets.key)
+                         WHERE owner = +?3 AND charge.value ->> 0 = message_budgets.key)
 WHERE message_budgets.key IN (SELECT charge.value ->> 0 FROM deliveries CROSS JOIN json_each(charges) AS charge
-                              WHERE owner = ?3)
-  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+                              WHERE owner = +?3)
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
 
 /// Notes that it has.
 ///
@@ -627,23 +632,23 @@ macro_rules! notices {
 SELECT ?1 || '-' || row_number() OVER (), ?2, channel, ?3, 'waiting', ?4, ?4, ?5, ?6, target, address
 FROM (SELECT 'contact' AS target, sealed AS address, 'email' AS channel
       FROM contacts
-      WHERE user_id = ?6 AND ?8 = 1
-        AND address_index IS NOT (SELECT address_index FROM authenticators WHERE authenticators.id = ?7)
+      WHERE user_id = +?6 AND ?8 = 1
+        AND address_index IS NOT (SELECT address_index FROM authenticators WHERE authenticators.id = +?7)
       UNION ALL
       SELECT * FROM (SELECT id, sealed, 'email' FROM authenticators
-                     WHERE user_id = ?6 AND ?8 = 1 AND kind = 'email' AND id IS NOT ?7
-                       AND address_index IS NOT (SELECT address_index FROM contacts WHERE contacts.user_id = ?6)
+                     WHERE user_id = +?6 AND ?8 = 1 AND kind = 'email' AND id IS NOT ?7
+                       AND address_index IS NOT (SELECT address_index FROM contacts WHERE contacts.user_id = +?6)
                      ORDER BY confirmed_at DESC LIMIT 5)
       UNION ALL
       SELECT * FROM (SELECT id, sealed, 'sms' FROM authenticators
-                     WHERE user_id = ?6 AND ?9 = 1 AND kind IN ('sms', 'voice') AND id IS NOT ?7
+                     WHERE user_id = +?6 AND ?9 = 1 AND kind IN ('sms', 'voice') AND id IS NOT ?7
                        AND NOT EXISTS (SELECT 1 FROM contacts
-                                       WHERE contacts.user_id = ?6 AND ?8 = 1 AND contacts.updated_at < ?4)
+                                       WHERE contacts.user_id = +?6 AND ?8 = 1 AND contacts.updated_at < ?4)
                        AND NOT EXISTS (SELECT 1 FROM authenticators AS mail
-                                       WHERE mail.user_id = ?6 AND ?8 = 1 AND mail.kind = 'email' AND mail.id IS NOT ?7
+                                       WHERE mail.user_id = +?6 AND ?8 = 1 AND mail.kind = 'email' AND mail.id IS NOT ?7
                                          AND mail.confirmed_at >= (SELECT MIN(first.confirmed_at)
                                                                    FROM authenticators AS first
-                                                                   WHERE first.user_id = ?6 AND first.kind <> 'email'))
+                                                                   WHERE first.user_id = +?6 AND first.kind <> 'email'))
                      ORDER BY confirmed_at LIMIT 1))"
     };
 }
@@ -655,7 +660,7 @@ pub const ANNOUNCE_REDEMPTION: &str = concat!(
     "INSERT INTO deliveries ",
     notices!(),
     "
-WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = ?10 AND redemption = ?11)
+WHERE EXISTS (SELECT 1 FROM redemptions WHERE spent = +?10 AND redemption = +?11)
 RETURNING id"
 );
 
@@ -668,10 +673,10 @@ pub const ANNOUNCE_REMOVAL: &str = concat!(
     "INSERT INTO deliveries ",
     notices!(),
     "
-WHERE EXISTS (SELECT 1 FROM authenticators AS removed WHERE removed.user_id = ?6 AND removed.id IN (?10, ?11))
+WHERE EXISTS (SELECT 1 FROM authenticators AS removed WHERE removed.user_id = +?6 AND removed.id IN (?10, ?11))
   AND COALESCE((SELECT ?12 = 1 AND ?13 >= MIN(confirmed_at) FROM authenticators
-                WHERE user_id = ?6 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
-  AND (?14 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = ?14 AND version = ?15))
+                WHERE user_id = +?6 AND kind <> 'email' HAVING COUNT(*) > 0), 1)
+  AND (?14 IS NULL OR EXISTS (SELECT 1 FROM clients WHERE clients.id = +?14 AND version = +?15))
 RETURNING id"
 );
 
@@ -724,7 +729,7 @@ RETURNING id, message, channel, sealed, attempts, expires_at, failure, user_id, 
 pub const DELIVERY_TEMPLATES: &str = "\
 SELECT templates.message AS message, templates.channel AS channel, language, subject, text, html
 FROM deliveries CROSS JOIN templates
-WHERE deliveries.id = ?1 AND templates.message = deliveries.message AND templates.channel = deliveries.channel";
+WHERE deliveries.id = +?1 AND templates.message = deliveries.message AND templates.channel = deliveries.channel";
 
 /// Records that the provider took it, and forgets what was sent.
 ///

@@ -256,6 +256,21 @@ impl FakePlatform {
     }
 
     /// The same where failing is an answer too.
+    /// How often SQLite compiles `sql` again when it is run with one set of parameters after another, as a database does
+    /// that remembers what it has compiled.
+    pub(crate) fn compiled_again(&self, sql: &str, runs: &[Vec<Value>]) -> i32 {
+        let database = self.0.database.borrow();
+        let mut statement = database.prepare(sql).expect("a statement");
+        for parameters in runs {
+            let mut rows = statement.query(rusqlite::params_from_iter(parameters)).expect("parameters");
+            // What a value is, or whether it violates a constraint, is another test's.
+            while let Ok(Some(_)) = rows.next() {}
+            drop(rows);
+            statement.clear_bindings();
+        }
+        statement.get_status(rusqlite::StatementStatus::RePrepare)
+    }
+
     pub(crate) fn try_query(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StorageError> {
         run_statement(&self.0.database.borrow(), sql, parameters)
     }
