@@ -1,5 +1,6 @@
 // The contestants: where their modules come from, what they are bound to, and what they must have done in the end.
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -115,6 +116,23 @@ export const CONTESTANTS = {
     }),
     answered: () => ["id", "client"],
   },
+  "bare-statements": {
+    title: "a bare Worker, Countersign's statements",
+    workloads: ["otp", "sms"],
+    queue: true,
+    modules: () => bundled("bare-statements/worker.js"),
+    env: () => ({ CLIENT, ...statements("ENROLL", "ADD_DELIVERY", "CHARGE_MESSAGE") }),
+    prepare: prepareAssociate,
+    request: associate,
+    rows: async (db, workload, requests) => ({
+      enrollments: [await count(db, "enrollments WHERE recovery_hash IS NOT NULL AND length(sealed) > 40"), requests],
+      ...(workload === "sms" && {
+        deliveries: [await count(db, "deliveries WHERE state = 'waiting'"), requests],
+        "message budgets": [await count(db, "message_budgets WHERE full_at > 0"), 8 * requests + 2],
+      }),
+    }),
+    answered: () => ["id"],
+  },
   countersign: {
     ...typescript,
     title: "Countersign",
@@ -186,6 +204,12 @@ const SIGNING_KEY = signingKey("main-1");
 async function count(db, what) {
   const { count } = await db.prepare(`SELECT COUNT(*) AS count FROM ${what}`).first();
   return count;
+}
+
+/** Statements of Countersign by their names, as they stand in the Worker. */
+function statements(...names) {
+  const source = readFileSync(new URL("../src/storage/statements.rs", import.meta.url), "utf8");
+  return Object.fromEntries(names.map((name) => [name, source.split(`pub const ${name}: &str = "\\\n`)[1].split('";')[0]]));
 }
 
 /** A contestant of bench/contestants/, minified into one module. */

@@ -26,10 +26,10 @@ const ENROLL = `
 INSERT OR REPLACE INTO enrollments
   (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof, created_at,
    expires_at)
-SELECT ?1, ?2, (SELECT COALESCE(MAX(sequence), -1) + 1 FROM enrollments WHERE user_id = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0,
+SELECT ?1, ?2, (SELECT COALESCE(MAX(sequence), -1) + 1 FROM enrollments WHERE user_id = +?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0,
        ?10, ?11
 WHERE NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'email')
-  AND EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?12)
+  AND (SELECT version FROM clients WHERE id = ?3) = ?12
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?13)
   AND NOT EXISTS (SELECT 1 FROM json_each(?14) AS charge CROSS JOIN message_budgets
                   WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)`;
