@@ -230,6 +230,9 @@ describe("the shield before the counters", () => {
   const shielded = useStage({ shield: { limit: 2, period: 60 } });
 
   test("stops a flood from one address before the database is asked, and nobody else", async () => {
+    // Miniflare counts by whole minutes of the machine's clock, and the three requests must be within one.
+    const left = 60_000 - (Date.now() % 60_000);
+    if (left < 3000) await new Promise((resolve) => setTimeout(resolve, left));
     const address = freshAddress();
     const ask = (from) => shielded.person().associateSms({ headers: { "cf-connecting-ip": from } });
     await accepted(await ask(address));
