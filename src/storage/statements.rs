@@ -822,10 +822,21 @@ WHERE sent > most OR (judged >= ?5 AND verified * 100 < ?6 * judged)
 ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at
 RETURNING key, reason";
 
-/// Message budgets that are full again. `?1` now in milliseconds.
+/// Goes on to the next 10 000 message budgets by their keys, and after the last of them to the first.
+pub const ADVANCE_MESSAGE_BUDGETS: &str = "\
+UPDATE sweep_positions
+SET after = COALESCE(upto, ''),
+    upto = (SELECT key FROM message_budgets WHERE key > COALESCE(upto, '') ORDER BY key LIMIT 1 OFFSET 9999)
+WHERE swept = 'message_budgets'";
+
+/// Those of them that are full again. Any blob is greater than every text, and so the end.
+///
+/// `?1` now in milliseconds.
 pub const SWEEP_MESSAGE_BUDGETS: &str = "\
 DELETE FROM message_budgets
-WHERE key IN (SELECT key FROM message_budgets WHERE full_at <= ?1 LIMIT 1000)";
+WHERE key > (SELECT after FROM sweep_positions WHERE swept = 'message_budgets')
+  AND key <= (SELECT COALESCE(upto, x'') FROM sweep_positions WHERE swept = 'message_budgets')
+  AND full_at <= ?1";
 
 /// Closures that have ended. `?1` now.
 pub const SWEEP_CLOSURES: &str =

@@ -101,7 +101,10 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
     ]
     .into_iter()
     .map(|(sql, before)| Statement { sql, parameters: vec![before.into()] })
-    .chain([Statement { sql: statements::SWEEP_MESSAGE_BUDGETS, parameters: vec![milliseconds(now).into()] }])
+    .chain([
+        Statement { sql: statements::ADVANCE_MESSAGE_BUDGETS, parameters: Vec::new() },
+        Statement { sql: statements::SWEEP_MESSAGE_BUDGETS, parameters: vec![milliseconds(now).into()] },
+    ])
     .collect();
     app.platform.batch(batch).await.map(|_| ())
 }

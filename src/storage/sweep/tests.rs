@@ -103,6 +103,9 @@ const TABLES: [(&str, &str, i64); 9] = [
     ),
 ];
 
+/// The one of them that is gone through by its key.
+const BY_KEY: &str = "message_budgets";
+
 fn fill(service: &Service, insert: &str, rows: i64, expires_at: UnixSeconds) {
     let (head, tail) = insert.split_once("SELECT").unwrap();
     let sql = format!(
@@ -128,7 +131,7 @@ fn what_has_expired_is_deleted_at_that_second_and_not_before() {
 
 #[test]
 fn at_most_a_thousand_rows_of_a_table_are_deleted_in_one_run() {
-    for (table, insert, kept) in TABLES {
+    for (table, insert, kept) in TABLES.into_iter().filter(|(table, ..)| *table != BY_KEY) {
         let service = Service::new();
         fill(&service, insert, 2500, service.world.now().plus(-kept - 1));
         for left in [1500, 500, 0, 0] {
@@ -136,6 +139,23 @@ fn at_most_a_thousand_rows_of_a_table_are_deleted_in_one_run() {
             assert_eq!(service.world.count(table), left, "{table}");
         }
     }
+}
+
+#[test]
+fn ten_thousand_message_budgets_are_gone_through_in_one_run_and_all_of_them_in_turn() {
+    let service = Service::new();
+    let (_, insert, _) = TABLES.into_iter().find(|(table, ..)| *table == BY_KEY).unwrap();
+    fill(&service, insert, 25_000, service.world.now().plus(-1));
+    service.world.query("UPDATE message_budgets SET key = printf('%05d', substr(key, 2))", &[]);
+    service.world.query("UPDATE message_budgets SET full_at = full_at + 5000 WHERE key LIKE '%9'", &[]);
+    for left in [16_000, 7_000, 2_500, 2_500] {
+        swept(&service);
+        assert_eq!(service.world.count(BY_KEY), left);
+    }
+    // What is full again only then is found when its turn comes.
+    service.world.advance(5);
+    swept(&service);
+    assert_eq!(service.world.count(BY_KEY), 0);
 }
 
 #[test]

@@ -123,6 +123,8 @@ const TEN_PENDING_ONE_EXPIRED: &str = "INSERT INTO enrollments
     (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
   SELECT 'totp|p' || value, 'alice', 20 + value, 'app', 'totp', 's1.p', 0, 900, iif(value = 4, 1000, 2000)
   FROM json_each('[0,1,2,3,4,5,6,7,8,9]')";
+const TWENTY_THOUSAND_BUDGETS: &str = "INSERT INTO message_budgets (key, full_at)
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) SELECT printf('k%05d', i), 0 FROM n";
 const CHALLENGED: &str = "INSERT INTO authenticators
     (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
   VALUES ('sms|a0', 'alice', 'sms', 's1.a0', 'h1.a0', 3, 100, 500, 500),
@@ -1115,9 +1117,21 @@ fn sweeping() -> Vec<Spec> {
                 UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
             "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
         ),
-        spec!(SWEEP_MESSAGE_BUDGETS [1000] "";
-            "charged", "INSERT INTO message_budgets VALUES ('p1', 1001)", [] => Nothing;
-            "full", "INSERT INTO message_budgets VALUES ('p1', 1000)", [] => Acts;
+        spec!(ADVANCE_MESSAGE_BUDGETS [] "UPDATE sweep_positions SET after = 'k00001', upto = 'k10000'";
+            "more than are swept at once", TWENTY_THOUSAND_BUDGETS, [] => Acts;
+            "the rest", "", [] => Acts;
+            "what else is swept", "UPDATE sweep_positions SET swept = 'others'", [] => Nothing;
+        ),
+        spec!(SWEEP_MESSAGE_BUDGETS [1000]
+            "UPDATE sweep_positions SET after = 'p1', upto = 'p3';
+             INSERT INTO sweep_positions VALUES ('another', '', NULL)";
+            "charged", "INSERT INTO message_budgets VALUES ('p2', 1001)", [] => Nothing;
+            "full", "INSERT INTO message_budgets VALUES ('p2', 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO message_budgets VALUES ('p3', 1000)", [] => Acts;
+            "swept before", "INSERT INTO message_budgets VALUES ('p1', 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO message_budgets VALUES ('p4', 1000)", [] => Nothing;
+            "at the end", "INSERT INTO message_budgets VALUES ('\u{ff}', 1000);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'message_budgets'", [] => Acts;
         ),
         spec!(SWEEP_CLOSURES [1000] "";
             "closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
