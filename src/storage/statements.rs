@@ -824,10 +824,11 @@ RETURNING key, reason";
 
 /// Goes on to the next 10 000 message budgets by their keys, and after the last of them to the first.
 pub const ADVANCE_MESSAGE_BUDGETS: &str = "\
-UPDATE sweep_positions
-SET after = COALESCE(upto, ''),
-    upto = (SELECT key FROM message_budgets WHERE key > COALESCE(upto, '') ORDER BY key LIMIT 1 OFFSET 9999)
-WHERE swept = 'message_budgets'";
+INSERT INTO sweep_positions (swept, after, upto)
+VALUES ('message_budgets', '', (SELECT key FROM message_budgets ORDER BY key LIMIT 1 OFFSET 9999))
+ON CONFLICT (swept) DO UPDATE SET
+  after = COALESCE(upto, ''),
+  upto = (SELECT key FROM message_budgets WHERE key > COALESCE(upto, '') ORDER BY key LIMIT 1 OFFSET 9999)";
 
 /// Those of them that are full again. Any blob is greater than every text, and so the end.
 ///

@@ -256,6 +256,10 @@ impl FakePlatform {
     }
 
     /// The same where failing is an answer too.
+    pub(crate) fn try_query(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StorageError> {
+        run_statement(&self.0.database.borrow(), sql, parameters)
+    }
+
     /// How often SQLite compiles `sql` again when it is run with one set of parameters after another, as a database does
     /// that remembers what it has compiled.
     pub(crate) fn compiled_again(&self, sql: &str, runs: &[Vec<Value>]) -> i32 {
@@ -269,10 +273,6 @@ impl FakePlatform {
             statement.clear_bindings();
         }
         statement.get_status(rusqlite::StatementStatus::RePrepare)
-    }
-
-    pub(crate) fn try_query(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, StorageError> {
-        run_statement(&self.0.database.borrow(), sql, parameters)
     }
 
     /// How many rows `table` has.

@@ -28,7 +28,7 @@ const SHORT: [&str; 5] = [
 const CHARGES: &str = "charge VIRTUAL TABLE";
 
 /// Statements that go through a table, or through more of an index than one user has, and what bounds them.
-const BOUNDED: [(&str, &str, &str); 14] = [
+const BOUNDED: [(&str, &str, &str); 15] = [
     ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
     ("OVERDUE_DELIVERIES", "deliveries_due (state=? AND due_at<?)", "the sweep's; 100 rows"),
     ("EXPIRE_DELIVERIES", "deliveries_due (state=?)", "the sweep's; what waits to be sent"),
@@ -39,6 +39,7 @@ const BOUNDED: [(&str, &str, &str); 14] = [
     ("SWEEP_ASSERTIONS", "client_assertions_expiry (expires_at<?)", "the sweep's; 1000 rows"),
     ("SWEEP_BUDGETS", "budgets_expiry (full_at<?)", "the sweep's; 1000 rows"),
     ("SWEEP_DELIVERIES", "deliveries_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("ADVANCE_MESSAGE_BUDGETS", "SCAN message_budgets", "the first sweep's; 10 000 rows"),
     ("ADVANCE_MESSAGE_BUDGETS", "PRIMARY KEY (key>?)", "the sweep's; 10 000 rows"),
     ("SWEEP_MESSAGE_BUDGETS", "PRIMARY KEY (key>? AND key<?)", "the sweep's; 10 000 rows"),
     ("SWEEP_CLOSURES", "closures_expiry (expires_at<?)", "the sweep's; 1000 rows"),

@@ -1117,14 +1117,13 @@ fn sweeping() -> Vec<Spec> {
                 UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
             "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
         ),
-        spec!(ADVANCE_MESSAGE_BUDGETS [] "UPDATE sweep_positions SET after = 'k00001', upto = 'k10000'";
+        spec!(ADVANCE_MESSAGE_BUDGETS [] "INSERT INTO sweep_positions VALUES ('message_budgets', 'k00001', 'k10000')";
             "more than are swept at once", TWENTY_THOUSAND_BUDGETS, [] => Acts;
             "the rest", "", [] => Acts;
-            "what else is swept", "UPDATE sweep_positions SET swept = 'others'", [] => Nothing;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
         ),
         spec!(SWEEP_MESSAGE_BUDGETS [1000]
-            "UPDATE sweep_positions SET after = 'p1', upto = 'p3';
-             INSERT INTO sweep_positions VALUES ('another', '', NULL)";
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('message_budgets', 'p1', 'p3')";
             "charged", "INSERT INTO message_budgets VALUES ('p2', 1001)", [] => Nothing;
             "full", "INSERT INTO message_budgets VALUES ('p2', 1000)", [] => Acts;
             "the last of this run", "INSERT INTO message_budgets VALUES ('p3', 1000)", [] => Acts;
