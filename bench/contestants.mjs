@@ -45,12 +45,12 @@ const associate = (person, workload) => ({
   body: JSON.stringify(BODIES[workload](person)),
 });
 
-/** What Countersign and both in TypeScript have written after so many requests: { what: [rows, wanted] }. */
-const associated = async (db, workload, requests, delivered) => ({
+/** What all that write Countersign's tables have written after so many requests: { what: [rows, wanted] }. */
+const associated = async (db, workload, requests, delivered, buckets = BUCKETS(requests)) => ({
   enrollments: [await count(db, "enrollments WHERE recovery_hash IS NOT NULL AND length(sealed) > 40"), requests],
   ...(workload === "sms" && {
     deliveries: [await count(db, `deliveries WHERE state = '${delivered ? "sent" : "waiting"}'`), requests],
-    "message budgets": [await count(db, "message_budgets WHERE full_at > 0"), BUCKETS(requests)],
+    "message budgets": [await count(db, "message_budgets WHERE full_at > 0"), buckets],
   }),
 });
 
@@ -124,13 +124,8 @@ export const CONTESTANTS = {
     env: () => ({ CLIENT, ...statements("ENROLL", "ADD_DELIVERY", "CHARGE_MESSAGE") }),
     prepare: prepareAssociate,
     request: associate,
-    rows: async (db, workload, requests) => ({
-      enrollments: [await count(db, "enrollments WHERE recovery_hash IS NOT NULL AND length(sealed) > 40"), requests],
-      ...(workload === "sms" && {
-        deliveries: [await count(db, "deliveries WHERE state = 'waiting'"), requests],
-        "message budgets": [await count(db, "message_budgets WHERE full_at > 0"), 8 * requests + 2],
-      }),
-    }),
+    // Each request has a range of numbers to itself as well.
+    rows: (db, workload, requests) => associated(db, workload, requests, false, 8 * requests + 2),
     answered: () => ["id"],
   },
   countersign: {

@@ -4,6 +4,7 @@
 //!
 //! `column = +?1` says the same as `column = ?1`, and keeps SQLite from compiling the statement for each request again: where
 //! it joins or sorts, its planner wants to see what is compared (a test has each statement run with one value after another).
+//! A statement that needs it somewhere has it everywhere.
 
 /// A client by its id.
 pub const FIND_CLIENT: &str = "\

@@ -15,26 +15,28 @@ export default {
     const id = crypto.randomUUID();
     const user = `idp|${id}`;
     const now = Math.floor(Date.now() / 1000);
-    const enroll = (kind, seconds, ...message) =>
+    const hash = oob ? HASH : null;
+    const expiresAt = now + (oob ? 300 : 86400);
+    const enroll = (kind, ...message) =>
       DB.prepare(ENROLL).bind(
-        ...[id, user, CLIENT, kind, SEALED, oob ? HASH : null, oob ? HASH : null, id, HASH, 0, now, now, now + seconds, version, id],
-        ...message,
-        ...[null, null],
+        ...[id, user, CLIENT, kind, SEALED, hash, hash, id, HASH, 0, now, now, expiresAt, version, id, ...message, null, null],
       );
     if (!oob) {
-      await enroll("totp", 86400, null, null, null).all();
+      await enroll("totp", null, null, null).all();
       return Response.json({ id });
     }
     // Four of the keys have an hour's and a day's bucket, one of them everybody's.
     const keys = [
-      ...[`user:${user}`, `recipient:${id}:${HASH}`],
+      `user:${user}`,
+      `recipient:${id}:${HASH}`,
       ...["address", "prefix", "range"].flatMap((what) => [`${what}:${id}:${HASH}:d`, `${what}:${id}:${HASH}:h`]),
-      ...["overall:d", "overall:h"],
+      "overall:d",
+      "overall:h",
     ];
     const charges = JSON.stringify(keys.map((key) => [key, 360_000, 9e15]));
     await DB.batch([
-      enroll("sms", 300, charges, "region:49", "network:64500"),
-      DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, now + 300, id, "49", "64500", charges),
+      enroll("sms", charges, "region:49", "network:64500"),
+      DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, expiresAt, id, "49", "64500", charges),
       DB.prepare(CHARGE_MESSAGE).bind(charges, now * 1000, id),
     ]);
     context.waitUntil(OOB_QUEUE.send({ delivery: id }, { contentType: "json" }));

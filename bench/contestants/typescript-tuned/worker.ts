@@ -22,6 +22,7 @@ import { deliver } from "../shared/delivery.ts";
 const KEY_SET_SECONDS = 600;
 const CLIENT_SECONDS = 60;
 
+// `user_id = +?2` keeps SQLite from compiling the statement for each request again, and so does reading the version.
 const ENROLL = `
 INSERT OR REPLACE INTO enrollments
   (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof, created_at,
