@@ -4,6 +4,8 @@
 //! `instructions` alone lists the cases; `instructions CASE TIMES` runs one so many times.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a command-line program of the developers")]
 
+mod enroll;
+
 use std::hint::black_box;
 use std::process::ExitCode;
 
@@ -35,7 +37,7 @@ const USUAL: [&str; 5] = ["1", "33", "44", "49", "81"];
 /// A name, and what makes the work: things that are made beforehand are not counted.
 type Case = (&'static str, fn() -> Box<dyn Fn()>);
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 20] = [
     ("read a JWT", read_jwt),
     ("name a transaction", name_transaction),
     ("decode a JSON body", || decode("application/json", JSON_BODY)),
@@ -54,6 +56,8 @@ const CASES: [Case; 18] = [
     ("write a text message", || write_message(Kind::Sms)),
     ("write a mail", || write_message(Kind::Email)),
     ("write a list", write_list),
+    ("enroll an app", || enroll(r#"{"client_id":"app","authenticator_types":["otp"]}"#)),
+    ("enroll a phone", || enroll(JSON_BODY)),
 ];
 
 fn main() -> ExitCode {
@@ -155,13 +159,16 @@ fn check_totp() -> Box<dyn Fn()> {
 
 // --- What is stored ---
 
-fn keyring() -> Keyring {
+fn keys() -> String {
     let key = |byte: u8| Base64UrlUnpadded::encode_string(&[byte; 32]);
     let (seal, hash) = (key(1), key(2));
-    let keys = format!(
+    format!(
         r#"{{"seal":{{"use":"s1","keys":{{"s1":"{seal}"}}}},"hash":{{"use":"h1","keys":{{"h1":"{hash}"}}}}}}"#
-    );
-    Keyring::parse(&keys).expect("keys")
+    )
+}
+
+fn keyring() -> Keyring {
+    Keyring::parse(&keys()).expect("keys")
 }
 
 fn seal() -> Box<dyn Fn()> {
@@ -185,6 +192,12 @@ fn compare() -> Box<dyn Fn()> {
     let parts = [PLACE.user, "+4915123456789"];
     let stored = keyring.hash("address", &parts);
     repeat(move || assert!(keyring.hash_matches("address", &parts, &stored).is_ok()))
+}
+
+// --- Whole requests ---
+
+fn enroll(body: &'static str) -> Box<dyn Fn()> {
+    enroll::enrollment(body, jwt(), KEY_SET, keys())
 }
 
 // --- What is written ---
