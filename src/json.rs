@@ -44,6 +44,9 @@ macro_rules! object {
 }
 pub(crate) use object;
 
+/// Most of what is written is shorter, and need not be moved while it grows.
+const USUAL_BYTES: usize = 512;
+
 /// Where a text ceases to be JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
@@ -57,7 +60,7 @@ impl Json {
     /// The text, without any space between its parts.
     #[must_use]
     pub fn write(&self) -> String {
-        let mut text = String::new();
+        let mut text = String::with_capacity(USUAL_BYTES);
         self.write_to(&mut text);
         text
     }
@@ -278,23 +281,49 @@ impl<T: Into<Json>> From<Option<T>> for Json {
 
 /// Writes a string (RFC 8259 section 7): nothing is escaped but what must be.
 fn write_string(own: &str, text: &mut String) {
+    text.reserve(own.len().saturating_add(2));
     text.push('"');
     let mut rest = own;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\') || byte < 0x20) {
-        let (plain, escaped) = rest.split_at_checked(at).unwrap_or((rest, ""));
+    loop {
+        let (plain, escaped) = rest.split_at_checked(plain_length(rest.as_bytes())).unwrap_or((rest, ""));
         text.push_str(plain);
         let mut characters = escaped.chars();
-        match characters.next().unwrap_or_default() {
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            own @ ('"' | '\\') => text.extend(['\\', own]),
-            control => drop(write!(text, "\\u{:04x}", u32::from(control))),
+        match characters.next() {
+            None => break,
+            Some('\n') => text.push_str("\\n"),
+            Some('\r') => text.push_str("\\r"),
+            Some('\t') => text.push_str("\\t"),
+            Some(own @ ('"' | '\\')) => text.extend(['\\', own]),
+            Some(control) => drop(write!(text, "\\u{:04x}", u32::from(control))),
         }
         rest = characters.as_str();
     }
-    text.push_str(rest);
     text.push('"');
+}
+
+/// How many bytes come before the first that a string has only in its escaped form: a quotation mark, a backslash or a
+/// control character. Eight are looked at in one, for most strings have none.
+fn plain_length(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let plain = words.iter().position(|word| has_special(u64::from_le_bytes(*word))).unwrap_or(words.len());
+    let start = plain.saturating_mul(8);
+    let rest = bytes.get(start..).unwrap_or_default();
+    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ').unwrap_or(rest.len());
+    start.saturating_add(end)
+}
+
+/// Whether one of the eight bytes is special. A byte is less than another where subtracting that borrows; a borrow from a
+/// byte that is less may make its neighbour look so, too, and changes nothing for all of them together.
+const fn has_special(word: u64) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * EACH;
+    const fn has_less(word: u64, bound: u64) -> u64 {
+        word.wrapping_sub(bound.wrapping_mul(EACH)) & !word & HIGH
+    }
+    const fn has(word: u64, byte: u64) -> u64 {
+        has_less(word ^ byte.wrapping_mul(EACH), 1)
+    }
+    has_less(word, b' ' as u64) | has(word, b'"' as u64) | has(word, b'\\' as u64) != 0
 }
 
 #[cfg(test)]

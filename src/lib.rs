@@ -16,6 +16,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod base64url;
 pub mod config;
 pub mod delivery;
 #[cfg(feature = "development")]

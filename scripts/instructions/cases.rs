@@ -2,7 +2,12 @@
 //! case, under valgrind, and takes the difference.
 //!
 //! `instructions` alone lists the cases; `instructions CASE TIMES` runs one so many times.
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "a command-line program of the developers")]
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a command-line program of the developers"
+)]
 
 mod enroll;
 

@@ -23,7 +23,12 @@ use countersign::trust::algorithm::Algorithm;
 use countersign::types::UnixSeconds;
 
 /// Enrolls by a request with this body and `token`, and returns how the next one like it is made.
-pub(super) fn enrollment(body: &'static str, token: String, key_set: &'static str, keys: String) -> Box<dyn Fn()> {
+pub(super) fn enrollment(
+    body: &'static str,
+    token: String,
+    key_set: &'static str,
+    keys: String,
+) -> Box<dyn Fn()> {
     let issuers = r#"[{"name":"idp","issuer":"https://idp.example.com/","jwks_uri":"https://idp.example.com/jwks.json","may":["mfa_token"]}]"#;
     let config = Config::from_variables(
         |name| {

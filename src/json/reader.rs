@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Json, Malformed};
+use super::{Json, Malformed, plain_length};
 
 /// How many arrays and objects may stand in each other: more than anything here has, and far from what the stack holds.
 const MAXIMUM_DEPTH: usize = 127;
@@ -16,12 +16,9 @@ pub fn parse(text: &[u8]) -> Result<Json, Malformed> {
         Ok(valid) => valid,
         Err(error) => return Err(Malformed::behind(text.get(..error.valid_up_to()).unwrap_or_default())),
     };
-    let mut reader = Reader { rest: valid };
+    let mut reader = Reader { text: valid, at: 0 };
     let value = reader.value(MAXIMUM_DEPTH).filter(|_| reader.peek().is_none());
-    value.ok_or_else(|| {
-        let read = valid.len().saturating_sub(reader.rest.len());
-        Malformed::behind(text.get(..read).unwrap_or_default())
-    })
+    value.ok_or_else(|| Malformed::behind(text.get(..reader.at).unwrap_or_default()))
 }
 
 impl Malformed {
@@ -33,35 +30,51 @@ impl Malformed {
     }
 }
 
-/// What is still to be read. Whatever returns `None` leaves it at the first byte that cannot be.
+/// A text, and how much of it has been read. Whatever returns `None` leaves it at the first byte that cannot be.
 struct Reader<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// The next byte that is no space between tokens; it stays.
     fn peek(&mut self) -> Option<u8> {
-        self.take_until(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.next() {
+            self.skip(1);
+        }
         self.next()
     }
 
     /// The next byte; it stays.
     fn next(&self) -> Option<u8> {
-        self.rest.as_bytes().first().copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Takes `text`, if that comes next.
-    fn take(&mut self, text: &str) -> Option<()> {
-        self.rest = self.rest.strip_prefix(text)?;
-        Some(())
+    /// Takes so many bytes.
+    fn skip(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
     }
 
-    /// Takes what comes before the first byte that `ends`.
-    fn take_until(&mut self, ends: impl FnMut(u8) -> bool) -> &'a str {
-        let end = self.rest.bytes().position(ends).unwrap_or(self.rest.len());
-        let (taken, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
-        self.rest = rest;
-        taken
+    /// Takes `byte`, if that comes next.
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.next() == Some(byte)).then(|| self.skip(1))
+    }
+
+    /// Takes `word` as far as it comes next, and says whether that was all of it.
+    fn take_word(&mut self, word: &str) -> Option<()> {
+        word.bytes().try_for_each(|byte| self.take(byte).ok_or(())).ok()
+    }
+
+    /// What has been taken since `start`.
+    fn since(&self, start: usize) -> Option<&'a str> {
+        self.text.get(start..self.at)
+    }
+
+    /// Takes what a string has of characters that are not escaped, up to one that is, or its end.
+    fn take_plain(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        self.skip(plain_length(self.text.as_bytes().get(start..)?));
+        self.since(start)
     }
 
     fn value(&mut self, depth: usize) -> Option<Json> {
@@ -69,15 +82,15 @@ impl<'a> Reader<'a> {
             b'"' => self.string().map(Json::Text),
             b'{' => self.object(depth.checked_sub(1)?),
             b'[' => self.array(depth.checked_sub(1)?),
-            b't' => self.take("true").map(|()| Json::Bool(true)),
-            b'f' => self.take("false").map(|()| Json::Bool(false)),
-            b'n' => self.take("null").map(|()| Json::Null),
+            b't' => self.take_word("true").map(|()| Json::Bool(true)),
+            b'f' => self.take_word("false").map(|()| Json::Bool(false)),
+            b'n' => self.take_word("null").map(|()| Json::Null),
             _ => self.number(),
         }
     }
 
     fn array(&mut self, depth: usize) -> Option<Json> {
-        self.take("[")?;
+        self.take(b'[')?;
         let mut elements = Vec::new();
         if self.peek()? != b']' {
             loop {
@@ -85,46 +98,46 @@ impl<'a> Reader<'a> {
                 if self.peek()? != b',' {
                     break;
                 }
-                self.take(",")?;
+                self.take(b',')?;
             }
         }
-        self.take("]")?;
+        self.take(b']')?;
         Some(Json::Array(elements))
     }
 
     fn object(&mut self, depth: usize) -> Option<Json> {
-        self.take("{")?;
+        self.take(b'{')?;
         let mut members = Vec::new();
         if self.peek()? != b'}' {
             loop {
                 self.peek()?;
                 let name = self.string()?;
                 self.peek()?;
-                self.take(":")?;
+                self.take(b':')?;
                 members.push((Cow::Owned(name), self.value(depth)?));
                 if self.peek()? != b',' {
                     break;
                 }
-                self.take(",")?;
+                self.take(b',')?;
             }
         }
-        self.take("}")?;
+        self.take(b'}')?;
         Some(Json::Object(members))
     }
 
     fn string(&mut self) -> Option<String> {
-        self.take("\"")?;
-        let mut text = self.take_until(ends_plain_text).to_owned();
+        self.take(b'"')?;
+        let mut text = self.take_plain()?.to_owned();
         while self.next()? == b'\\' {
             text.push(self.escape()?);
-            text.push_str(self.take_until(ends_plain_text));
+            text.push_str(self.take_plain()?);
         }
-        self.take("\"")?;
+        self.take(b'"')?;
         Some(text)
     }
 
     fn escape(&mut self) -> Option<char> {
-        self.take("\\")?;
+        self.take(b'\\')?;
         let character = match self.next()? {
             b'u' => return self.unicode_escape(),
             b'b' => '\u{8}',
@@ -135,7 +148,7 @@ impl<'a> Reader<'a> {
             own @ (b'"' | b'\\' | b'/') => char::from(own),
             _ => return None,
         };
-        self.rest = self.rest.get(1..)?;
+        self.skip(1);
         Some(character)
     }
 
@@ -145,50 +158,52 @@ impl<'a> Reader<'a> {
         if !(0xD800..0xDC00).contains(&first) {
             return char::from_u32(first);
         }
-        self.take("\\")?;
+        self.take(b'\\')?;
         let low = self.code_unit()?.checked_sub(0xDC00).filter(|low| *low < 0x400)?;
         char::from_u32(first.checked_sub(0xD7C0)? << 10 | low)
     }
 
     fn code_unit(&mut self) -> Option<u32> {
-        self.take("u")?;
-        let (digits, rest) = self.rest.split_at_checked(4)?;
-        let unit = digits.chars().try_fold(0, |unit: u32, digit| Some(unit << 4 | digit.to_digit(16)?))?;
-        self.rest = rest;
+        self.take(b'u')?;
+        let digits = self.text.as_bytes().get(self.at..)?.first_chunk::<4>()?;
+        let mut unit = 0;
+        for digit in digits {
+            unit = unit << 4 | char::from(*digit).to_digit(16)?;
+        }
+        self.skip(digits.len());
         Some(unit)
     }
 
     fn number(&mut self) -> Option<Json> {
-        let written = self.rest;
-        let _ = self.take("-");
+        let start = self.at;
+        let _ = self.take(b'-');
         // A leading zero stands alone.
-        if self.take("0").is_none() {
+        if self.take(b'0').is_none() {
             self.digits()?;
         }
         let mut is_integer = true;
-        if self.take(".").is_some() {
+        if self.take(b'.').is_some() {
             is_integer = false;
             self.digits()?;
         }
-        if self.take("e").or_else(|| self.take("E")).is_some() {
+        if self.take(b'e').or_else(|| self.take(b'E')).is_some() {
             is_integer = false;
-            let _ = self.take("+").or_else(|| self.take("-"));
+            let _ = self.take(b'+').or_else(|| self.take(b'-'));
             self.digits()?;
         }
-        let written = written.get(..written.len().saturating_sub(self.rest.len()))?;
+        let written = self.since(start)?;
         // -0 is no integer: an integer could not say that it is written so.
         let integer = if is_integer && written != "-0" { written.parse().ok() } else { None };
         Some(integer.map_or(Json::OtherNumber, Json::Integer))
     }
 
     fn digits(&mut self) -> Option<()> {
-        let digits = self.take_until(|byte| !byte.is_ascii_digit());
-        (!digits.is_empty()).then_some(())
+        let start = self.at;
+        while self.next().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.skip(1);
+        }
+        (self.at > start).then_some(())
     }
-}
-
-fn ends_plain_text(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\') || byte < 0x20
 }
 
 #[cfg(test)]

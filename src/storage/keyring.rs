@@ -19,6 +19,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::base64url;
 use crate::json::{self, Json};
 use crate::platform::StorageError;
 
@@ -485,7 +486,7 @@ impl<K> Ring<K> {
         // What is no key id is not repeated in an error: it may be anything a client sent.
         let (id, encoded) =
             stored.split_once('.').filter(|(id, _)| is_key_id(id)).ok_or(FindError::Malformed)?;
-        let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| FindError::Malformed)?;
+        let bytes = base64url::decode(encoded).ok_or(FindError::Malformed)?;
         let named =
             self.all().find(|named| named.id == id).ok_or_else(|| FindError::UnknownKey(id.to_owned()))?;
         Ok((&named.key, bytes))
@@ -523,7 +524,7 @@ fn sealed(
 ) -> Result<String, SealError> {
     let ciphertext = cipher.encrypt((&nonce).into(), payload).map_err(|_| SealError)?;
     let bytes = [nonce.as_slice(), &ciphertext].concat();
-    Ok(format!("{id}.{}", Base64UrlUnpadded::encode_string(&bytes)))
+    Ok(format!("{id}.{}", base64url::encode(&bytes)))
 }
 
 fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
@@ -534,7 +535,7 @@ fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Ze
 
 fn written_hash(named: &Named<Hmac<Sha256>>, purpose: &str, parts: &[&str]) -> String {
     let output = mac(&named.key, purpose, parts).finalize().into_bytes();
-    format!("{}.{}", named.id, Base64UrlUnpadded::encode_string(&output))
+    format!("{}.{}", named.id, base64url::encode(&output))
 }
 
 /// HMAC over the purpose and the parts, each with its length before it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const EVERYWHERE: [&str; 2] = ["types", "json"];
+const EVERYWHERE: [&str; 3] = ["types", "json", "base64url"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -61,8 +61,9 @@ fn known(room: &str) -> BTreeSet<String> {
         let text = without_tests(&path, &fs::read_to_string(&path).unwrap());
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             for after in line.split("crate::").skip(1) {
-                let name =
-                    after.split(|character: char| !character.is_ascii_lowercase() && character != '_').next();
+                let name = after
+                    .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+                    .next();
                 rooms.extend(name.map(str::to_owned));
             }
         }

@@ -5,15 +5,14 @@
 //! `jti` is not remembered: within that minute a proof could be sent again, by somebody who has read the request and with
 //! it the token or code, to the same URL only.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
-use super::base64url;
 use super::http_url::HttpUrl;
 use super::jwk::{PublicJwk, Thumbprint, UnusableKey};
 use super::jwt::MAXIMUM_TOKEN_BYTES;
 use crate::app::App;
+use crate::base64url;
 use crate::json::{self, Json};
 use crate::platform::Platform;
 use crate::storage::keyring::Keyring;
@@ -203,7 +202,7 @@ fn check_claims(claims: &Json, expected: &Expected<'_>) -> Result<(), ProofError
         return Err(ProofError::UnsuitableTokenId);
     }
     if let Some(token) = expected.access_token {
-        let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(token.as_bytes()));
+        let hash = base64url::encode(&Sha256::digest(token.as_bytes()));
         if claims.text("ath") != Some(&hash) {
             return Err(ProofError::OtherAccessToken);
         }

@@ -1,10 +1,9 @@
 //! Public keys as they stand in a JWK Set (RFC 7517), narrowed to those that are worth importing.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::{Algorithm, Family};
-use super::base64url;
+use crate::base64url;
 use crate::json::{self, Json, object};
 
 /// RFC 7518 section 3.3 demands it.
@@ -263,7 +262,7 @@ fn bit_length(number: &[u8]) -> usize {
 }
 
 fn encoded(bytes: &[u8]) -> String {
-    Base64UrlUnpadded::encode_string(bytes)
+    base64url::encode(bytes)
 }
 
 #[cfg(test)]

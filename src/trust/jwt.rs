@@ -1,11 +1,10 @@
 //! JWTs before anybody vouches for them (RFC 7519, RFC 8725): strict parsing, strict claims, time checks.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
-use super::base64url;
 use super::jwk::Thumbprint;
+use crate::base64url;
 use crate::json::{self, Json};
 use crate::types::{Scopes, TransactionId, UnixSeconds};
 
@@ -97,7 +96,7 @@ impl<'a> UntrustedJwt<'a> {
     /// text can have several valid ones.
     #[must_use]
     pub fn transaction(&self) -> TransactionId {
-        TransactionId(Base64UrlUnpadded::encode_string(&Sha256::digest(self.signing_input.as_bytes())))
+        TransactionId(base64url::encode(&Sha256::digest(self.signing_input.as_bytes())))
     }
 }
 
@@ -375,6 +374,8 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+
+    use base64ct::{Base64UrlUnpadded, Encoding};
 
     use super::*;
 

@@ -28,7 +28,6 @@ mod fetch;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::algorithm::Algorithm;
@@ -36,6 +35,7 @@ use super::issuer::TrustedIssuer;
 use super::jwk::{self, PublicJwk};
 use crate::app::App;
 use crate::audit::{Act, Event};
+use crate::base64url;
 use crate::json::{self, Json, object};
 use crate::platform::Platform;
 use crate::types::UnixSeconds;
@@ -193,7 +193,7 @@ impl KeySource {
 
     /// What the source is called in the shared cache. KV's keys end at 512 bytes, URLs do not.
     fn cache_key(&self) -> String {
-        format!("key-set/1/{}", Base64UrlUnpadded::encode_string(&Sha256::digest(self.identity().as_bytes())))
+        format!("key-set/1/{}", base64url::encode(&Sha256::digest(self.identity().as_bytes())))
     }
 
     /// Whether the keys can be other ones tomorrow.

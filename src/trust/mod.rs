@@ -1,7 +1,6 @@
 //! Trust: whose tokens count, whose keys they are checked with, who a client is, and what this server signs itself.
 
 pub mod algorithm;
-mod base64url;
 pub mod bearer;
 pub mod client_authentication;
 pub mod dpop;

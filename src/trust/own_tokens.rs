@@ -3,11 +3,10 @@
 //! Signed tokens say, beside what RFC 9068 and OpenID Connect Core 1.0 define: `sub`, the user as `{issuer's
 //! name}|{subject}`, and `idp_iss` and `idp_sub`, the issuer and the subject as the identity provider has them.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-
 use super::bearer::{Identity, MULTIPLE_FACTORS};
 use super::jwk::Thumbprint;
 use crate::app::App;
+use crate::base64url;
 use crate::config::Config;
 use crate::json::{self, Json, object};
 use crate::mfa::language;
@@ -134,7 +133,7 @@ fn common_claims<P: Platform>(
         "azp": grant.client.as_str(),
         "iat": now.0,
         "exp": expires_at.0,
-        "jti": Base64UrlUnpadded::encode_string(&token_id),
+        "jti": base64url::encode(&token_id),
         "amr": grant.authentication_methods,
         "auth_time": grant.authenticated_at.0,
         "idp_sub": grant.user.subject(),
@@ -151,11 +150,11 @@ fn common_claims<P: Platform>(
 async fn sign<P: Platform>(app: &App<P>, media_type: &str, claims: &Json) -> Result<String, MintError> {
     let header =
         object! { "alg": "RS256", "kid": app.config.signing_keys.active_key_id(), "typ": media_type };
-    let part = |value: &Json| Base64UrlUnpadded::encode_string(value.write().as_bytes());
+    let part = |value: &Json| base64url::encode(value.write().as_bytes());
     let signing_input = format!("{}.{}", part(&header), part(claims));
     let key = signing_key(app).await.map_err(MintError::Key)?;
     let signature = app.platform.sign(&key, signing_input.as_bytes()).await.map_err(MintError::Key)?;
-    Ok(format!("{signing_input}.{}", Base64UrlUnpadded::encode_string(&signature)))
+    Ok(format!("{signing_input}.{}", base64url::encode(&signature)))
 }
 
 /// The active key, imported once per isolate.
