@@ -1,4 +1,5 @@
-//! JSON as a tree: the one way in which it is read and written here.
+//! JSON as a tree: the one way in which it is read and written here. A tree borrows what it can: its strings stand in the text
+//! that was read, or in whatever is to be written.
 //!
 //! Types pick their members by hand: derived readers were the larger half of the bundle, and cannot tell a member that is
 //! given twice. Numbers with fractions are kept as "no integer"; fuzzing compares with serde_json.
@@ -14,7 +15,7 @@ use zeroize::Zeroize;
 
 /// Any JSON value.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Json {
+pub enum Json<'a> {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -24,15 +25,15 @@ pub enum Json {
     /// Any other number. Nothing here wants one, so that its value is not kept; written, it is `null`.
     OtherNumber,
     /// A string.
-    Text(String),
+    Text(Cow<'a, str>),
     /// An array.
-    Array(Vec<Json>),
+    Array(Vec<Json<'a>>),
     /// An object: its members in order, also those whose name occurs again.
-    Object(Vec<Member>),
+    Object(Vec<Member<'a>>),
 }
 
 /// A name and its value.
-pub type Member = (Cow<'static, str>, Json);
+pub type Member<'a> = (Cow<'a, str>, Json<'a>);
 
 /// A [`Json`] object with these members: `object! { "event": "sweep_failed", "error": text }`.
 macro_rules! object {
@@ -56,7 +57,7 @@ pub struct Malformed {
     pub column: usize,
 }
 
-impl Json {
+impl<'a> Json<'a> {
     /// The text, without any space between its parts.
     #[must_use]
     pub fn write(&self) -> String {
@@ -94,13 +95,32 @@ impl Json {
     }
 
     /// Adds a member to an object; to anything else nothing can be added.
-    pub fn set(&mut self, name: &'static str, value: impl Into<Self>) {
+    pub fn set(&mut self, name: &'a str, value: impl Into<Self>) {
         self.push(name, value.into());
     }
 
-    fn push(&mut self, name: &'static str, value: Self) {
+    fn push(&mut self, name: &'a str, value: Self) {
         if let Self::Object(members) = self {
             members.push((Cow::Borrowed(name), value));
+        }
+    }
+
+    /// The same, borrowing nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Json<'static> {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(flag) => Json::Bool(flag),
+            Self::Integer(number) => Json::Integer(number),
+            Self::OtherNumber => Json::OtherNumber,
+            Self::Text(text) => Json::Text(Cow::Owned(text.into_owned())),
+            Self::Array(elements) => Json::Array(elements.into_iter().map(Self::into_owned).collect()),
+            Self::Object(members) => Json::Object(
+                members
+                    .into_iter()
+                    .map(|(name, value)| (Cow::Owned(name.into_owned()), value.into_owned()))
+                    .collect(),
+            ),
         }
     }
 
@@ -181,7 +201,7 @@ impl Json {
 
     /// The object's members.
     #[must_use]
-    pub fn as_object(&self) -> Option<&[Member]> {
+    pub fn as_object(&self) -> Option<&[Member<'a>]> {
         match self {
             Self::Object(members) => Some(members),
             _ => None,
@@ -207,73 +227,84 @@ impl Json {
     }
 }
 
-impl fmt::Debug for Json {
+impl fmt::Debug for Json<'_> {
     /// A tree may hold keys and codes.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Json(…)")
     }
 }
 
-impl Zeroize for Json {
+impl Zeroize for Json<'_> {
+    /// Wipes what is the tree's own. What it borrows is its owner's to wipe.
     fn zeroize(&mut self) {
         match self {
-            Self::Text(text) => text.zeroize(),
+            Self::Text(Cow::Owned(text)) => text.zeroize(),
             Self::Array(elements) => elements.iter_mut().for_each(Self::zeroize),
             Self::Object(members) => members.iter_mut().for_each(|(_, value)| value.zeroize()),
-            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::OtherNumber => {}
+            Self::Text(Cow::Borrowed(_))
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Integer(_)
+            | Self::OtherNumber => {}
         }
     }
 }
 
-impl From<&str> for Json {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
+impl<'a> From<&'a str> for Json<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
     }
 }
 
-impl From<&String> for Json {
-    fn from(text: &String) -> Self {
-        Self::Text(text.clone())
+impl<'a> From<&'a String> for Json<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(Cow::Borrowed(text))
     }
 }
 
-impl From<String> for Json {
+impl From<String> for Json<'_> {
     fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Json<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<i64> for Json {
+impl From<i64> for Json<'_> {
     fn from(number: i64) -> Self {
         Self::Integer(number)
     }
 }
 
-impl From<bool> for Json {
+impl From<bool> for Json<'_> {
     fn from(flag: bool) -> Self {
         Self::Bool(flag)
     }
 }
 
-impl From<Vec<Json>> for Json {
-    fn from(elements: Vec<Json>) -> Self {
+impl<'a> From<Vec<Json<'a>>> for Json<'a> {
+    fn from(elements: Vec<Json<'a>>) -> Self {
         Self::Array(elements)
     }
 }
 
-impl From<&[String]> for Json {
-    fn from(texts: &[String]) -> Self {
+impl<'a> From<&'a [String]> for Json<'a> {
+    fn from(texts: &'a [String]) -> Self {
         Self::Array(texts.iter().map(Self::from).collect())
     }
 }
 
-impl<const N: usize> From<[&str; N]> for Json {
-    fn from(texts: [&str; N]) -> Self {
+impl<'a, const N: usize> From<[&'a str; N]> for Json<'a> {
+    fn from(texts: [&'a str; N]) -> Self {
         Self::Array(texts.into_iter().map(Self::from).collect())
     }
 }
 
-impl<T: Into<Json>> From<Option<T>> for Json {
+impl<'a, T: Into<Json<'a>>> From<Option<T>> for Json<'a> {
     fn from(optional: Option<T>) -> Self {
         optional.map_or(Self::Null, Into::into)
     }
@@ -330,7 +361,7 @@ const fn has_special(word: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Json {
+    fn read(text: &str) -> Json<'_> {
         parse(text.as_bytes()).unwrap()
     }
 
@@ -383,7 +414,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_tree_is_printed_and_nothing_stays_of_a_wiped_one() {
-        let mut tree = read(r#"{"a":["secret",{"b":"secret"}]}"#);
+        let mut tree = read(r#"{"a":["secret",{"b":"secret"}]}"#).into_owned();
         assert_eq!(format!("{tree:?}"), "Json(…)");
         tree.zeroize();
         assert_eq!(tree.write(), r#"{"a":["",{"b":""}]}"#);

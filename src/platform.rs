@@ -29,7 +29,7 @@ pub trait Platform: Clone + 'static {
     fn random<const N: usize>(&self) -> Result<[u8; N], RandomError>;
 
     /// Writes one structured line. Callers never put a secret, token, code, number or address in it.
-    fn log(&self, event: Json);
+    fn log(&self, event: Json<'_>);
 
     /// Runs the statements as one transaction in one round trip and returns the rows of each.
     async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<Vec<Row>>, StorageError>;
@@ -55,7 +55,7 @@ pub trait Platform: Clone + 'static {
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError>;
 
     /// Hands an event to the queue that takes them out of here.
-    async fn export(&self, event: &Json) -> Result<(), QueueError>;
+    async fn export(&self, event: &Json<'_>) -> Result<(), QueueError>;
 
     /// Writes a data point of metrics. It is on its way when this returns.
     fn measure(&self, point: &DataPoint) -> Result<(), MetricError>;

@@ -121,7 +121,7 @@ impl Platform for World {
         Ok([7; N])
     }
 
-    fn log(&self, event: Json) {
+    fn log(&self, event: Json<'_>) {
         self.take(&event.write());
     }
 
@@ -162,7 +162,7 @@ impl Platform for World {
         Ok(())
     }
 
-    async fn export(&self, event: &Json) -> Result<(), QueueError> {
+    async fn export(&self, event: &Json<'_>) -> Result<(), QueueError> {
         self.take(&event.write());
         Ok(())
     }

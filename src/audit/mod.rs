@@ -79,42 +79,42 @@ impl Involved {
 
 /// One act as it is told.
 #[must_use]
-pub struct Event {
+pub struct Event<'a> {
     act: Act,
     time: UnixSeconds,
     /// Whether anybody may cause it: of a request in which no token of a user was verified.
     of_stranger: bool,
-    members: Json,
+    members: Json<'a>,
 }
 
-impl Event {
+impl<'a> Event<'a> {
     /// An act at `time`, of nobody yet.
     pub fn new(act: Act, time: UnixSeconds) -> Self {
         Self { act, time, of_stranger: false, members: object! { "time": time.0 } }
     }
 
     /// An act of a request, with everything that is known of who asks.
-    pub fn of(request: &Request, act: Act) -> Self {
+    pub fn of(request: &'a Request, act: Act) -> Self {
         let facts = request.involved.0.borrow();
         let of_stranger = facts.user.is_none();
         Self { of_stranger, ..Self::new(act, request.received_at) }
             .with("request", &request.id)
             .with("country", request.country.as_deref())
-            .with("user", facts.user.as_deref())
-            .with("client", facts.client.as_deref())
+            .with("user", facts.user.clone())
+            .with("client", facts.client.clone())
             .with("grant", facts.grant)
             .with("factor", facts.factor)
-            .with("authenticator", facts.authenticator.as_deref())
+            .with("authenticator", facts.authenticator.clone())
     }
 
     /// A request that was refused, for the exact reason that was found on the way, else for `reason`.
-    pub fn refused(request: &Request, act: Act, reason: &'static str) -> Self {
+    pub fn refused(request: &'a Request, act: Act, reason: &'static str) -> Self {
         let exact = request.involved.0.borrow_mut().reason.take();
-        Self::of(request, act).with("reason", &*exact.unwrap_or(Cow::Borrowed(reason)))
+        Self::of(request, act).with("reason", exact.unwrap_or(Cow::Borrowed(reason)))
     }
 
     /// Adds a member. What is not there is left out.
-    pub fn with(mut self, name: &'static str, value: impl Into<Json>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<Json<'a>>) -> Self {
         match value.into() {
             Json::Null => {}
             value => self.members.set(name, value),
@@ -135,13 +135,13 @@ impl Event {
                 Self::new(Act::EventsLeftOut, time).with("left_out", i64::from(left_out)).record(app);
             }
             if admitted {
-                export(app, event.clone());
+                export(app, event.clone().into_owned());
             }
         }
         app.platform.log(event);
     }
 
-    fn written(self) -> Json {
+    fn written(self) -> Json<'a> {
         let auth0 = self.act.auth0_code(self.members.text("factor"), self.members.text("grant"));
         let mut event = object! {
             "event": self.act.code(),
@@ -157,7 +157,7 @@ impl Event {
 }
 
 /// Sends an event to the queue, behind the answer.
-fn export<P: Platform>(app: &App<P>, event: Json) {
+fn export<P: Platform>(app: &App<P>, event: Json<'static>) {
     let platform = app.platform.clone();
     app.platform.defer(async move {
         if let Err(error) = platform.export(&event).await {
@@ -176,6 +176,7 @@ pub fn answered<P: Platform>(
     error: Option<&'static str>,
 ) {
     let usage = app.platform.usage();
+    let facts = request.involved.0.borrow();
     let line = object! {
         "event": "request",
         "request": &request.id,
@@ -183,7 +184,7 @@ pub fn answered<P: Platform>(
         "method": request.method.as_str(),
         "status": i64::from(status),
         "error": error,
-        "client": request.involved.0.borrow().client.as_deref(),
+        "client": facts.client.as_deref(),
         "country": request.country.as_deref(),
         "milliseconds": i64::from(usage.milliseconds),
         "round_trips": i64::from(usage.round_trips),
@@ -207,7 +208,7 @@ pub fn answered<P: Platform>(
 }
 
 /// Writes a data point of an event or a request's line: nobody's name, only what there are few of.
-fn measure<P: Platform>(app: &App<P>, line: &Json, numbers: &[u32]) {
+fn measure<P: Platform>(app: &App<P>, line: &Json<'_>, numbers: &[u32]) {
     let text = |name: &str| line.text(name).unwrap_or_default().to_owned();
     let (event, client) = (text("event"), text("client"));
     let index = if client.is_empty() { event.clone() } else { client.clone() };

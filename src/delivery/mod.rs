@@ -53,7 +53,7 @@ pub struct Payload {
 impl Payload {
     /// What is sealed.
     #[must_use]
-    pub fn written(&self) -> Json {
+    pub fn written(&self) -> Json<'_> {
         object! {
             "to": self.to.as_deref(),
             "code": self.code.as_deref(),
@@ -66,7 +66,7 @@ impl Payload {
 
     /// Reads what [`Payload::written`] gave.
     #[must_use]
-    pub fn read(written: &Json) -> Self {
+    pub fn read(written: &Json<'_>) -> Self {
         let text = |name| written.text(name).map(str::to_owned);
         Self {
             to: text("to"),

@@ -60,7 +60,7 @@ fn read(content: &Content) -> &str {
 }
 
 /// The latest messages as the outbox page shows them, newest first.
-pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json>, StorageError> {
+pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json<'static>>, StorageError> {
     let batch = vec![
         Statement { sql: CREATE, parameters: Vec::new() },
         Statement { sql: LATEST, parameters: Vec::new() },

@@ -92,7 +92,7 @@ impl Routes {
     }
 }
 
-fn route(entry: &Json, kind: Kind, providers: &Providers) -> Result<Route, String> {
+fn route(entry: &Json<'_>, kind: Kind, providers: &Providers) -> Result<Route, String> {
     let channel = kind.as_str();
     let name = entry.as_text().or_else(|| entry.text("provider"));
     let name = name.ok_or_else(|| {

@@ -72,7 +72,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn written(self) -> Json {
+    fn written(self) -> Json<'static> {
         object! {
             "id": self.id,
             "authenticator_type": self.authenticator_type,
@@ -137,7 +137,7 @@ impl<'a> Order<'a> {
     fn decode<P: Platform>(
         app: &App<P>,
         request: &Request,
-        parameters: &'a Parameters,
+        parameters: &'a Parameters<'a>,
         bearer: &'a Bearer,
     ) -> Result<Self, WireError> {
         let verified_email = bearer.identity().verified_email();

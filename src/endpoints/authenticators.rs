@@ -40,7 +40,7 @@ pub async fn remove<P: Platform>(app: &App<P>, request: &Request, encoded: &str)
     }
 }
 
-async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Json>, Failure> {
+async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Json<'static>>, Failure> {
     let bearer = bearer::authenticate(app, request).await?;
     // Twice, because the client's row may have changed since it was cached.
     for _ in 0..2 {
@@ -63,10 +63,14 @@ async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Json>
 }
 
 /// The items that an entry is shown as. A phone number is two, where both of its channels are available.
-fn shown<P: Platform>(app: &App<P>, user: &UserId, entry: &Entry) -> Result<Vec<Json>, StorageError> {
+fn shown<P: Platform>(
+    app: &App<P>,
+    user: &UserId,
+    entry: &Entry,
+) -> Result<Vec<Json<'static>>, StorageError> {
     let Content::Authenticator { id, sealed } = &entry.content else {
         return Ok(vec![object! {
-            "id": &entry.id,
+            "id": entry.id.clone(),
             "authenticator_type": "recovery-code",
             "active": entry.active,
             "type": "recovery-code",
@@ -75,13 +79,13 @@ fn shown<P: Platform>(app: &App<P>, user: &UserId, entry: &Entry) -> Result<Vec<
     let name = name(app, user, id, sealed)?;
     let item = |id: &AuthenticatorId| {
         object! {
-            "id": id.as_str(),
+            "id": id.as_str().to_owned(),
             "authenticator_type": id.kind().authenticator_type(),
             "active": entry.active,
             // SDKs drop items without it as soon as they filter.
             "type": id.kind().factor_type(),
             "oob_channel": id.kind().oob_channel(),
-            "name": name.as_deref(),
+            "name": name.clone(),
         }
         .without_nulls()
     };

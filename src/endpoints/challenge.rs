@@ -43,12 +43,12 @@ pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
 }
 
 /// The code is the app's.
-fn otp_answer() -> Json {
+fn otp_answer() -> Json<'static> {
     object! { "challenge_type": "otp" }
 }
 
 /// The code has been sent; it comes back with this oob_code.
-fn oob_answer(oob_code: String) -> Json {
+fn oob_answer(oob_code: String) -> Json<'static> {
     object! { "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" }
 }
 
@@ -104,7 +104,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
     Err(WireError::Unavailable.into())
 }
 
-fn asked(parameters: &Parameters) -> Result<Asked<'_>, WireError> {
+fn asked<'a>(parameters: &'a Parameters<'_>) -> Result<Asked<'a>, WireError> {
     Ok(Asked::new(parameters.optional("challenge_type")?, parameters.optional("authenticator_id")?))
 }
 

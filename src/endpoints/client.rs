@@ -31,7 +31,7 @@ pub struct Claimed {
 impl Claimed {
     /// Reads the client's id and credentials. `basic` says whether the `Authorization` header is the client's; at
     /// `/mfa/*` it is the user's.
-    pub fn decode(request: &Request, parameters: &Parameters, basic: bool) -> Result<Self, WireError> {
+    pub fn decode(request: &Request, parameters: &Parameters<'_>, basic: bool) -> Result<Self, WireError> {
         let basic = if basic { by_basic(request) } else { None };
         let assertion = parameters.optional("client_assertion")?;
         let assertion_type = parameters.optional("client_assertion_type")?;

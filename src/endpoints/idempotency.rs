@@ -33,7 +33,7 @@ pub struct Asked {
 
 impl Asked {
     /// Reads the header, if there is one: a Structured Fields string (RFC 9651, section 3.3.3), or the bare text.
-    pub fn decode(request: &Request, parameters: &Parameters) -> Result<Option<Self>, WireError> {
+    pub fn decode(request: &Request, parameters: &Parameters<'_>) -> Result<Option<Self>, WireError> {
         let Some(written) = request.headers.idempotency_key.as_deref() else {
             return Ok(None);
         };
@@ -86,7 +86,7 @@ impl Once<'_> {
     pub fn keep<P: Platform>(
         &self,
         app: &App<P>,
-        answer: &Json,
+        answer: &Json<'_>,
         now: UnixSeconds,
     ) -> Result<NewAnswer, Failure> {
         let kept = object! { "parameters": self.parameters, "answer": answer.clone() };

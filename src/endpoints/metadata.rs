@@ -42,6 +42,6 @@ pub fn discovery<P: Platform>(app: &App<P>) -> Response {
 }
 
 /// What clients may sign assertions and proofs with.
-fn algorithms() -> Vec<Json> {
+fn algorithms() -> Vec<Json<'static>> {
     Algorithm::OF_CLIENTS.map(|algorithm| algorithm.as_str().into()).to_vec()
 }

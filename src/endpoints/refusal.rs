@@ -7,7 +7,7 @@ use crate::mfa::policy::RECOVERY_CODE;
 use crate::routes;
 
 /// The event of a refusal. `None` of what is no act: requests that nobody could have meant, and a demand for a nonce.
-pub fn event(request: &Request, error: &WireError) -> Option<Event> {
+pub fn event<'a>(request: &'a Request, error: &WireError) -> Option<Event<'a>> {
     let (act, reason) = told(routes::endpoint(&request.path), error)?;
     let act = match act {
         Act::GuessesLocked if request.involved.is_of(RECOVERY_CODE) => Act::RecoveryGuessesLocked,

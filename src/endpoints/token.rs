@@ -83,7 +83,7 @@ impl Answer {
         Self { issued_token_type: Some(issued_token_type), ..self }
     }
 
-    fn written(self) -> Json {
+    fn written(self) -> Json<'static> {
         object! {
             "access_token": self.access_token,
             "id_token": self.id_token,
@@ -157,7 +157,7 @@ async fn login<P: Platform>(
 const MAXIMUM_SCOPE_BYTES: usize = 1024;
 
 /// The body's `scope`.
-pub(super) fn scope(parameters: &Parameters) -> Result<Option<&str>, WireError> {
+pub(super) fn scope<'a>(parameters: &'a Parameters<'_>) -> Result<Option<&'a str>, WireError> {
     match parameters.optional("scope")? {
         Some(scope) if scope.len() > MAXIMUM_SCOPE_BYTES => Err(WireError::TooLong("scope")),
         scope => Ok(scope),
@@ -166,7 +166,7 @@ pub(super) fn scope(parameters: &Parameters) -> Result<Option<&str>, WireError> 
 
 fn target<P: Platform>(
     app: &App<P>,
-    parameters: &Parameters,
+    parameters: &Parameters<'_>,
     bearer: &Bearer,
     client: &Client,
 ) -> Result<Target, WireError> {

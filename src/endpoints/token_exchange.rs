@@ -26,7 +26,7 @@ const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 pub(super) async fn exchange<P: Platform>(
     app: &App<P>,
     request: &Request,
-    parameters: &Parameters,
+    parameters: &Parameters<'_>,
     claimed: &Claimed,
 ) -> Result<Answer, Failure> {
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;

@@ -90,7 +90,7 @@ pub fn write(response: &Response) -> String {
 }
 
 /// Headers by their names, of which none is there twice.
-pub(crate) fn written(headers: &[(&'static str, String)]) -> Json {
+pub(crate) fn written<'a>(headers: &'a [(&'static str, String)]) -> Json<'a> {
     let mut written = Json::Object(Vec::with_capacity(headers.len()));
     for (name, value) in headers {
         written.set(name, value);

@@ -139,7 +139,7 @@ pub enum WireError {
         /// `mfa_token`.
         mfa_token: String,
         /// `mfa_requirements`.
-        requirements: Json,
+        requirements: Json<'static>,
         /// The next recovery code, where one was used on the way.
         recovery_code: Option<String>,
     },
@@ -354,7 +354,7 @@ impl WireError {
 
     /// Members of the body that belong to this error, beside code and description.
     #[must_use]
-    pub fn members(&self) -> Vec<(&'static str, Json)> {
+    pub fn members(&self) -> Vec<(&'static str, Json<'_>)> {
         match self {
             Self::MfaRequired { mfa_token, requirements, recovery_code } => {
                 let mut members = vec![

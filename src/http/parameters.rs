@@ -8,7 +8,7 @@ use crate::json::{self, Json};
 use crate::types::Secret;
 
 /// The members of a body, an object. Unknown ones are kept and ignored, as clients send more than they must.
-pub struct Parameters(Json);
+pub struct Parameters<'a>(Json<'a>);
 
 /// Which bodies an endpoint takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,35 +47,35 @@ impl<'a> Undecoded<'a> {
     }
 
     /// The parameters, or what is wrong with the text.
-    pub fn decode(self) -> Result<Parameters, WireError> {
+    pub fn decode(self) -> Result<Parameters<'a>, WireError> {
         let text = std::str::from_utf8(self.bytes).map_err(|_| WireError::NotUtf8)?;
         if self.form { decode_form(text) } else { decode_json(text) }
     }
 }
 
-fn decode_json(text: &str) -> Result<Parameters, WireError> {
+fn decode_json(text: &str) -> Result<Parameters<'_>, WireError> {
     match json::parse(text.as_bytes()) {
         Ok(object @ Json::Object(_)) => Parameters::unique(object),
         _ => Err(WireError::NotAJsonObject),
     }
 }
 
-fn decode_form(text: &str) -> Result<Parameters, WireError> {
+fn decode_form(text: &str) -> Result<Parameters<'_>, WireError> {
     let mut members = Vec::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         // The decoder puts U+FFFD where the escapes are no UTF-8.
         if name.contains('\u{FFFD}') || value.contains('\u{FFFD}') {
             return Err(WireError::NotUtf8);
         }
-        members.push((name.into_owned().into(), Json::from(value.into_owned())));
+        members.push((name, Json::from(value)));
     }
     Parameters::unique(Json::Object(members))
 }
 
-impl Parameters {
+impl<'a> Parameters<'a> {
     /// In a form, request parameters must not be included more than once (RFC 6749, section 3.2); the same holds here
     /// for JSON.
-    fn unique(object: Json) -> Result<Self, WireError> {
+    fn unique(object: Json<'a>) -> Result<Self, WireError> {
         match object.repeated() {
             Some(name) => Err(WireError::DuplicateParameter(name.to_owned())),
             None => Ok(Self(object)),
@@ -86,7 +86,7 @@ impl Parameters {
     pub fn optional(&self, name: &'static str) -> Result<Option<&str>, WireError> {
         match self.0.member(name) {
             None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(Json::Text(text)) => Ok(Some(&**text).filter(|text| !text.is_empty())),
             Some(_) => Err(WireError::NotAString(name)),
         }
     }
@@ -110,7 +110,7 @@ impl Parameters {
     pub fn list_or_string(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
         match self.0.member(name) {
             None => Ok(Vec::new()),
-            Some(Json::Text(text)) => Ok(vec![text.as_str()]),
+            Some(Json::Text(text)) => Ok(vec![&**text]),
             Some(Json::Array(items)) => strings(name, items),
             Some(_) => Err(WireError::NotStrings(name)),
         }
@@ -150,7 +150,7 @@ impl Parameters {
 /// More elements than any list that is asked for here can have.
 const MAXIMUM_ELEMENTS: usize = 16;
 
-fn strings<'a>(name: &'static str, items: &'a [Json]) -> Result<Vec<&'a str>, WireError> {
+fn strings<'a>(name: &'static str, items: &'a [Json<'_>]) -> Result<Vec<&'a str>, WireError> {
     if items.len() > MAXIMUM_ELEMENTS {
         return Err(WireError::TooLong(name));
     }
@@ -180,11 +180,11 @@ mod tests {
         }
     }
 
-    fn json(text: &str) -> Result<Parameters, WireError> {
+    fn json(text: &str) -> Result<Parameters<'_>, WireError> {
         Undecoded { bytes: text.as_bytes(), form: false }.decode()
     }
 
-    fn form(text: &str) -> Result<Parameters, WireError> {
+    fn form(text: &str) -> Result<Parameters<'_>, WireError> {
         Undecoded { bytes: text.as_bytes(), form: true }.decode()
     }
 

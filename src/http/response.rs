@@ -49,7 +49,7 @@ impl Response {
 
     /// 200 with `value` as its body.
     #[must_use]
-    pub fn json(dialect: Dialect, value: &Json) -> Self {
+    pub fn json(dialect: Dialect, value: &Json<'_>) -> Self {
         Self::new(200, dialect.content_type(), value.write()).in_dialect(dialect)
     }
 
@@ -58,7 +58,7 @@ impl Response {
     pub fn error(dialect: Dialect, error: &WireError) -> Self {
         let mut body = object! {
             "error": error.code(),
-            "error_description": &*error.description(),
+            "error_description": error.description(),
         };
         for (name, value) in error.members() {
             body.set(name, value);

@@ -11,7 +11,7 @@ const MAXIMUM_DEPTH: usize = 127;
 ///
 /// # Errors
 /// [`Malformed`], also for texts that nest deeper than 127 levels.
-pub fn parse(text: &[u8]) -> Result<Json, Malformed> {
+pub fn parse(text: &[u8]) -> Result<Json<'_>, Malformed> {
     let valid = match str::from_utf8(text) {
         Ok(valid) => valid,
         Err(error) => return Err(Malformed::behind(text.get(..error.valid_up_to()).unwrap_or_default())),
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         self.since(start)
     }
 
-    fn value(&mut self, depth: usize) -> Option<Json> {
+    fn value(&mut self, depth: usize) -> Option<Json<'a>> {
         match self.peek()? {
             b'"' => self.string().map(Json::Text),
             b'{' => self.object(depth.checked_sub(1)?),
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Option<Json> {
+    fn array(&mut self, depth: usize) -> Option<Json<'a>> {
         self.take(b'[')?;
         let mut elements = Vec::new();
         if self.peek()? != b']' {
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         Some(Json::Array(elements))
     }
 
-    fn object(&mut self, depth: usize) -> Option<Json> {
+    fn object(&mut self, depth: usize) -> Option<Json<'a>> {
         self.take(b'{')?;
         let mut members = Vec::new();
         if self.peek()? != b'}' {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
                 let name = self.string()?;
                 self.peek()?;
                 self.take(b':')?;
-                members.push((Cow::Owned(name), self.value(depth)?));
+                members.push((name, self.value(depth)?));
                 if self.peek()? != b',' {
                     break;
                 }
@@ -125,12 +125,13 @@ impl<'a> Reader<'a> {
         Some(Json::Object(members))
     }
 
-    fn string(&mut self) -> Option<String> {
+    fn string(&mut self) -> Option<Cow<'a, str>> {
         self.take(b'"')?;
-        let mut text = self.take_plain()?.to_owned();
+        let mut text = Cow::Borrowed(self.take_plain()?);
         while self.next()? == b'\\' {
-            text.push(self.escape()?);
-            text.push_str(self.take_plain()?);
+            let own = text.to_mut();
+            own.push(self.escape()?);
+            own.push_str(self.take_plain()?);
         }
         self.take(b'"')?;
         Some(text)
@@ -174,7 +175,7 @@ impl<'a> Reader<'a> {
         Some(unit)
     }
 
-    fn number(&mut self) -> Option<Json> {
+    fn number(&mut self) -> Option<Json<'a>> {
         let start = self.at;
         let _ = self.take(b'-');
         // A leading zero stands alone.

@@ -381,7 +381,7 @@ impl Factors {
 }
 
 /// A factor that is switched on by an empty object.
-fn without_settings(name: &str, settings: &Json) -> Result<bool, String> {
+fn without_settings(name: &str, settings: &Json<'_>) -> Result<bool, String> {
     match object(name, settings)?.first() {
         None => Ok(true),
         Some((setting, _)) => {
@@ -391,7 +391,7 @@ fn without_settings(name: &str, settings: &Json) -> Result<bool, String> {
 }
 
 /// A factor that has no limits.
-fn switched_on(name: &str, settings: &Json) -> Result<bool, String> {
+fn switched_on(name: &str, settings: &Json<'_>) -> Result<bool, String> {
     match object(name, settings)?.iter().find(|(setting, _)| setting != ENROLL) {
         None => Ok(true),
         Some((setting, _)) => {
@@ -401,7 +401,7 @@ fn switched_on(name: &str, settings: &Json) -> Result<bool, String> {
 }
 
 /// Where a factor's messages go: `"calling_codes"`.
-fn regions(name: &str, settings: &Json) -> Result<Allowed, String> {
+fn regions(name: &str, settings: &Json<'_>) -> Result<Allowed, String> {
     match settings.member(REGIONS) {
         None => Ok(Allowed::Usual),
         Some(Json::Text(all)) if all == "all" => Ok(Allowed::All),
@@ -416,7 +416,7 @@ fn regions(name: &str, settings: &Json) -> Result<Allowed, String> {
 }
 
 /// Whether nobody may add the factor any more.
-fn is_closed(name: &str, settings: &Json) -> Result<bool, String> {
+fn is_closed(name: &str, settings: &Json<'_>) -> Result<bool, String> {
     match settings.member(ENROLL) {
         None | Some(Json::Bool(true)) => Ok(false),
         Some(Json::Bool(false)) => Ok(true),
@@ -424,7 +424,7 @@ fn is_closed(name: &str, settings: &Json) -> Result<bool, String> {
     }
 }
 
-fn message_limit(name: &str, settings: &Json, default: MessageLimit) -> Result<MessageLimit, String> {
+fn message_limit(name: &str, settings: &Json<'_>, default: MessageLimit) -> Result<MessageLimit, String> {
     let mut limit = default;
     for (setting, value) in object(name, settings)? {
         match &**setting {
@@ -442,7 +442,7 @@ fn message_limit(name: &str, settings: &Json, default: MessageLimit) -> Result<M
     Ok(limit)
 }
 
-fn object<'a>(name: &str, settings: &'a Json) -> Result<&'a [Member], String> {
+fn object<'a>(name: &str, settings: &'a Json<'a>) -> Result<&'a [Member<'a>], String> {
     settings.as_object().ok_or_else(|| {
         format!(
             "gives {name} something else than an object; write {{}}, or leave {name} out to switch it off."
@@ -450,7 +450,7 @@ fn object<'a>(name: &str, settings: &'a Json) -> Result<&'a [Member], String> {
     })
 }
 
-fn whole_number(name: &str, setting: &str, value: &Json, maximum: i64) -> Result<i64, String> {
+fn whole_number(name: &str, setting: &str, value: &Json<'_>, maximum: i64) -> Result<i64, String> {
     value
         .as_integer()
         .filter(|number| (1..=maximum).contains(number))

@@ -180,7 +180,7 @@ fn add(types: &mut Vec<&'static str>, name: &'static str) {
     }
 }
 
-fn strings(name: &str, value: &Json) -> Result<Vec<String>, String> {
+fn strings(name: &str, value: &Json<'_>) -> Result<Vec<String>, String> {
     let items = value.as_array().map(|items| items.iter().map(|item| item.as_text().map(str::to_owned)));
     items.and_then(Iterator::collect).ok_or_else(|| format!("must have an array of strings as \"{name}\"."))
 }

@@ -169,7 +169,7 @@ impl SendingLimits {
 }
 
 impl Window {
-    fn set(&mut self, name: &str, value: &Json) -> Result<(), String> {
+    fn set(&mut self, name: &str, value: &Json<'_>) -> Result<(), String> {
         let Some(members) = value.as_object() else {
             return Err(format!(r#"must have an object as "{name}", such as {{"hour":100,"day":500}}."#));
         };
@@ -188,7 +188,7 @@ impl Window {
     }
 }
 
-fn number(name: &str, value: &Json, minimum: i64, maximum: i64) -> Result<i64, String> {
+fn number(name: &str, value: &Json<'_>, minimum: i64, maximum: i64) -> Result<i64, String> {
     value
         .as_integer()
         .filter(|number| (minimum..=maximum).contains(number))

@@ -271,7 +271,7 @@ impl ClientAuthentication {
 
 impl RegisteredAudience {
     /// Reads an element of the column `audiences`.
-    fn read(written: &Json) -> Option<Self> {
+    fn read(written: &Json<'_>) -> Option<Self> {
         let scopes = match written.member("scopes") {
             None => Scopes::default(),
             Some(scopes) => scopes.as_texts()?.into_iter().collect(),
@@ -289,7 +289,7 @@ fn host(authority: &str) -> String {
 fn list<T>(
     row: &Row,
     column: &'static str,
-    read: impl Fn(&Json) -> Option<T>,
+    read: impl Fn(&Json<'_>) -> Option<T>,
 ) -> Result<Vec<T>, StorageError> {
     let written = json::parse(row.text(column)?.as_bytes()).ok();
     written

@@ -387,14 +387,14 @@ impl KeyTexts {
     }
 }
 
-fn parsed(json: &str, form: &str) -> Result<Zeroizing<Json>, String> {
+fn parsed<'a>(json: &'a str, form: &str) -> Result<Zeroizing<Json<'a>>, String> {
     json::parse(json.as_bytes()).map(Zeroizing::new).map_err(|malformed| {
         format!("does not have the form {form} (line {}, column {}).", malformed.line, malformed.column)
     })
 }
 
 /// One half of `ENCRYPTION_KEYS`: the id of the key that is used, and all keys.
-fn written_ring(written: &Json) -> Option<(String, WrittenKeys)> {
+fn written_ring(written: &Json<'_>) -> Option<(String, WrittenKeys)> {
     let present = written.text("use")?;
     let keys = written.member("keys")?;
     if !has_only(written, &["use", "keys"]) || keys.repeated().is_some() {
@@ -416,7 +416,7 @@ fn key_bytes(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Whether the object has no other members than these, and none twice.
-fn has_only(object: &Json, names: &[&str]) -> bool {
+fn has_only(object: &Json<'_>, names: &[&str]) -> bool {
     object.unknown(names).is_none() && object.repeated().is_none()
 }
 

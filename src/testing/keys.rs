@@ -130,7 +130,8 @@ impl TestKey {
 
     /// RFC 7638's name of the public half.
     pub(crate) fn thumbprint(&self) -> Thumbprint {
-        let jwk = crate::json::parse(self.public_jwk().to_string().as_bytes()).unwrap();
+        let jwk = self.public_jwk().to_string();
+        let jwk = crate::json::parse(jwk.as_bytes()).unwrap();
         PublicJwk::read(&jwk).unwrap().thumbprint()
     }
 

@@ -452,7 +452,7 @@ impl Platform for FakePlatform {
         Ok(bytes)
     }
 
-    fn log(&self, event: Json) {
+    fn log(&self, event: Json<'_>) {
         let event = serde_json::from_str(&event.write()).expect("JSON");
         self.0.log.borrow_mut().push(event);
     }
@@ -569,7 +569,7 @@ impl Platform for FakePlatform {
         Ok(())
     }
 
-    async fn export(&self, event: &Json) -> Result<(), QueueError> {
+    async fn export(&self, event: &Json<'_>) -> Result<(), QueueError> {
         yield_now().await;
         if self.0.export_broken.get() {
             return Err(QueueError("broken on purpose".to_owned()));

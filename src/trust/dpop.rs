@@ -156,12 +156,12 @@ fn decoded(part: &str) -> Result<Vec<u8>, ProofError> {
 }
 
 /// A JSON object that every reader reads alike.
-fn object(text: &[u8]) -> Option<Json> {
+fn object(text: &[u8]) -> Option<Json<'_>> {
     json::parse(text).ok().filter(|json| json.as_object().is_some() && json.repeated().is_none())
 }
 
 /// RFC 9449, section 4.3, points 4 to 7, without the signature.
-fn read_header(header: &Json) -> Result<(Algorithm, PublicJwk), ProofError> {
+fn read_header(header: &Json<'_>) -> Result<(Algorithm, PublicJwk), ProofError> {
     if header.text("typ") != Some("dpop+jwt") {
         return Err(ProofError::OtherKindOfToken);
     }
@@ -188,7 +188,7 @@ fn read_header(header: &Json) -> Result<(Algorithm, PublicJwk), ProofError> {
 
 /// The same section, points 3, 8, 9 and 12. How old a proof may be is the nonce's matter (point 11): it is timed by our
 /// clock, and many a client's own is wrong.
-fn check_claims(claims: &Json, expected: &Expected<'_>) -> Result<(), ProofError> {
+fn check_claims(claims: &Json<'_>, expected: &Expected<'_>) -> Result<(), ProofError> {
     if claims.text("htm") != Some(expected.method) {
         return Err(ProofError::OtherMethod);
     }

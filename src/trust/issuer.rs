@@ -75,12 +75,12 @@ struct Entry {
     may: Option<Vec<String>>,
 }
 
-fn entries_of(written: &Json) -> Result<Vec<Entry>, String> {
+fn entries_of(written: &Json<'_>) -> Result<Vec<Entry>, String> {
     written.as_array().ok_or("it is something else")?.iter().map(Entry::read).collect()
 }
 
 impl Entry {
-    fn read(written: &Json) -> Result<Self, String> {
+    fn read(written: &Json<'_>) -> Result<Self, String> {
         const MEMBERS: [&str; 6] = ["name", "issuer", "jwks_uri", "algorithms", "audiences", "may"];
         if written.as_object().is_none() {
             return Err("an issuer is something else than an object".to_owned());
@@ -96,7 +96,7 @@ impl Entry {
         }
         let text = |name: &str| match written.member(name) {
             None | Some(Json::Null) => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text.clone())),
+            Some(Json::Text(text)) => Ok(Some(text.clone().into_owned())),
             Some(_) => Err(format!("an issuer's {name:?} is not a text")),
         };
         let list = |name: &str| match written.member(name) {

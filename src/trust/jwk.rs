@@ -53,7 +53,7 @@ impl PublicJwk {
     ///
     /// # Errors
     /// Why the entry cannot be used.
-    pub fn read(entry: &Json) -> Result<Self, UnusableKey> {
+    pub fn read(entry: &Json<'_>) -> Result<Self, UnusableKey> {
         if entry.as_object().is_none() {
             return Err(UnusableKey::NotAnObject);
         }
@@ -99,7 +99,7 @@ impl PublicJwk {
     }
 
     /// The required members in the order of their names, as RFC 7638 section 3.2 hashes them.
-    pub(super) fn members(&self) -> Json {
+    pub(super) fn members(&self) -> Json<'_> {
         match &self.material {
             Material::Rsa { modulus, exponent } => {
                 object! { "e": encoded(exponent), "kty": "RSA", "n": encoded(modulus) }
@@ -115,7 +115,7 @@ impl PublicJwk {
 
     /// A JWK again, with nothing but what was checked.
     #[must_use]
-    pub fn written(&self) -> Json {
+    pub fn written(&self) -> Json<'_> {
         let mut jwk = self.members();
         if let Some(id) = &self.key_id {
             jwk.set("kid", id);
@@ -194,7 +194,7 @@ pub enum UnusableSet {
 }
 
 /// The key's public numbers, once they are within bounds.
-fn checked_material(entry: &Json) -> Result<Material, UnusableKey> {
+fn checked_material(entry: &Json<'_>) -> Result<Material, UnusableKey> {
     match (entry.text("kty").ok_or(UnusableKey::Malformed)?, entry.text("crv")) {
         ("RSA", _) => {
             let (modulus, exponent) = (number(entry, "n")?, number(entry, "e")?);
@@ -211,20 +211,20 @@ fn checked_material(entry: &Json) -> Result<Material, UnusableKey> {
     }
 }
 
-fn optional_text<'a>(entry: &'a Json, name: &str) -> Result<Option<&'a str>, UnusableKey> {
+fn optional_text<'a>(entry: &'a Json<'a>, name: &str) -> Result<Option<&'a str>, UnusableKey> {
     match entry.member(name) {
         None => Ok(None),
         Some(value) => value.as_text().map(Some).ok_or(UnusableKey::Malformed),
     }
 }
 
-fn number(entry: &Json, name: &str) -> Result<Vec<u8>, UnusableKey> {
+fn number(entry: &Json<'_>, name: &str) -> Result<Vec<u8>, UnusableKey> {
     let text = entry.text(name).ok_or(UnusableKey::Malformed)?;
     base64url::decode(text).ok_or(UnusableKey::Malformed)
 }
 
 /// A coordinate of a curve with 256 bits, which has all of its bytes (RFC 7518 section 6.2.1.2, RFC 8037 section 2).
-fn coordinate(entry: &Json, name: &str) -> Result<Vec<u8>, UnusableKey> {
+fn coordinate(entry: &Json<'_>, name: &str) -> Result<Vec<u8>, UnusableKey> {
     let bytes = number(entry, name)?;
     if bytes.len() == 32 { Ok(bytes) } else { Err(UnusableKey::Malformed) }
 }

@@ -291,17 +291,17 @@ pub enum TimeError {
 }
 
 /// Reads typed claims, each by its name.
-struct Reader<'a>(&'a Json);
+struct Reader<'a>(&'a Json<'a>);
 
 impl<'a> Reader<'a> {
-    fn member(&self, name: &str) -> Option<&'a Json> {
+    fn member(&self, name: &str) -> Option<&'a Json<'a>> {
         self.0.member(name).filter(|value| **value != Json::Null)
     }
 
     fn text(&self, name: &'static str) -> Result<Option<String>, JwtError> {
         match self.member(name) {
             None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text.clone())),
+            Some(Json::Text(text)) => Ok(Some(text.clone().into_owned())),
             Some(_) => Err(JwtError::Claim(name)),
         }
     }
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
     }
 
     fn texts(&self, name: &'static str) -> Result<Vec<String>, JwtError> {
-        let text = |value: &Json| value.as_text().map(str::to_owned).ok_or(JwtError::Claim(name));
+        let text = |value: &Json<'_>| value.as_text().map(str::to_owned).ok_or(JwtError::Claim(name));
         match self.member(name) {
             None => Ok(Vec::new()),
             Some(Json::Array(values)) => values.iter().map(text).collect(),
@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
     }
 
     fn methods(&self, name: &'static str) -> Result<Vec<String>, JwtError> {
-        let method = |value: &Json| {
+        let method = |value: &Json<'_>| {
             let text = value.as_text().or_else(|| value.text("method"));
             text.map(str::to_owned).ok_or(JwtError::Claim(name))
         };

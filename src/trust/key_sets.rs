@@ -510,7 +510,7 @@ async fn renew<P: Platform>(
     }
     let set = match fetch::fetch_set(app, source).await {
         Ok((keys, ttl)) => {
-            let written: Vec<Json> = keys.iter().map(PublicJwk::written).collect();
+            let written: Vec<Json<'_>> = keys.iter().map(PublicJwk::written).collect();
             let text = object! { "fetched_at": now.0, "ttl": ttl, "keys": written }.write();
             let set = Rc::new(KeySet::new(keys, now, ttl));
             cache.hold(&identity, Rc::clone(&set));

@@ -3,6 +3,8 @@
 //! Signed tokens say, beside what RFC 9068 and OpenID Connect Core 1.0 define: `sub`, the user as `{issuer's
 //! name}|{subject}`, and `idp_iss` and `idp_sub`, the issuer and the subject as the identity provider has them.
 
+use zeroize::Zeroizing;
+
 use super::bearer::{Identity, MULTIPLE_FACTORS};
 use super::jwk::Thumbprint;
 use crate::app::App;
@@ -120,12 +122,12 @@ fn expiry(config: &Config, now: UnixSeconds, grant: &Grant<'_>) -> UnixSeconds {
 }
 
 /// What both kinds of token say.
-fn common_claims<P: Platform>(
-    app: &App<P>,
+fn common_claims<'a, P: Platform>(
+    app: &'a App<P>,
     now: UnixSeconds,
     expires_at: UnixSeconds,
-    grant: &Grant<'_>,
-) -> Result<Json, MintError> {
+    grant: &'a Grant<'_>,
+) -> Result<Json<'a>, MintError> {
     let token_id = app.platform.random::<16>().map_err(|RandomError| MintError::Random)?;
     let mut claims = object! {
         "iss": app.config.issuer(),
@@ -147,10 +149,10 @@ fn common_claims<P: Platform>(
     Ok(claims)
 }
 
-async fn sign<P: Platform>(app: &App<P>, media_type: &str, claims: &Json) -> Result<String, MintError> {
+async fn sign<P: Platform>(app: &App<P>, media_type: &str, claims: &Json<'_>) -> Result<String, MintError> {
     let header =
         object! { "alg": "RS256", "kid": app.config.signing_keys.active_key_id(), "typ": media_type };
-    let part = |value: &Json| base64url::encode(value.write().as_bytes());
+    let part = |value: &Json<'_>| base64url::encode(value.write().as_bytes());
     let signing_input = format!("{}.{}", part(&header), part(claims));
     let key = signing_key(app).await.map_err(MintError::Key)?;
     let signature = app.platform.sign(&key, signing_input.as_bytes()).await.map_err(MintError::Key)?;
@@ -245,12 +247,13 @@ pub fn open_mfa_token(keyring: &Keyring, text: &str) -> Result<OwnMfaToken, Unre
     if text.len() > MAXIMUM_MFA_TOKEN_BYTES {
         return Err(Unreadable::Malformed);
     }
-    let written = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
+    let opened = open(keyring, MFA_TOKEN_PREFIX, MFA_TOKEN_PURPOSE, text)?;
+    let written = json::parse(&opened).map_err(|_| Unreadable::Malformed)?;
     let members = ["i", "u", "c", "a", "s", "m", "f", "k", "e", "v", "n", "l", "t", "x"];
     read_mfa_token(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
 }
 
-fn read_mfa_token(written: &Json) -> Option<OwnMfaToken> {
+fn read_mfa_token(written: &Json<'_>) -> Option<OwnMfaToken> {
     let text = |name| written.text(name).map(str::to_owned);
     let texts = |name| {
         let texts = written.member(name).map_or(Some(Vec::new()), Json::as_texts)?;
@@ -324,12 +327,13 @@ pub fn seal_oob_code(keyring: &Keyring, code: &OobCode, nonce: [u8; 12]) -> Resu
 /// # Errors
 /// [`Unreadable`] for everything that [`seal_oob_code`] did not make with a known key.
 pub fn open_oob_code(keyring: &Keyring, text: &str) -> Result<OobCode, Unreadable> {
-    let written = open(keyring, OOB_CODE_PREFIX, OOB_CODE_PURPOSE, text)?;
+    let opened = open(keyring, OOB_CODE_PREFIX, OOB_CODE_PURPOSE, text)?;
+    let written = json::parse(&opened).map_err(|_| Unreadable::Malformed)?;
     let members = ["i", "u", "c", "t", "x"];
     read_oob_code(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
 }
 
-fn read_oob_code(written: &Json) -> Option<OobCode> {
+fn read_oob_code(written: &Json<'_>) -> Option<OobCode> {
     let text = |name| written.text(name).map(str::to_owned);
     Some(OobCode {
         enrollment: text("i")?,
@@ -344,19 +348,23 @@ fn seal(
     keyring: &Keyring,
     prefix: &str,
     purpose: &'static str,
-    content: &Json,
+    content: &Json<'_>,
     nonce: [u8; 12],
 ) -> Result<String, SealError> {
     Ok(format!("{prefix}{}", keyring.seal_token(purpose, content.write().as_bytes(), nonce)?))
 }
 
-fn open(keyring: &Keyring, prefix: &str, purpose: &'static str, text: &str) -> Result<Json, Unreadable> {
+fn open(
+    keyring: &Keyring,
+    prefix: &str,
+    purpose: &'static str,
+    text: &str,
+) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     let sealed = text.strip_prefix(prefix).ok_or(Unreadable::Malformed)?;
-    let plaintext = keyring.open_token(purpose, sealed).map_err(|error| match error {
+    keyring.open_token(purpose, sealed).map_err(|error| match error {
         OpenError::UnknownKey(_) => Unreadable::UnknownKey,
         OpenError::Malformed | OpenError::Forged => Unreadable::Malformed,
-    })?;
-    json::parse(&plaintext).map_err(|_| Unreadable::Malformed)
+    })
 }
 
 #[cfg(test)]

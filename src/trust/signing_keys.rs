@@ -50,7 +50,7 @@ impl SigningKeys {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let public: Vec<Json> = read.iter().map(|(_, key)| key.public.clone()).collect();
+        let public: Vec<Json<'_>> = read.iter().map(|(_, key)| key.public.clone()).collect();
         let public_jwks = object! { "keys": public }.write();
         let (variable, key) = select(read, active).map_err(|problem| vec![problem])?;
         match key.private {
@@ -81,7 +81,7 @@ impl SigningKeys {
 /// One variable's key.
 struct SigningKey {
     key_id: String,
-    public: Json,
+    public: Json<'static>,
     private: Option<Secret>,
 }
 
@@ -116,7 +116,7 @@ impl SigningKey {
             "e": Base64UrlUnpadded::encode_string(&exponent),
         };
         let private = private_jwk(&public, &written)?;
-        public.set("kid", key_id);
+        public.set("kid", key_id.to_owned());
         public.set("alg", "RS256");
         public.set("use", "sig");
         Ok(Self { key_id: key_id.to_owned(), public, private })
@@ -128,7 +128,7 @@ const INCOMPLETE: &str =
 const NOT_A_JWK: &str = "must be a JWK: a JSON object whose members are texts, none of them twice.";
 
 /// A member that matters here. `key_ops`, `ext` and whatever tools add are ignored.
-fn member<'a>(written: &'a Json, name: &str) -> Result<Option<&'a str>, &'static str> {
+fn member<'a>(written: &'a Json<'a>, name: &str) -> Result<Option<&'a str>, &'static str> {
     match written.member(name) {
         None | Some(Json::Null) => Ok(None),
         Some(value) => value.as_text().map(Some).ok_or(NOT_A_JWK),
@@ -136,7 +136,7 @@ fn member<'a>(written: &'a Json, name: &str) -> Result<Option<&'a str>, &'static
 }
 
 /// The private JWK, `None` where there is no private member at all.
-fn private_jwk(public: &Json, written: &Json) -> Result<Option<Secret>, &'static str> {
+fn private_jwk(public: &Json<'_>, written: &Json<'_>) -> Result<Option<Secret>, &'static str> {
     let mut jwk = Zeroizing::new(public.clone());
     let (mut some, mut all) = (false, true);
     for name in PRIVATE_MEMBERS {

@@ -37,7 +37,8 @@ impl Workers {
     }
 
     pub(super) fn configuration(&self) -> Result<Config, Vec<ConfigError>> {
-        let variables = json::parse(glue::variables(&self.env).as_bytes()).unwrap_or(Json::Null);
+        let variables = glue::variables(&self.env);
+        let variables = json::parse(variables.as_bytes()).unwrap_or(Json::Null);
         let names = variables.as_object().into_iter().flatten().map(|(name, _)| name.to_string());
         Config::from_variables(|name| variables.text(name).map(str::to_owned), names)
     }
@@ -75,7 +76,7 @@ impl Platform for Workers {
         Ok(bytes)
     }
 
-    fn log(&self, event: Json) {
+    fn log(&self, event: Json<'_>) {
         glue::log(&event.write());
     }
 
@@ -131,12 +132,12 @@ impl Platform for Workers {
         send(&self.env, "OOB_QUEUE", &object! { "delivery": delivery_id }).await
     }
 
-    async fn export(&self, event: &Json) -> Result<(), QueueError> {
+    async fn export(&self, event: &Json<'_>) -> Result<(), QueueError> {
         send(&self.env, "AUDIT_QUEUE", event).await
     }
 
     fn measure(&self, point: &DataPoint) -> Result<(), MetricError> {
-        let numbers: Vec<Json> =
+        let numbers: Vec<Json<'_>> =
             point.doubles.iter().map(|number| Json::Integer(i64::from(*number))).collect();
         let point =
             object! { "indexes": [point.index.as_str()], "blobs": &point.blobs[..], "doubles": numbers };
@@ -197,7 +198,7 @@ impl Platform for Workers {
     }
 }
 
-async fn send(env: &JsValue, name: &str, message: &Json) -> Result<(), QueueError> {
+async fn send(env: &JsValue, name: &str, message: &Json<'_>) -> Result<(), QueueError> {
     glue::send(env, name, &message.write()).await.map_err(|error| QueueError(glue::text_of(&error)))
 }
 

@@ -58,7 +58,6 @@ impl Provider for SesSettings {
         let Content::Mail { subject, text, html } = &message.content else {
             return Err(SendError::Elsewhere { reason: "SES carries mail only".to_owned() });
         };
-        let part = |text: &str| object! { "Data": text, "Charset": "UTF-8" };
         let body = object! {
             "FromEmailAddress": sender(from.unwrap_or(&self.from)),
             "Destination": object! { "ToAddresses": [message.to.expose()] },
@@ -75,6 +74,10 @@ impl Provider for SesSettings {
             .ok_or_else(|| SendError::Elsewhere { reason: "the request could not be signed".to_owned() })?;
         judge(&call(app, request).await?)
     }
+}
+
+fn part(text: &str) -> Json<'_> {
+    object! { "Data": text, "Charset": "UTF-8" }
 }
 
 impl SesSettings {

@@ -41,7 +41,7 @@ pub(super) enum Grant {
 }
 
 impl Grant {
-    pub(super) fn decode(grant_type: GrantType, parameters: &Parameters) -> Result<Self, WireError> {
+    pub(super) fn decode(grant_type: GrantType, parameters: &Parameters<'_>) -> Result<Self, WireError> {
         match grant_type {
             GrantType::MfaOtp => Ok(Self::Otp(parameters.required_code("otp")?)),
             GrantType::MfaOob => Ok(Self::Oob {

@@ -39,7 +39,7 @@ pub(super) fn json(input: &[u8]) {
 }
 
 /// Of members that are given twice the last one counts, for both.
-fn is_same(own: &Json, other: &Value) -> bool {
+fn is_same(own: &Json<'_>, other: &Value) -> bool {
     match (own, other) {
         (Json::Null, Value::Null) => true,
         (Json::Bool(own), Value::Bool(other)) => own == other,
@@ -73,15 +73,20 @@ pub(super) fn request(content_type: &str, body: &[u8], headers: Headers) -> Requ
     }
 }
 
-pub(super) fn decoded(content_type: &str, body: &[u8]) -> Result<Parameters, WireError> {
-    Undecoded::accept(&request(content_type, body, Headers::default()), Accepted::JsonOrForm)?.decode()
+pub(super) fn posted(content_type: &str, body: &[u8]) -> Request {
+    request(content_type, body, Headers::default())
+}
+
+pub(super) fn decoded(request: &Request) -> Result<Parameters<'_>, WireError> {
+    Undecoded::accept(request, Accepted::JsonOrForm)?.decode()
 }
 
 const NAMES: [&str; 4] = ["a", "otp", "list", "client_id"];
 
 /// A body is an object of unique members, and each kind of parameter is what it is in it.
 pub(super) fn json_parameters(input: &[u8]) {
-    let own = decoded("application/json", input);
+    let posted_json = posted("application/json", input);
+    let own = decoded(&posted_json);
     let object = match (text(input), serde_json::from_slice::<Value>(input)) {
         (None, _) => return assert_eq!(own.err(), Some(WireError::NotUtf8)),
         (_, Ok(Value::Object(object))) => object,
@@ -128,13 +133,15 @@ pub(super) fn json_parameters(input: &[u8]) {
     }
     // The same request, written by somebody else (in the order of the names): the same fingerprint. Numbers that are not
     // kept may differ there.
-    let again = decoded("application/json", Value::Object(object).to_string().as_bytes()).expect("an object");
+    let again = posted("application/json", Value::Object(object).to_string().as_bytes());
+    let again = decoded(&again).expect("an object");
     assert_eq!(again.fingerprint(&[]), own.fingerprint(&[]));
 }
 
 /// A form is what the URL standard makes of it, or refused.
 pub(super) fn form_parameters(input: &[u8]) {
-    let own = decoded("application/x-www-form-urlencoded", input);
+    let posted_form = posted("application/x-www-form-urlencoded", input);
+    let own = decoded(&posted_form);
     let pairs = text(input).and_then(reference::form);
     // U+FFFD is taken for bytes that are no UTF-8, as the decoder puts it there.
     let is_readable =
@@ -157,7 +164,7 @@ pub(super) fn form_parameters(input: &[u8]) {
     // As JSON it would be the same request.
     let object: serde_json::Map<_, _> =
         pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    let as_json =
-        decoded("application/json", Value::Object(object).to_string().as_bytes()).expect("an object");
+    let posted_json = posted("application/json", Value::Object(object).to_string().as_bytes());
+    let as_json = decoded(&posted_json).expect("an object");
     assert_eq!(as_json.fingerprint(&[]), own.fingerprint(&[]));
 }

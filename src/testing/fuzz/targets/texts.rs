@@ -157,8 +157,8 @@ pub(super) fn idempotency_key(input: &[u8]) {
     let Some(header) = text(input) else { return };
     let asked = |header: &str| {
         let headers = Headers { idempotency_key: Some(header.to_owned()), ..Headers::default() };
-        let parameters = decoded("application/json", b"{}").unwrap();
-        let asked = idempotency::Asked::decode(&request("application/json", b"{}", headers), &parameters);
+        let request = request("application/json", b"{}", headers);
+        let asked = idempotency::Asked::decode(&request, &decoded(&request).unwrap());
         let (user, client) = (UserId::new("idp", "alice"), ClientId("app".to_owned()));
         let token = TransactionId("t".to_owned());
         asked.ok().map(|asked| asked.expect("a header").by("associate", &user, &client, &token).key)
