@@ -13,7 +13,8 @@ const NO_LETTER: u8 = 0xff;
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     let (whole, rest) = bytes.as_chunks::<3>();
-    let mut text = vec![0; whole.len().saturating_mul(4)];
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    text.resize(whole.len().saturating_mul(4), 0);
     for (&[first, second, third], four) in whole.iter().zip(text.as_chunks_mut().0) {
         let (second_bits, third_bits) = (first << 4 | second >> 4, second << 2 | third >> 6);
         *four = [letter(first >> 2), letter(second_bits), letter(third_bits), letter(third)];
@@ -33,7 +34,8 @@ pub fn encode(bytes: &[u8]) -> String {
 #[must_use]
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let (whole, rest) = text.as_bytes().as_chunks::<4>();
-    let mut bytes = vec![0; whole.len().saturating_mul(3)];
+    let mut bytes = Vec::with_capacity(text.len());
+    bytes.resize(whole.len().saturating_mul(3), 0);
     for (&[first, second, third, fourth], three) in whole.iter().zip(bytes.as_chunks_mut().0) {
         let (first, second, third, fourth) = (sextet(first), sextet(second), sextet(third), sextet(fourth));
         if first | second | third | fourth == NO_LETTER {

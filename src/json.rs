@@ -37,11 +37,9 @@ pub type Member<'a> = (Cow<'a, str>, Json<'a>);
 
 /// A [`Json`] object with these members: `object! { "event": "sweep_failed", "error": text }`.
 macro_rules! object {
-    ($($name:literal: $value:expr),* $(,)?) => {{
-        let mut object = $crate::json::Json::Object(Vec::new());
-        $(object.set($name, $value);)*
-        object
-    }};
+    ($($name:literal: $value:expr),* $(,)?) => {
+        $crate::json::Json::Object(vec![$((::std::borrow::Cow::Borrowed($name), $crate::json::Json::from($value))),*])
+    };
 }
 pub(crate) use object;
 

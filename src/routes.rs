@@ -172,7 +172,9 @@ fn finish(response: Response, request_id: &str) -> Response {
     } else {
         response.with_header("Cache-Control", "no-store")
     };
-    response.with_header("X-Content-Type-Options", "nosniff").with_header("X-Request-Id", request_id)
+    response
+        .with_header("X-Content-Type-Options", "nosniff")
+        .with_header("X-Request-Id", request_id.to_owned())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const MAXIMUM_AGE: &str = "600";
 
 /// The answer to a preflight for a path that knows these `methods`.
 #[must_use]
-pub fn preflight(methods: &str) -> Response {
+pub fn preflight(methods: &'static str) -> Response {
     Response::empty(204)
         .with_header("Access-Control-Allow-Methods", methods)
         .with_header("Access-Control-Allow-Headers", ALLOWED_HEADERS)
@@ -26,7 +26,7 @@ pub fn allow(response: Response, origin: Option<&str>, registered: &[String]) ->
     let response = response.with_header("Vary", "Origin");
     match origin {
         Some(origin) if registered.iter().any(|own| own == origin) => response
-            .with_header("Access-Control-Allow-Origin", origin)
+            .with_header("Access-Control-Allow-Origin", origin.to_owned())
             .with_header("Access-Control-Expose-Headers", EXPOSED_HEADERS),
         _ => response,
     }
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-        response.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
+        response.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| &**value)
     }
 
     #[test]

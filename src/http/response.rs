@@ -1,5 +1,7 @@
 //! An answer as the endpoints give it.
 
+use std::borrow::Cow;
+
 use super::errors::WireError;
 use crate::json::{Json, object};
 
@@ -9,7 +11,7 @@ pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// Header names and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body.
     pub body: String,
     /// The `error` member, if it is an error.
@@ -37,8 +39,8 @@ impl Dialect {
 impl Response {
     /// An answer with these parts and no further headers.
     #[must_use]
-    pub fn new(status: u16, content_type: &str, body: String) -> Self {
-        Self { status, headers: vec![("Content-Type", content_type.to_owned())], body, error: None }
+    pub fn new(status: u16, content_type: &'static str, body: String) -> Self {
+        Self { status, headers: Vec::new(), body, error: None }.with_header("Content-Type", content_type)
     }
 
     /// An answer without a body.
@@ -64,14 +66,14 @@ impl Response {
             body.set(name, value);
         }
         let mut response = Self::new(error.status(), dialect.content_type(), body.write());
-        response.headers.extend(error.headers());
+        response.headers.extend(error.headers().into_iter().map(|(name, value)| (name, value.into())));
         response.error = Some(error.code());
         response.in_dialect(dialect)
     }
 
     /// Adds a header.
     #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
     }

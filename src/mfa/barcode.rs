@@ -25,12 +25,17 @@ pub fn label(email: Option<&str>, name: Option<&str>, subject: &str) -> String {
 /// path at its first literal colon finds tenant and label apart.
 #[must_use]
 pub fn otpauth_uri(tenant_name: &str, label: &str, secret_base32: &str) -> String {
-    let tenant = percent_encoded(tenant_name);
-    let label = percent_encoded(label);
-    let secret = percent_encoded(secret_base32);
-    format!(
-        "otpauth://totp/{tenant}:{label}?secret={secret}&issuer={tenant}&algorithm=SHA1&digits=6&period=30"
-    )
+    let mut uri = String::with_capacity(256);
+    uri.push_str("otpauth://totp/");
+    percent_encode(tenant_name, &mut uri);
+    uri.push(':');
+    percent_encode(label, &mut uri);
+    uri.push_str("?secret=");
+    percent_encode(secret_base32, &mut uri);
+    uri.push_str("&issuer=");
+    percent_encode(tenant_name, &mut uri);
+    uri.push_str("&algorithm=SHA1&digits=6&period=30");
+    uri
 }
 
 /// `uri` as a QR code, a self-contained SVG picture without scripts or references: black modules, one path, on a white
@@ -75,17 +80,15 @@ fn module_path(code: &QrCode) -> String {
 }
 
 /// RFC 3986, section 2.1, with upper-case digits; only unreserved characters (section 2.3) stay.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
+fn percent_encode(text: &str, uri: &mut String) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            uri.push(char::from(byte));
         } else {
             // Writing to a String never fails.
-            let _ = write!(encoded, "%{byte:02X}");
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
-    encoded
 }
 
 #[cfg(test)]
@@ -93,6 +96,12 @@ mod tests {
     use super::*;
 
     const SECRET: &str = "HJ6XM2DNERXDAVCUONGWKRTCMNTU6VDF";
+
+    fn percent_encoded(text: &str) -> String {
+        let mut uri = String::new();
+        percent_encode(text, &mut uri);
+        uri
+    }
 
     /// What a reader of the URI makes of an encoded part.
     fn decoded(encoded: &str) -> String {

@@ -278,7 +278,7 @@ fn a_broken_configuration_is_told_neutrally_in_the_paths_own_form() {
             ("X-Content-Type-Options", "nosniff"),
             ("X-Request-Id", "0123456789abcdef"),
         ] {
-            let own = response.headers.iter().filter(|(own, _)| *own == name).map(|(_, own)| own.as_str());
+            let own = response.headers.iter().filter(|(own, _)| *own == name).map(|(_, own)| &**own);
             assert_eq!(own.collect::<Vec<_>>(), [value]);
         }
     }

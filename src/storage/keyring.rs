@@ -289,7 +289,12 @@ impl fmt::Debug for Keyring {
 
 impl Place<'_> {
     fn associated_data(&self) -> Vec<u8> {
-        [self.purpose, self.row, self.user].into_iter().flat_map(framed).collect()
+        let mut data = Vec::with_capacity(128);
+        for text in [self.purpose, self.row, self.user] {
+            data.extend_from_slice(&length(text));
+            data.extend_from_slice(text.as_bytes());
+        }
+        data
     }
 }
 
@@ -500,13 +505,15 @@ fn is_key_id(id: &str) -> bool {
 
 /// AES-256-GCM under the key of one row.
 fn row_cipher(master: &Hkdf<Sha256>, place: &Place<'_>) -> Option<Aes256Gcm> {
-    derived(master, &[SEAL_ROW, &framed(place.purpose), &framed(place.row)])
+    let Place { purpose, row, .. } = place;
+    derived(master, &[SEAL_ROW, &length(purpose), purpose.as_bytes(), &length(row), row.as_bytes()])
         .map(|key| Aes256Gcm::new((&*key).into()))
 }
 
 /// AES-256-GCM under the key of all tokens of a purpose.
 fn token_cipher(master: &Hkdf<Sha256>, purpose: &str) -> Option<Aes256Gcm> {
-    derived(master, &[SEAL_TOKEN, &framed(purpose)]).map(|key| Aes256Gcm::new((&*key).into()))
+    derived(master, &[SEAL_TOKEN, &length(purpose), purpose.as_bytes()])
+        .map(|key| Aes256Gcm::new((&*key).into()))
 }
 
 /// HKDF's expansion (RFC 5869, section 2.3) to one key. Always `Some`: it fails beyond 255 blocks of output only.
@@ -524,7 +531,7 @@ fn sealed(
 ) -> Result<String, SealError> {
     let ciphertext = cipher.encrypt((&nonce).into(), payload).map_err(|_| SealError)?;
     let bytes = [nonce.as_slice(), &ciphertext].concat();
-    Ok(format!("{id}.{}", base64url::encode(&bytes)))
+    Ok([id, ".", &base64url::encode(&bytes)].concat())
 }
 
 fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
@@ -535,15 +542,15 @@ fn opened(cipher: &Aes256Gcm, bytes: &[u8], associated_data: &[u8]) -> Result<Ze
 
 fn written_hash(named: &Named<Hmac<Sha256>>, purpose: &str, parts: &[&str]) -> String {
     let output = mac(&named.key, purpose, parts).finalize().into_bytes();
-    format!("{}.{}", named.id, base64url::encode(&output))
+    [&named.id, ".", &base64url::encode(&output)].concat()
 }
 
 /// HMAC over the purpose and the parts, each with its length before it.
 fn mac(key: &Hmac<Sha256>, purpose: &str, parts: &[&str]) -> Hmac<Sha256> {
     let mut mac = key.clone();
-    mac.update(&framed(purpose));
-    for part in parts {
-        mac.update(&framed(part));
+    for part in [purpose].iter().chain(parts) {
+        mac.update(&length(part));
+        mac.update(part.as_bytes());
     }
     mac
 }
@@ -556,10 +563,9 @@ fn keyed_hmac(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
     Hmac::new((&*block).into())
 }
 
-/// `text` with its length before it, so that no two lists of texts run together to the same bytes.
-fn framed(text: &str) -> Vec<u8> {
-    let length = text.len() as u64;
-    [length.to_be_bytes().as_slice(), text.as_bytes()].concat()
+/// What goes before `text`, so that no two lists of texts run together to the same bytes.
+fn length(text: &str) -> [u8; 8] {
+    (text.len() as u64).to_be_bytes()
 }
 
 #[cfg(test)]

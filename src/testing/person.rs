@@ -273,7 +273,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn of(response: Response) -> Self {
-        Self { status: response.status, headers: response.headers, text: response.body }
+        let headers = response.headers.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
+        Self { status: response.status, headers, text: response.body }
     }
 
     /// The header's value; panics if it was sent twice.

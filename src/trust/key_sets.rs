@@ -170,30 +170,26 @@ fn unjudged<P: Platform>(
     source: &KeySource,
     error: KeySetError,
 ) -> KeySetError {
-    if app.isolate.key_sets.is_unanswered(&source.identity()) { unavailable(app, now, source) } else { error }
+    if app.isolate.key_sets.is_unanswered(source) { unavailable(app, now, source) } else { error }
 }
 
 fn unavailable<P: Platform>(app: &App<P>, now: UnixSeconds, source: &KeySource) -> KeySetError {
-    KeySetError::Unavailable { retry_after: app.isolate.key_sets.cool_down(&source.identity(), now).max(1) }
+    KeySetError::Unavailable { retry_after: app.isolate.key_sets.cool_down(source, now).max(1) }
 }
 
 type Found<K> = (Rc<KeySet<K>>, Vec<K>);
 
 impl KeySource {
-    /// What the source is called in this isolate's memory.
-    fn identity(&self) -> String {
-        match self {
+    /// What the source is called in the shared cache. KV's keys end at 512 bytes, URLs do not.
+    fn cache_key(&self) -> String {
+        let identity = match self {
             Self::Issuer(issuer) => {
                 format!("issuer {} {}", issuer.issuer, issuer.jwks_uri.as_deref().unwrap_or("discovery"))
             }
             Self::Uri(uri) => format!("uri {uri}"),
             Self::Registered(set) => format!("set {set}"),
-        }
-    }
-
-    /// What the source is called in the shared cache. KV's keys end at 512 bytes, URLs do not.
-    fn cache_key(&self) -> String {
-        format!("key-set/1/{}", base64url::encode(&Sha256::digest(self.identity().as_bytes())))
+        };
+        format!("key-set/1/{}", base64url::encode(&Sha256::digest(identity.as_bytes())))
     }
 
     /// Whether the keys can be other ones tomorrow.
@@ -217,7 +213,7 @@ pub struct KeySetCache<K> {
 }
 
 struct Remembered<K> {
-    identity: String,
+    source: KeySource,
     set: Option<Rc<KeySet<K>>>,
     renewal_began_at: Option<UnixSeconds>,
     renewing: bool,
@@ -232,21 +228,21 @@ impl<K> Default for KeySetCache<K> {
 }
 
 impl<K> KeySetCache<K> {
-    fn held(&self, identity: &str) -> Option<Rc<KeySet<K>>> {
-        self.sources.borrow().iter().find(|source| source.identity == identity)?.set.clone()
+    fn held(&self, source: &KeySource) -> Option<Rc<KeySet<K>>> {
+        self.sources.borrow().iter().find(|own| own.source == *source)?.set.clone()
     }
 
-    fn hold(&self, identity: &str, set: Rc<KeySet<K>>) {
-        self.with(identity, |remembered| remembered.set = Some(set));
+    fn hold(&self, source: &KeySource, set: Rc<KeySet<K>>) {
+        self.with(source, |remembered| remembered.set = Some(set));
     }
 
-    fn with<T>(&self, identity: &str, change: impl FnOnce(&mut Remembered<K>) -> T) -> T {
+    fn with<T>(&self, source: &KeySource, change: impl FnOnce(&mut Remembered<K>) -> T) -> T {
         let mut sources = self.sources.borrow_mut();
-        let known = sources.iter().position(|source| source.identity == identity);
+        let known = sources.iter().position(|own| own.source == *source);
         let mut remembered = match known {
             Some(index) => sources.swap_remove(index),
             None => Remembered {
-                identity: identity.to_owned(),
+                source: source.clone(),
                 set: None,
                 renewal_began_at: None,
                 renewing: false,
@@ -263,8 +259,8 @@ impl<K> KeySetCache<K> {
     }
 
     /// Begins a renewal unless one began within the cool-down. `true` means: go on, and call [`Self::end`].
-    fn begin(&self, identity: &str, now: UnixSeconds) -> bool {
-        self.with(identity, |remembered| {
+    fn begin(&self, source: &KeySource, now: UnixSeconds) -> bool {
+        self.with(source, |remembered| {
             if remembered.renewal_began_at.is_some_and(|began| now.since(began) < COOL_DOWN_SECONDS) {
                 return false;
             }
@@ -276,16 +272,16 @@ impl<K> KeySetCache<K> {
     }
 
     /// Seconds that are left of the cool-down.
-    fn cool_down(&self, identity: &str, now: UnixSeconds) -> i64 {
-        self.with(identity, |remembered| {
+    fn cool_down(&self, source: &KeySource, now: UnixSeconds) -> i64 {
+        self.with(source, |remembered| {
             let left = |began| COOL_DOWN_SECONDS.saturating_sub(now.since(began));
             // A request that came in earlier may look later.
             remembered.renewal_began_at.map_or(0, |began| left(began).min(COOL_DOWN_SECONDS))
         })
     }
 
-    fn end(&self, identity: &str, cool_down: bool, answered: bool) {
-        self.with(identity, |remembered| {
+    fn end(&self, source: &KeySource, cool_down: bool, answered: bool) {
+        self.with(source, |remembered| {
             remembered.renewing = false;
             remembered.unanswered = !answered;
             if !cool_down {
@@ -295,17 +291,14 @@ impl<K> KeySetCache<K> {
     }
 
     /// Whether the source, when it was asked last, has not answered, or not yet.
-    fn is_unanswered(&self, identity: &str) -> bool {
-        self.sources
-            .borrow()
-            .iter()
-            .any(|remembered| remembered.identity == identity && remembered.unanswered)
+    fn is_unanswered(&self, source: &KeySource) -> bool {
+        self.sources.borrow().iter().any(|remembered| remembered.source == *source && remembered.unanswered)
     }
 
     /// Whether some request is renewing this source right now.
-    fn is_renewing(&self, identity: &str, now: UnixSeconds) -> bool {
+    fn is_renewing(&self, source: &KeySource, now: UnixSeconds) -> bool {
         self.sources.borrow().iter().any(|remembered| {
-            remembered.identity == identity
+            remembered.source == *source
                 && remembered.renewing
                 && remembered.renewal_began_at.is_some_and(|began| now.since(began) < RENEWAL_SECONDS)
         })
@@ -418,17 +411,16 @@ async fn usable_set<P: Platform>(
     source: &KeySource,
 ) -> Option<Rc<KeySet<P::VerifyingKey>>> {
     let cache = &app.isolate.key_sets;
-    let identity = source.identity();
     if let KeySource::Registered(text) = source {
-        if let Some(set) = cache.held(&identity) {
+        if let Some(set) = cache.held(source) {
             return Some(set);
         }
         let keys = jwk::parse_set(text.as_bytes()).ok()?;
         let set = Rc::new(KeySet::new(keys, now, MAXIMUM_TTL));
-        cache.hold(&identity, Rc::clone(&set));
+        cache.hold(source, Rc::clone(&set));
         return Some(set);
     }
-    let held = cache.held(&identity);
+    let held = cache.held(source);
     match held.as_ref().map(|set| set.age(now)) {
         Some(Age::Fresh) => return held,
         Some(Age::Ageing) => {
@@ -437,8 +429,7 @@ async fn usable_set<P: Platform>(
         }
         Some(Age::Expired | Age::TooOld) | None => {}
     }
-    let set =
-        renewed(app, now, source, Need::Valid, held.as_ref()).await.or_else(|| cache.held(&identity))?;
+    let set = renewed(app, now, source, Need::Valid, held.as_ref()).await.or_else(|| cache.held(source))?;
     (set.age(now) != Age::TooOld).then_some(set)
 }
 
@@ -465,16 +456,15 @@ async fn renewed<P: Platform>(
     used: Option<&Rc<KeySet<P::VerifyingKey>>>,
 ) -> Option<Rc<KeySet<P::VerifyingKey>>> {
     let cache = &app.isolate.key_sets;
-    let identity = source.identity();
-    let other = || cache.held(&identity).filter(|held| used.is_none_or(|used| !Rc::ptr_eq(used, held)));
+    let other = || cache.held(source).filter(|held| used.is_none_or(|used| !Rc::ptr_eq(used, held)));
     if let Some(set) = other() {
         return Some(set);
     }
-    if cache.begin(&identity, now) {
+    if cache.begin(source, now) {
         return renew(app, now, source, need).await;
     }
     let mut patience = PATIENCE_MILLISECONDS;
-    while patience > 0 && cache.is_renewing(&identity, now) {
+    while patience > 0 && cache.is_renewing(source, now) {
         app.platform.pause(PAUSE_MILLISECONDS).await;
         patience = patience.saturating_sub(PAUSE_MILLISECONDS);
     }
@@ -483,7 +473,7 @@ async fn renewed<P: Platform>(
 
 /// Renews beside the request, which does not wait for it.
 fn renew_in_background<P: Platform>(app: &App<P>, now: UnixSeconds, source: &KeySource) {
-    if app.isolate.key_sets.begin(&source.identity(), now) {
+    if app.isolate.key_sets.begin(source, now) {
         let (app, source) = (app.clone(), source.clone());
         let platform = app.platform.clone();
         platform.defer(async move {
@@ -500,12 +490,11 @@ async fn renew<P: Platform>(
     need: Need<'_>,
 ) -> Option<Rc<KeySet<P::VerifyingKey>>> {
     let cache = &app.isolate.key_sets;
-    let identity = source.identity();
     if let Some(set) = adopt_shared(app, now, source).await
         && set.answers(need, now)
     {
         // Nobody was asked, so the next unknown key may ask.
-        cache.end(&identity, false, true);
+        cache.end(source, false, true);
         return Some(set);
     }
     let set = match fetch::fetch_set(app, source).await {
@@ -513,7 +502,7 @@ async fn renew<P: Platform>(
             let written: Vec<Json<'_>> = keys.iter().map(PublicJwk::written).collect();
             let text = object! { "fetched_at": now.0, "ttl": ttl, "keys": written }.write();
             let set = Rc::new(KeySet::new(keys, now, ttl));
-            cache.hold(&identity, Rc::clone(&set));
+            cache.hold(source, Rc::clone(&set));
             let (platform, key) = (app.platform.clone(), source.cache_key());
             Event::new(Act::KeySetFetched, now).with("source", source.label()).record(app);
             app.platform.defer(async move { platform.cache(&key, &text, STALE_SECONDS).await });
@@ -527,7 +516,7 @@ async fn renew<P: Platform>(
             None
         }
     };
-    cache.end(&identity, true, set.is_some());
+    cache.end(source, true, set.is_some());
     set
 }
 
@@ -554,12 +543,11 @@ async fn adopt_shared<P: Platform>(
     let keys: Vec<_> = shared.array("keys")?.iter().filter_map(|entry| PublicJwk::read(entry).ok()).collect();
     let ttl = shared.integer("ttl")?.clamp(MINIMUM_TTL, MAXIMUM_TTL);
     let set = Rc::new(KeySet::new(keys, fetched_at, ttl));
-    let identity = source.identity();
-    let is_newer = app.isolate.key_sets.held(&identity).is_none_or(|held| held.fetched_at < set.fetched_at);
+    let is_newer = app.isolate.key_sets.held(source).is_none_or(|held| held.fetched_at < set.fetched_at);
     if set.keys.is_empty() || set.age(now) == Age::TooOld || !is_newer {
         return None;
     }
-    app.isolate.key_sets.hold(&identity, Rc::clone(&set));
+    app.isolate.key_sets.hold(source, Rc::clone(&set));
     Some(set)
 }
 

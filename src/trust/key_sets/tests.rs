@@ -435,7 +435,7 @@ fn a_broken_kv_costs_nothing_but_fetches() {
 fn an_isolate_remembers_a_bounded_number_of_sources() {
     let cache = KeySetCache::<()>::default();
     for index in 0..(MAXIMUM_SOURCES + 10) {
-        cache.begin(&format!("uri {index}"), START);
+        cache.begin(&KeySource::Uri(index.to_string()), START);
     }
     assert!(cache.sources.borrow().len() <= MAXIMUM_SOURCES);
 }
