@@ -9,7 +9,9 @@
 //! hash key  ─HKDF-SHA-256───────────────►  key for hashes   ─HMAC-SHA-256(purpose, parts)────►  h1.{mac}
 //! ```
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, Payload};
@@ -42,8 +44,7 @@ const HASH: &[u8] = b"countersign hash v1";
 
 /// The master keys. Debug prints nothing of them.
 pub struct Keyring {
-    /// Each master key after HKDF's extraction (RFC 5869, section 2.2).
-    seal: Ring<Hkdf<Sha256>>,
+    seal: Ring<SealKey>,
     /// HMAC under the key derived for hashes, ready to take a message.
     hash: Ring<Hmac<Sha256>>,
 }
@@ -198,7 +199,7 @@ impl Keyring {
     /// [`SealError`] for an absurdly long text.
     pub fn seal(&self, place: &Place<'_>, plaintext: &[u8], nonce: [u8; 12]) -> Result<String, SealError> {
         let present = &self.seal.present;
-        let cipher = row_cipher(&present.key, place).ok_or(SealError)?;
+        let cipher = present.key.of_row(place).ok_or(SealError)?;
         sealed(&present.id, &cipher, nonce, Payload { msg: plaintext, aad: &place.associated_data() })
     }
 
@@ -208,7 +209,7 @@ impl Keyring {
     /// [`OpenError`] says what does not fit.
     pub fn open(&self, place: &Place<'_>, sealed: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (key, bytes) = self.seal.find(sealed)?;
-        let cipher = row_cipher(key, place).ok_or(OpenError::Forged)?;
+        let cipher = key.of_row(place).ok_or(OpenError::Forged)?;
         opened(&cipher, &bytes, &place.associated_data())
     }
 
@@ -233,7 +234,7 @@ impl Keyring {
         nonce: [u8; 12],
     ) -> Result<String, SealError> {
         let present = &self.seal.present;
-        let cipher = token_cipher(&present.key, purpose).ok_or(SealError)?;
+        let cipher = present.key.of_tokens(purpose).ok_or(SealError)?;
         sealed(&present.id, &cipher, nonce, Payload { msg: plaintext, aad: purpose.as_bytes() })
     }
 
@@ -243,7 +244,7 @@ impl Keyring {
     /// [`OpenError`] says what does not fit.
     pub fn open_token(&self, purpose: &'static str, token: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (key, bytes) = self.seal.find(token)?;
-        let cipher = token_cipher(key, purpose).ok_or(OpenError::Forged)?;
+        let cipher = key.of_tokens(purpose).ok_or(OpenError::Forged)?;
         opened(&cipher, &bytes, purpose.as_bytes())
     }
 
@@ -383,7 +384,7 @@ impl KeyTexts {
     fn ready(&self) -> Result<Keyring, String> {
         let (seal_id, hash_id) = &self.present;
         Ok(Keyring {
-            seal: Ring::read("seal", seal_id, &self.seal, |key| Some(Hkdf::new(None, key)))?,
+            seal: Ring::read("seal", seal_id, &self.seal, |key| Some(SealKey::new(key)))?,
             hash: Ring::read("hash", hash_id, &self.hash, |key| {
                 let hash_key = derived(&Hkdf::new(None, key), &[HASH])?;
                 Some(keyed_hmac(&hash_key))
@@ -503,17 +504,38 @@ fn is_key_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-/// AES-256-GCM under the key of one row.
-fn row_cipher(master: &Hkdf<Sha256>, place: &Place<'_>) -> Option<Aes256Gcm> {
-    let Place { purpose, row, .. } = place;
-    derived(master, &[SEAL_ROW, &length(purpose), purpose.as_bytes(), &length(row), row.as_bytes()])
-        .map(|key| Aes256Gcm::new((&*key).into()))
+/// A key for sealing.
+struct SealKey {
+    /// The master key after HKDF's extraction (RFC 5869, section 2.2).
+    master: Hkdf<Sha256>,
+    /// The ciphers of tokens' purposes, of which there are few, once they have been used.
+    tokens: RefCell<Vec<(&'static str, Rc<Aes256Gcm>)>>,
 }
 
-/// AES-256-GCM under the key of all tokens of a purpose.
-fn token_cipher(master: &Hkdf<Sha256>, purpose: &str) -> Option<Aes256Gcm> {
-    derived(master, &[SEAL_TOKEN, &length(purpose), purpose.as_bytes()])
-        .map(|key| Aes256Gcm::new((&*key).into()))
+impl SealKey {
+    fn new(key: &[u8]) -> Self {
+        Self { master: Hkdf::new(None, key), tokens: RefCell::default() }
+    }
+
+    /// AES-256-GCM under the key of one row.
+    fn of_row(&self, place: &Place<'_>) -> Option<Aes256Gcm> {
+        let Place { purpose, row, .. } = place;
+        let info = [SEAL_ROW, &length(purpose), purpose.as_bytes(), &length(row), row.as_bytes()];
+        derived(&self.master, &info).map(|key| Aes256Gcm::new((&*key).into()))
+    }
+
+    /// AES-256-GCM under the key of all tokens of a purpose.
+    fn of_tokens(&self, purpose: &'static str) -> Option<Rc<Aes256Gcm>> {
+        let known =
+            self.tokens.borrow().iter().find(|(own, _)| *own == purpose).map(|(_, cipher)| cipher.clone());
+        if known.is_some() {
+            return known;
+        }
+        let key = derived(&self.master, &[SEAL_TOKEN, &length(purpose), purpose.as_bytes()])?;
+        let cipher = Rc::new(Aes256Gcm::new((&*key).into()));
+        self.tokens.borrow_mut().push((purpose, cipher.clone()));
+        Some(cipher)
+    }
 }
 
 /// HKDF's expansion (RFC 5869, section 2.3) to one key. Always `Some`: it fails beyond 255 blocks of output only.
