@@ -56,10 +56,15 @@ export function measure(env, point) {
   binding(env, "METRICS").writeDataPoint(JSON.parse(point));
 }
 
-/** Whether the shield lets through what has this key. One that is not there, or cannot answer in time, does. */
+/** Whether there is a shield. */
+export function isShielded(env) {
+  return isObject(env.SHIELD);
+}
+
+/** Whether the shield lets through what has this key. One that cannot answer in time does. */
 export async function isWithinRate(env, key) {
   try {
-    const { success } = await within(AID_MILLISECONDS, binding(env, "SHIELD").limit({ key }));
+    const { success } = await within(AID_MILLISECONDS, env.SHIELD.limit({ key }));
     return success !== false;
   } catch {
     return true;

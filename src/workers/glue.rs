@@ -26,6 +26,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(super) fn measure(env: &JsValue, point: &str) -> Result<(), JsValue>;
 
+    #[wasm_bindgen(js_name = isShielded)]
+    pub(super) fn is_shielded(env: &JsValue) -> bool;
+
     #[wasm_bindgen(js_name = isWithinRate)]
     pub(super) async fn is_within_rate(env: &JsValue, key: &str) -> JsValue;
 
