@@ -8,7 +8,7 @@ const WORKLOADS = ["otp", "sms"];
 const OPTIONS = {
   rounds: { type: "string", default: "7" },
   requests: { type: "string", default: "2000" },
-  warmup: { type: "string", default: "1500" },
+  warmup: { type: "string", default: "5000" },
   "in-flight": { type: "string", default: "8" },
   only: { type: "string", multiple: true, default: [] },
   workload: { type: "string" },
