@@ -78,7 +78,8 @@ pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json<'static>>, Sto
                 "code": row.optional_text("code")?,
                 "text": row.text("text")?,
                 "sent_at": row.integer("sent_at")?,
-            })
+            }
+            .into_owned())
         })
         .collect()
 }

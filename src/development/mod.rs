@@ -63,7 +63,7 @@ impl Page {
     }
 }
 
-fn page(content_type: &str, text: &str) -> Response {
+fn page(content_type: &'static str, text: &str) -> Response {
     Response::new(200, content_type, text.to_owned())
         .with_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         .with_header("Referrer-Policy", "no-referrer")
