@@ -8,6 +8,7 @@ const WORKLOADS = ["otp", "sms"];
 const OPTIONS = {
   rounds: { type: "string", default: "7" },
   requests: { type: "string", default: "2000" },
+  // After fewer, much of the wasm is not compiled for speed yet (docs/performance.md).
   warmup: { type: "string", default: "5000" },
   "in-flight": { type: "string", default: "8" },
   only: { type: "string", multiple: true, default: [] },

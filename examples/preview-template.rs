@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn template_of(json: &Json) -> Option<(Template, Kind)> {
+fn template_of(json: &Json<'_>) -> Option<(Template, Kind)> {
     let text = |name| json.text(name).map(str::to_owned);
     let channel = text("channel")?;
     let kind = Kind::parse(&channel)?;

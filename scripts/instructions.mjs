@@ -1,4 +1,4 @@
-// `npm run instructions`: what the rules, decoding and sealing cost, in instructions. They are counted, so that it matters
+// `npm run instructions`: what the rules, decoding, sealing and whole enrollments cost, in instructions. They are counted, so that it matters
 // to nobody how busy the machine is, and kept in docs/instructions.json.
 //
 //   npm run instructions               counts, and writes them there

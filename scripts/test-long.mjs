@@ -91,7 +91,7 @@ function options() {
 
 async function instructionsHaveChanged(toolchain) {
   if (!(await needValgrind())) return 0;
-  console.log("\n== Instructions of the rules, decoding and sealing (about a minute)");
+  console.log("\n== Instructions of the rules, decoding, sealing and enrollments (about two minutes)");
   const counts = await countAll(await buildBench(toolchain));
   const { lines, code } = compared(read(), { rustc: toolchain.version, architecture: process.arch, counts });
   console.log(lines.join("\n"));

@@ -94,31 +94,8 @@ impl<'a> Json<'a> {
 
     /// Adds a member to an object; to anything else nothing can be added.
     pub fn set(&mut self, name: &'a str, value: impl Into<Self>) {
-        self.push(name, value.into());
-    }
-
-    fn push(&mut self, name: &'a str, value: Self) {
         if let Self::Object(members) = self {
-            members.push((Cow::Borrowed(name), value));
-        }
-    }
-
-    /// The same, borrowing nothing.
-    #[must_use]
-    pub fn into_owned(self) -> Json<'static> {
-        match self {
-            Self::Null => Json::Null,
-            Self::Bool(flag) => Json::Bool(flag),
-            Self::Integer(number) => Json::Integer(number),
-            Self::OtherNumber => Json::OtherNumber,
-            Self::Text(text) => Json::Text(Cow::Owned(text.into_owned())),
-            Self::Array(elements) => Json::Array(elements.into_iter().map(Self::into_owned).collect()),
-            Self::Object(members) => Json::Object(
-                members
-                    .into_iter()
-                    .map(|(name, value)| (Cow::Owned(name.into_owned()), value.into_owned()))
-                    .collect(),
-            ),
+            members.push((Cow::Borrowed(name), value.into()));
         }
     }
 
@@ -310,7 +287,6 @@ impl<'a, T: Into<Json<'a>>> From<Option<T>> for Json<'a> {
 
 /// Writes a string (RFC 8259 section 7): nothing is escaped but what must be.
 fn write_string(own: &str, text: &mut String) {
-    text.reserve(own.len().saturating_add(2));
     text.push('"');
     let mut rest = own;
     loop {
@@ -330,8 +306,8 @@ fn write_string(own: &str, text: &mut String) {
     text.push('"');
 }
 
-/// How many bytes come before the first that a string has only in its escaped form: a quotation mark, a backslash or a
-/// control character. Eight are looked at in one, for most strings have none.
+/// How many bytes come before the first quotation mark, backslash or control character. Eight are looked at together, as
+/// most strings have none.
 fn plain_length(bytes: &[u8]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
     let plain = words.iter().position(|word| has_special(u64::from_le_bytes(*word))).unwrap_or(words.len());
@@ -341,18 +317,18 @@ fn plain_length(bytes: &[u8]) -> usize {
     start.saturating_add(end)
 }
 
-/// Whether one of the eight bytes is special. A byte is less than another where subtracting that borrows; a borrow from a
-/// byte that is less may make its neighbour look so, too, and changes nothing for all of them together.
-const fn has_special(word: u64) -> bool {
+/// Whether one of eight bytes is such a one. Subtracting a bound from each of them sets the top bit of those below it. The
+/// borrow may mark the byte above as well, which does not matter: one below the bound has been found already.
+fn has_special(word: u64) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * EACH;
-    const fn has_less(word: u64, bound: u64) -> u64 {
+    fn has_less(word: u64, bound: u64) -> u64 {
         word.wrapping_sub(bound.wrapping_mul(EACH)) & !word & HIGH
     }
-    const fn has(word: u64, byte: u64) -> u64 {
+    fn has(word: u64, byte: u64) -> u64 {
         has_less(word ^ byte.wrapping_mul(EACH), 1)
     }
-    has_less(word, b' ' as u64) | has(word, b'"' as u64) | has(word, b'\\' as u64) != 0
+    (has_less(word, b' '.into()) | has(word, b'"'.into()) | has(word, b'\\'.into())) != 0
 }
 
 #[cfg(test)]
@@ -411,8 +387,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_string_ends_at_is_found_wherever_it_stands() {
+        for beside in [b'a', 0x20, 0x21, 0x7f, 0x80, 0xff] {
+            for at in 0..=17 {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = [beside; 18];
+                    bytes[at] = byte;
+                    let ends = matches!(byte, b'"' | b'\\') || byte < 0x20;
+                    assert_eq!(
+                        plain_length(&bytes),
+                        if ends { at } else { 18 },
+                        "{byte} at {at} in {beside}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn nothing_of_a_tree_is_printed_and_nothing_stays_of_a_wiped_one() {
-        let mut tree = read(r#"{"a":["secret",{"b":"secret"}]}"#).into_owned();
+        let secret = || Json::from("secret".to_owned());
+        let mut tree = object! { "a": vec![secret(), object! { "b": secret() }] };
         assert_eq!(format!("{tree:?}"), "Json(…)");
         tree.zeroize();
         assert_eq!(tree.write(), r#"{"a":["",{"b":""}]}"#);

@@ -54,8 +54,8 @@ pub trait Platform: Clone + 'static {
     /// Tells the queue that a delivery waits in the database.
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError>;
 
-    /// Hands an event to the queue that takes them out of here.
-    async fn export(&self, event: &Json<'_>) -> Result<(), QueueError>;
+    /// Hands an event, as JSON, to the queue that takes them out of here.
+    async fn export(&self, event: &str) -> Result<(), QueueError>;
 
     /// Writes a data point of metrics. It is on its way when this returns.
     fn measure(&self, point: &DataPoint) -> Result<(), MetricError>;

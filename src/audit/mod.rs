@@ -135,7 +135,7 @@ impl<'a> Event<'a> {
                 Self::new(Act::EventsLeftOut, time).with("left_out", i64::from(left_out)).record(app);
             }
             if admitted {
-                export(app, event.clone().into_owned());
+                export(app, event.write());
             }
         }
         app.platform.log(event);
@@ -157,7 +157,7 @@ impl<'a> Event<'a> {
 }
 
 /// Sends an event to the queue, behind the answer.
-fn export<P: Platform>(app: &App<P>, event: Json<'static>) {
+fn export<P: Platform>(app: &App<P>, event: String) {
     let platform = app.platform.clone();
     app.platform.defer(async move {
         if let Err(error) = platform.export(&event).await {

@@ -72,14 +72,13 @@ pub async fn latest<P: Platform>(app: &App<P>) -> Result<Vec<Json<'static>>, Sto
         .flatten()
         .map(|row| {
             Ok(object! {
-                "id": row.text("id")?,
-                "channel": row.text("channel")?,
-                "to": row.text("recipient")?,
-                "code": row.optional_text("code")?,
-                "text": row.text("text")?,
+                "id": row.text("id")?.to_owned(),
+                "channel": row.text("channel")?.to_owned(),
+                "to": row.text("recipient")?.to_owned(),
+                "code": row.optional_text("code")?.map(str::to_owned),
+                "text": row.text("text")?.to_owned(),
                 "sent_at": row.integer("sent_at")?,
-            }
-            .into_owned())
+            })
         })
         .collect()
 }

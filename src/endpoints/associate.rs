@@ -137,7 +137,7 @@ impl<'a> Order<'a> {
     fn decode<P: Platform>(
         app: &App<P>,
         request: &Request,
-        parameters: &'a Parameters<'a>,
+        parameters: &'a Parameters<'_>,
         bearer: &'a Bearer,
     ) -> Result<Self, WireError> {
         let verified_email = bearer.identity().verified_email();

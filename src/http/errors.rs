@@ -370,28 +370,28 @@ impl WireError {
 
     /// Headers that belong to this error.
     #[must_use]
-    pub fn headers(&self) -> Vec<(&'static str, String)> {
+    pub fn headers(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         match self {
-            Self::MethodNotAllowed(allowed) => vec![("Allow", (*allowed).to_owned())],
+            Self::MethodNotAllowed(allowed) => vec![("Allow", (*allowed).into())],
             Self::Unauthorized { challenge: true } => {
-                vec![("WWW-Authenticate", "Basic realm=\"countersign\"".to_owned())]
+                vec![("WWW-Authenticate", "Basic realm=\"countersign\"".into())]
             }
             Self::UseDpopNonce { challenge: true } | Self::InvalidDpopProof { challenge: true } => {
                 let challenge = format!("DPoP error=\"{}\", algs=\"{DPOP_ALGORITHMS}\"", self.code());
-                vec![("WWW-Authenticate", challenge)]
+                vec![("WWW-Authenticate", challenge.into())]
             }
             Self::TooManyRequests(refusal)
             | Self::TooManyMessages(_, refusal)
             | Self::TooManyFailedCodes(refusal) => vec![
-                ("Retry-After", refusal.retry_after.to_string()),
-                ("X-RateLimit-Limit", refusal.limit.to_string()),
-                ("X-RateLimit-Remaining", "0".to_owned()),
-                ("X-RateLimit-Reset", UnixSeconds::to_string(&refusal.room_at)),
+                ("Retry-After", refusal.retry_after.to_string().into()),
+                ("X-RateLimit-Limit", refusal.limit.to_string().into()),
+                ("X-RateLimit-Remaining", "0".into()),
+                ("X-RateLimit-Reset", UnixSeconds::to_string(&refusal.room_at).into()),
             ],
             Self::TooManyTries { retry_after } | Self::KeysUnavailable { retry_after } => {
-                vec![("Retry-After", retry_after.to_string())]
+                vec![("Retry-After", retry_after.to_string().into())]
             }
-            Self::Unavailable => vec![("Retry-After", "1".to_owned())],
+            Self::Unavailable => vec![("Retry-After", "1".into())],
             _ => Vec::new(),
         }
     }

@@ -129,11 +129,12 @@ impl<'a> Parameters<'a> {
     #[must_use]
     pub fn fingerprint(&self, except: &[&str]) -> String {
         let members = self.0.as_object().into_iter().flatten();
-        let written: Vec<String> = members
+        // In boxes, which are no larger than what is in them: a body may have thousands of members.
+        let written: Vec<Box<str>> = members
             .filter(|(name, _)| !except.contains(&&**name))
-            .map(|member| Json::Object(vec![member.clone()]).write())
+            .map(|member| Json::Object(vec![member.clone()]).write().into())
             .collect();
-        let mut sorted: Vec<&str> = written.iter().map(String::as_str).collect();
+        let mut sorted: Vec<&str> = written.iter().map(|member| &**member).collect();
         sorted.sort_unstable();
         base16ct::lower::encode_string(&Sha256::digest(sorted.join("")))
     }

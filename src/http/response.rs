@@ -40,7 +40,7 @@ impl Response {
     /// An answer with these parts and no further headers.
     #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: String) -> Self {
-        Self { status, headers: Vec::new(), body, error: None }.with_header("Content-Type", content_type)
+        Self { body, ..Self::empty(status) }.with_header("Content-Type", content_type)
     }
 
     /// An answer without a body.
@@ -66,7 +66,7 @@ impl Response {
             body.set(name, value);
         }
         let mut response = Self::new(error.status(), dialect.content_type(), body.write());
-        response.headers.extend(error.headers().into_iter().map(|(name, value)| (name, value.into())));
+        response.headers.extend(error.headers());
         response.error = Some(error.code());
         response.in_dialect(dialect)
     }

@@ -60,9 +60,9 @@ impl<'a> Reader<'a> {
         (self.next() == Some(byte)).then(|| self.skip(1))
     }
 
-    /// Takes `word` as far as it comes next, and says whether that was all of it.
+    /// Takes `word`, or what comes of it.
     fn take_word(&mut self, word: &str) -> Option<()> {
-        word.bytes().try_for_each(|byte| self.take(byte).ok_or(())).ok()
+        word.bytes().try_for_each(|byte| self.take(byte))
     }
 
     /// What has been taken since `start`.
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         self.text.get(start..self.at)
     }
 
-    /// Takes what a string has of characters that are not escaped, up to one that is, or its end.
+    /// Takes the characters before the next escape, the string's end, or what no string may hold.
     fn take_plain(&mut self) -> Option<&'a str> {
         let start = self.at;
         self.skip(plain_length(self.text.as_bytes().get(start..)?));
@@ -285,7 +285,14 @@ mod tests {
         assert_eq!(place(b"[\n\"\xff\"]"), Some((2, 2)));
         assert_eq!(place(b"{\n  \"a\": x}"), Some((2, 8)));
         assert_eq!(place(b"[1,\n2"), Some((2, 2)));
+        assert_eq!(place(b"[nulx]"), Some((1, 5)));
         assert_eq!(place("\"ä\" 1".as_bytes()), Some((1, 6)));
+    }
+
+    #[test]
+    fn a_string_is_copied_only_where_something_of_it_is_escaped() {
+        assert!(matches!(parse(b"\"a\""), Ok(Json::Text(Cow::Borrowed("a")))));
+        assert!(matches!(parse(br#""\n""#), Ok(Json::Text(Cow::Owned(_)))));
     }
 
     #[test]

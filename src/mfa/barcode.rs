@@ -25,8 +25,7 @@ pub fn label(email: Option<&str>, name: Option<&str>, subject: &str) -> String {
 /// path at its first literal colon finds tenant and label apart.
 #[must_use]
 pub fn otpauth_uri(tenant_name: &str, label: &str, secret_base32: &str) -> String {
-    let mut uri = String::with_capacity(256);
-    uri.push_str("otpauth://totp/");
+    let mut uri = "otpauth://totp/".to_owned();
     percent_encode(tenant_name, &mut uri);
     uri.push(':');
     percent_encode(label, &mut uri);
@@ -79,7 +78,8 @@ fn module_path(code: &QrCode) -> String {
     path
 }
 
-/// RFC 3986, section 2.1, with upper-case digits; only unreserved characters (section 2.3) stay.
+/// Appends `text`, percent-encoded with upper-case digits (RFC 3986, section 2.1); only unreserved characters (section 2.3)
+/// stay.
 fn percent_encode(text: &str, uri: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

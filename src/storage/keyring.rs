@@ -199,7 +199,7 @@ impl Keyring {
     /// [`SealError`] for an absurdly long text.
     pub fn seal(&self, place: &Place<'_>, plaintext: &[u8], nonce: [u8; 12]) -> Result<String, SealError> {
         let present = &self.seal.present;
-        let cipher = present.key.of_row(place).ok_or(SealError)?;
+        let cipher = present.key.row_cipher(place).ok_or(SealError)?;
         sealed(&present.id, &cipher, nonce, Payload { msg: plaintext, aad: &place.associated_data() })
     }
 
@@ -209,7 +209,7 @@ impl Keyring {
     /// [`OpenError`] says what does not fit.
     pub fn open(&self, place: &Place<'_>, sealed: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (key, bytes) = self.seal.find(sealed)?;
-        let cipher = key.of_row(place).ok_or(OpenError::Forged)?;
+        let cipher = key.row_cipher(place).ok_or(OpenError::Forged)?;
         opened(&cipher, &bytes, &place.associated_data())
     }
 
@@ -234,7 +234,7 @@ impl Keyring {
         nonce: [u8; 12],
     ) -> Result<String, SealError> {
         let present = &self.seal.present;
-        let cipher = present.key.of_tokens(purpose).ok_or(SealError)?;
+        let cipher = present.key.token_cipher(purpose).ok_or(SealError)?;
         sealed(&present.id, &cipher, nonce, Payload { msg: plaintext, aad: purpose.as_bytes() })
     }
 
@@ -244,7 +244,7 @@ impl Keyring {
     /// [`OpenError`] says what does not fit.
     pub fn open_token(&self, purpose: &'static str, token: &str) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (key, bytes) = self.seal.find(token)?;
-        let cipher = key.of_tokens(purpose).ok_or(OpenError::Forged)?;
+        let cipher = key.token_cipher(purpose).ok_or(OpenError::Forged)?;
         opened(&cipher, &bytes, purpose.as_bytes())
     }
 
@@ -290,9 +290,9 @@ impl fmt::Debug for Keyring {
 
 impl Place<'_> {
     fn associated_data(&self) -> Vec<u8> {
-        let mut data = Vec::with_capacity(128);
+        let mut data = Vec::new();
         for text in [self.purpose, self.row, self.user] {
-            data.extend_from_slice(&length(text));
+            data.extend_from_slice(&length_prefix(text));
             data.extend_from_slice(text.as_bytes());
         }
         data
@@ -504,36 +504,41 @@ fn is_key_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-/// A key for sealing.
+/// A master key, and what has been derived from it.
 struct SealKey {
     /// The master key after HKDF's extraction (RFC 5869, section 2.2).
     master: Hkdf<Sha256>,
-    /// The ciphers of tokens' purposes, of which there are few, once they have been used.
-    tokens: RefCell<Vec<(&'static str, Rc<Aes256Gcm>)>>,
+    /// By purposes of tokens, of which there are few: each once it has been used.
+    token_ciphers: RefCell<Vec<(&'static str, Rc<Aes256Gcm>)>>,
 }
 
 impl SealKey {
     fn new(key: &[u8]) -> Self {
-        Self { master: Hkdf::new(None, key), tokens: RefCell::default() }
+        Self { master: Hkdf::new(None, key), token_ciphers: RefCell::default() }
     }
 
     /// AES-256-GCM under the key of one row.
-    fn of_row(&self, place: &Place<'_>) -> Option<Aes256Gcm> {
+    fn row_cipher(&self, place: &Place<'_>) -> Option<Aes256Gcm> {
         let Place { purpose, row, .. } = place;
-        let info = [SEAL_ROW, &length(purpose), purpose.as_bytes(), &length(row), row.as_bytes()];
+        let info =
+            [SEAL_ROW, &length_prefix(purpose), purpose.as_bytes(), &length_prefix(row), row.as_bytes()];
         derived(&self.master, &info).map(|key| Aes256Gcm::new((&*key).into()))
     }
 
     /// AES-256-GCM under the key of all tokens of a purpose.
-    fn of_tokens(&self, purpose: &'static str) -> Option<Rc<Aes256Gcm>> {
-        let known =
-            self.tokens.borrow().iter().find(|(own, _)| *own == purpose).map(|(_, cipher)| cipher.clone());
+    fn token_cipher(&self, purpose: &'static str) -> Option<Rc<Aes256Gcm>> {
+        let known = self
+            .token_ciphers
+            .borrow()
+            .iter()
+            .find(|(own, _)| *own == purpose)
+            .map(|(_, cipher)| Rc::clone(cipher));
         if known.is_some() {
             return known;
         }
-        let key = derived(&self.master, &[SEAL_TOKEN, &length(purpose), purpose.as_bytes()])?;
+        let key = derived(&self.master, &[SEAL_TOKEN, &length_prefix(purpose), purpose.as_bytes()])?;
         let cipher = Rc::new(Aes256Gcm::new((&*key).into()));
-        self.tokens.borrow_mut().push((purpose, cipher.clone()));
+        self.token_ciphers.borrow_mut().push((purpose, Rc::clone(&cipher)));
         Some(cipher)
     }
 }
@@ -571,7 +576,7 @@ fn written_hash(named: &Named<Hmac<Sha256>>, purpose: &str, parts: &[&str]) -> S
 fn mac(key: &Hmac<Sha256>, purpose: &str, parts: &[&str]) -> Hmac<Sha256> {
     let mut mac = key.clone();
     for part in [purpose].iter().chain(parts) {
-        mac.update(&length(part));
+        mac.update(&length_prefix(part));
         mac.update(part.as_bytes());
     }
     mac
@@ -585,8 +590,8 @@ fn keyed_hmac(key: &[u8; KEY_BYTES]) -> Hmac<Sha256> {
     Hmac::new((&*block).into())
 }
 
-/// What goes before `text`, so that no two lists of texts run together to the same bytes.
-fn length(text: &str) -> [u8; 8] {
+/// The length of `text`, which goes before it, so that no two lists of texts run together to the same bytes.
+fn length_prefix(text: &str) -> [u8; 8] {
     (text.len() as u64).to_be_bytes()
 }
 
@@ -646,7 +651,12 @@ mod tests {
         let sealed = "s1.oKGio6SlpqeoqaqrugSpzxlS6Tl0phfVeMY5vg2t8RvoyK-9EQ";
         assert_eq!(first().seal(&PLACE, b"plaintext", NONCE).as_deref(), Ok(sealed));
         let token = "s1.oKGio6Slpqeoqaqr-MTW_uWXKW8cqiTzgGFPwnZUZk6CWrVxrQ";
-        assert_eq!(first().seal_token("mfa_token", b"plaintext", NONCE).as_deref(), Ok(token));
+        let keyring = first();
+        // Also behind a token for something else, and when the cipher is there already.
+        assert_ne!(keyring.seal_token("oob_code", b"plaintext", NONCE).as_deref(), Ok(token));
+        for _ in 0..2 {
+            assert_eq!(keyring.seal_token("mfa_token", b"plaintext", NONCE).as_deref(), Ok(token));
+        }
         assert_eq!(
             first().hash("binding code", &["totp|dev_1", "123456"]),
             "h1.IKK1y0hh4jZE1joKhBGfNswPJbA2aW67QtVQbB9Pqu0"

@@ -96,7 +96,7 @@ impl Entry {
         }
         let text = |name: &str| match written.member(name) {
             None | Some(Json::Null) => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text.clone().into_owned())),
+            Some(Json::Text(text)) => Ok(Some(text.to_string())),
             Some(_) => Err(format!("an issuer's {name:?} is not a text")),
         };
         let list = |name: &str| match written.member(name) {

@@ -211,7 +211,7 @@ fn checked_material(entry: &Json<'_>) -> Result<Material, UnusableKey> {
     }
 }
 
-fn optional_text<'a>(entry: &'a Json<'a>, name: &str) -> Result<Option<&'a str>, UnusableKey> {
+fn optional_text<'a>(entry: &'a Json<'_>, name: &str) -> Result<Option<&'a str>, UnusableKey> {
     match entry.member(name) {
         None => Ok(None),
         Some(value) => value.as_text().map(Some).ok_or(UnusableKey::Malformed),

@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
     fn text(&self, name: &'static str) -> Result<Option<String>, JwtError> {
         match self.member(name) {
             None => Ok(None),
-            Some(Json::Text(text)) => Ok(Some(text.clone().into_owned())),
+            Some(Json::Text(text)) => Ok(Some(text.to_string())),
             Some(_) => Err(JwtError::Claim(name)),
         }
     }

@@ -128,7 +128,7 @@ const INCOMPLETE: &str =
 const NOT_A_JWK: &str = "must be a JWK: a JSON object whose members are texts, none of them twice.";
 
 /// A member that matters here. `key_ops`, `ext` and whatever tools add are ignored.
-fn member<'a>(written: &'a Json<'a>, name: &str) -> Result<Option<&'a str>, &'static str> {
+fn member<'a>(written: &'a Json<'_>, name: &str) -> Result<Option<&'a str>, &'static str> {
     match written.member(name) {
         None | Some(Json::Null) => Ok(None),
         Some(value) => value.as_text().map(Some).ok_or(NOT_A_JWK),

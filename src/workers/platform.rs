@@ -129,10 +129,10 @@ impl Platform for Workers {
     }
 
     async fn enqueue(&self, delivery_id: &str) -> Result<(), QueueError> {
-        send(&self.env, "OOB_QUEUE", &object! { "delivery": delivery_id }).await
+        send(&self.env, "OOB_QUEUE", &object! { "delivery": delivery_id }.write()).await
     }
 
-    async fn export(&self, event: &Json<'_>) -> Result<(), QueueError> {
+    async fn export(&self, event: &str) -> Result<(), QueueError> {
         send(&self.env, "AUDIT_QUEUE", event).await
     }
 
@@ -198,8 +198,8 @@ impl Platform for Workers {
     }
 }
 
-async fn send(env: &JsValue, name: &str, message: &Json<'_>) -> Result<(), QueueError> {
-    glue::send(env, name, &message.write()).await.map_err(|error| QueueError(glue::text_of(&error)))
+async fn send(env: &JsValue, name: &str, message: &str) -> Result<(), QueueError> {
+    glue::send(env, name, message).await.map_err(|error| QueueError(glue::text_of(&error)))
 }
 
 /// WebCrypto's errors say which step failed, and nothing of the key.
