@@ -832,8 +832,8 @@ export const MUTANTS = [
   {
     name: "the shield: one that hangs holds every message up",
     file: "src/workers/glue.js",
-    text: 'await within(AID_MILLISECONDS, env.SHIELD.limit({ key }))',
-    replacement: 'await env.SHIELD.limit({ key })',
+    text: 'await within(AID_MILLISECONDS, shield.limit({ key }))',
+    replacement: 'await shield.limit({ key })',
     killedBy: { file: "tests/worker/sending-limits.test.mjs", test: "keeps nobody from a code where it " },
   },
   {

@@ -26,11 +26,8 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(super) fn measure(env: &JsValue, point: &str) -> Result<(), JsValue>;
 
-    #[wasm_bindgen(js_name = isShielded)]
-    pub(super) fn is_shielded(env: &JsValue) -> bool;
-
     #[wasm_bindgen(js_name = isWithinRate)]
-    pub(super) async fn is_within_rate(env: &JsValue, key: &str) -> JsValue;
+    pub(super) fn is_within_rate(env: &JsValue, key: &str) -> JsValue;
 
     #[wasm_bindgen(js_name = sendMail)]
     pub(super) async fn send_mail(env: &JsValue, mail: &str, milliseconds: u32) -> JsValue;

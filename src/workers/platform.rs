@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::future_to_promise;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use super::{exchange, glue};
 use crate::config::{Config, ConfigError};
@@ -154,7 +154,13 @@ impl Platform for Workers {
     }
 
     async fn is_within_rate(&self, key: &str) -> bool {
-        !glue::is_shielded(&self.env) || glue::is_within_rate(&self.env, key).await.is_truthy()
+        let answer = glue::is_within_rate(&self.env, key);
+        match answer.as_bool() {
+            Some(answer) => answer,
+            None => JsFuture::from(answer.unchecked_into::<Promise>())
+                .await
+                .is_ok_and(|answer| answer.is_truthy()),
+        }
     }
 
     async fn import_verifying_key(

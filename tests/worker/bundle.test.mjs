@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
+import { transform } from "esbuild";
 import { describe, expect, test } from "vitest";
 import { REPOSITORY } from "../support/repository.mjs";
 import { builtFolder } from "../support/worker.mjs";
@@ -18,6 +19,12 @@ describe("the deploy build", () => {
       expect((await bundle("deploy")).includes(text)).toBe(false);
     },
   );
+
+  // wasm-bindgen names a module once for each function of it that needs nothing written around it, and who deploys reads of it.
+  test("has nothing that the bundler of wrangler would warn of", async () => {
+    const { warnings } = await transform(await readFile(new URL("index.js", builtFolder("deploy")), "utf8"));
+    expect(warnings).toEqual([]);
+  });
 
   test("has no path of this machine in it", async () => {
     const built = await bundle("deploy");
