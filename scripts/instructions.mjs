@@ -1,5 +1,5 @@
-// `npm run instructions`: what the rules, decoding, sealing and whole enrollments cost, in instructions. They are counted, so that it matters
-// to nobody how busy the machine is, and kept in docs/instructions.json.
+// `npm run instructions`: what the rules, decoding, sealing and whole enrollments cost, in instructions. They are counted, so
+// that it matters to nobody how busy the machine is, and kept in docs/instructions.json.
 //
 //   npm run instructions               counts, and writes them there
 //   npm run instructions -- --check    counts, and fails where one has changed by more than 3 %

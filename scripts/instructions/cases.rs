@@ -1,5 +1,5 @@
-//! What the rules, decoding, sealing and whole enrollments cost, to be counted in instructions: `npm run instructions` runs it twice for each
-//! case, under valgrind, and takes the difference.
+//! What the rules, decoding, sealing and whole enrollments cost, to be counted in instructions: `npm run instructions` runs it
+//! twice for each case, under valgrind, and takes the difference.
 //!
 //! `instructions` alone lists the cases; `instructions CASE TIMES` runs one so many times.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a command-line program of the developers")]

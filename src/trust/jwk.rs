@@ -95,20 +95,20 @@ impl PublicJwk {
     /// The hash by which others name the key (RFC 7638).
     #[must_use]
     pub fn thumbprint(&self) -> Thumbprint {
-        Thumbprint(encoded(&Sha256::digest(self.material().as_bytes())))
+        Thumbprint(base64url::encode(&Sha256::digest(self.material().as_bytes())))
     }
 
     /// The required members in the order of their names, as RFC 7638 section 3.2 hashes them.
     pub(super) fn members(&self) -> Json<'_> {
         match &self.material {
             Material::Rsa { modulus, exponent } => {
-                object! { "e": encoded(exponent), "kty": "RSA", "n": encoded(modulus) }
+                object! { "e": base64url::encode(exponent), "kty": "RSA", "n": base64url::encode(modulus) }
             }
             Material::P256 { x, y } => {
-                object! { "crv": "P-256", "kty": "EC", "x": encoded(x), "y": encoded(y) }
+                object! { "crv": "P-256", "kty": "EC", "x": base64url::encode(x), "y": base64url::encode(y) }
             }
             Material::Ed25519 { x } => {
-                object! { "crv": "Ed25519", "kty": "OKP", "x": encoded(x) }
+                object! { "crv": "Ed25519", "kty": "OKP", "x": base64url::encode(x) }
             }
         }
     }
@@ -261,10 +261,6 @@ fn bit_length(number: &[u8]) -> usize {
     number.len().saturating_mul(8).saturating_sub(unused)
 }
 
-fn encoded(bytes: &[u8]) -> String {
-    base64url::encode(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -275,7 +271,7 @@ mod tests {
         let mut modulus = vec![0xff; bits.div_ceil(8)];
         let unused_bits = bits.next_multiple_of(8).abs_diff(bits);
         modulus[0] = 0xff_u8 >> unused_bits;
-        json!({ "kty": "RSA", "n": encoded(&modulus), "e": encoded(exponent) })
+        json!({ "kty": "RSA", "n": base64url::encode(&modulus), "e": base64url::encode(exponent) })
     }
 
     fn from_value(entry: &Value) -> Result<PublicJwk, UnusableKey> {
@@ -288,11 +284,11 @@ mod tests {
     }
 
     fn p256() -> Value {
-        json!({ "kty": "EC", "crv": "P-256", "x": encoded(&[1; 32]), "y": encoded(&[2; 32]) })
+        json!({ "kty": "EC", "crv": "P-256", "x": base64url::encode(&[1; 32]), "y": base64url::encode(&[2; 32]) })
     }
 
     fn ed25519() -> Value {
-        json!({ "kty": "OKP", "crv": "Ed25519", "x": encoded(&[3; 32]) })
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url::encode(&[3; 32]) })
     }
 
     #[test]
@@ -341,7 +337,7 @@ mod tests {
         assert!(from_value(&rsa(2048, &[3])).is_ok());
         let mut even = vec![0xff; 256];
         even[255] = 0xfe;
-        let even = with(rsa(2048, &[1, 0, 1]), "n", json!(encoded(&even)));
+        let even = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url::encode(&even)));
         assert_eq!(from_value(&even), Err(UnusableKey::UnsuitableModulus));
     }
 
@@ -349,11 +345,11 @@ mod tests {
     fn a_sign_octet_before_the_modulus_is_dropped_and_does_not_count() {
         let mut modulus = vec![0];
         modulus.extend([0xff; 256]);
-        let key = with(rsa(2048, &[1, 0, 1]), "n", json!(encoded(&modulus)));
+        let key = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url::encode(&modulus)));
         assert_eq!(from_value(&key), from_value(&rsa(2048, &[1, 0, 1])));
         let mut short = vec![0; 128];
         short.extend([0xff; 128]);
-        let short = with(rsa(2048, &[1, 0, 1]), "n", json!(encoded(&short)));
+        let short = with(rsa(2048, &[1, 0, 1]), "n", json!(base64url::encode(&short)));
         assert_eq!(from_value(&short), Err(UnusableKey::UnsuitableModulus));
     }
 
@@ -373,9 +369,9 @@ mod tests {
         assert_eq!(from_value(&p384), Err(UnusableKey::UnsupportedType));
         let ed448 = with(ed25519(), "crv", json!("Ed448"));
         assert_eq!(from_value(&ed448), Err(UnusableKey::UnsupportedType));
-        let short = with(p256(), "x", json!(encoded(&[1; 31])));
+        let short = with(p256(), "x", json!(base64url::encode(&[1; 31])));
         assert_eq!(from_value(&short), Err(UnusableKey::Malformed));
-        let short = with(ed25519(), "x", json!(encoded(&[1; 33])));
+        let short = with(ed25519(), "x", json!(base64url::encode(&[1; 33])));
         assert_eq!(from_value(&short), Err(UnusableKey::Malformed));
     }
 
@@ -409,7 +405,7 @@ mod tests {
     fn a_thumbprint_is_a_hash_in_its_only_spelling() {
         let good = from_value(&p256()).unwrap().thumbprint();
         assert_eq!(Thumbprint::parse(good.as_str()), Some(good.clone()));
-        let short = encoded(&[1; 31]);
+        let short = base64url::encode(&[1; 31]);
         let padded = format!("{}=", good.as_str());
         // The last character has two bits that belong to no byte.
         let other_spelling = format!("{}B", "A".repeat(42));
@@ -455,7 +451,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_reads_back_as_the_same_key_without_anything_else() {
-        let full = json!({ "kty": "EC", "crv": "P-256", "x": encoded(&[1; 32]), "y": encoded(&[2; 32]),
+        let full = json!({ "kty": "EC", "crv": "P-256", "x": base64url::encode(&[1; 32]), "y": base64url::encode(&[2; 32]),
             "kid": "a", "alg": "ES256", "use": "sig", "x5c": ["MII"], "note": "of the issuer's own" });
         let key = from_value(&full).unwrap();
         let kept: Value = serde_json::from_str(&key.written().write()).unwrap();

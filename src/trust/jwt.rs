@@ -373,9 +373,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use base64ct::{Base64UrlUnpadded, Encoding};
+    use serde_json::{Value, json};
 
     use super::*;
 
