@@ -875,15 +875,16 @@ export const MUTANTS = [
   {
     name: "sweep: what a message has used up is given back before its time",
     file: "src/storage/statements.rs",
-    text: "x'') FROM sweep_positions WHERE swept = 'message_budgets')\n  AND full_at <= ?1",
-    replacement: "x'') FROM sweep_positions WHERE swept = 'message_budgets')\n  AND ?1 IS NOT NULL",
+    text: 'sweep!("message_budgets", "key", "full_at <= ?1")',
+    replacement: 'sweep!("message_budgets", "key", "?1 IS NOT NULL")',
     killedBy: "storage::sweep::tests::what_has_expired_is_deleted_at_that_second_and_not_before",
   },
   {
-    name: "sweep: message budgets behind the first ten thousand stay",
+    name: "sweep: rows behind the first ten thousand stay",
     file: "src/storage/statements.rs",
-    text: "WHERE key > COALESCE(upto, '') ORDER BY",
-    replacement: "WHERE key > '' ORDER BY",
-    killedBy: "storage::sweep::tests::ten_thousand_message_budgets_are_gone_through_in_one_run_and_all_of_them_in_turn",
+    text: "> COALESCE(upto, '') ORDER BY",
+    replacement: "> '' ORDER BY",
+    killedBy:
+      "storage::sweep::tests::ten_thousand_rows_of_a_table_are_gone_through_by_their_key_in_one_run_and_all_of_them_in_turn",
   },
 ];

@@ -316,7 +316,7 @@ pub async fn redeem<P: Platform>(
         Err(_) => match run(Run::Second).await {
             Ok(results) => results,
             Err(error) => {
-                refund(app, attempt, redeemed.charge()).await;
+                give_back(app, attempt, redeemed.charge(), true, Some(redeemed.spent(attempt))).await;
                 return Err(error);
             }
         },
@@ -374,9 +374,10 @@ impl Charge<'_> {
     }
 }
 
-/// Gives a charge back that the Worker's own failure has cost. Failing again, it stays: nothing else can be done.
+/// Gives a charge back that the Worker's own failure has cost, before anything was redeemed. Failing again, it stays:
+/// nothing else can be done.
 pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Charge<'_>) {
-    give_back(app, attempt, charge, true).await;
+    give_back(app, attempt, charge, true, None).await;
 }
 
 /// Runs a first batch. When it fails, whether it was committed is unknown, and so is the charge.
@@ -389,18 +390,26 @@ async fn pay<P: Platform>(
     match app.platform.batch(batch).await {
         Ok(results) => Ok(results),
         Err(error) => {
-            give_back(app, attempt, charge, false).await;
+            give_back(app, attempt, charge, false, None).await;
             Err(error)
         }
     }
 }
 
-async fn give_back<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Charge<'_>, certain: bool) {
+/// `spent` is what a redemption that may have gone through after all has spent.
+async fn give_back<P: Platform>(
+    app: &App<P>,
+    attempt: &Attempt<'_>,
+    charge: Charge<'_>,
+    certain: bool,
+    spent: Option<String>,
+) {
     let key = Value::from(charge.key(attempt.user));
     let second = Value::from(attempt.redemption_id(Run::Second));
+    let spent = Value::from(spent);
     let of_attempt = |first: Vec<Value>| {
         let mut all = first;
-        all.extend([attempt.id.into(), certain.into(), second.clone()]);
+        all.extend([attempt.id.into(), certain.into(), second.clone(), spent.clone()]);
         all
     };
     let user_and_key = vec![attempt.user.as_str().into(), key.clone()];

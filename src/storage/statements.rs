@@ -21,7 +21,7 @@ pub const ALL_ORIGINS: &str = "SELECT DISTINCT value AS origin FROM clients, jso
 /// `?1` client, `?2` hash of the `jti`, `?3` when the assertion expires.
 pub const CONSUME_ASSERTION: &str = "\
 INSERT INTO client_assertions (client_id, jti_hash, expires_at) VALUES (?1, ?2, ?3)
-ON CONFLICT (client_id, jti_hash) DO NOTHING
+ON CONFLICT (jti_hash, client_id) DO NOTHING
 RETURNING jti_hash";
 
 /// Adds a pending enrollment. One statement, so that nothing can change between the decision and the row:
@@ -301,11 +301,12 @@ SELECT (SELECT full_at FROM budgets WHERE key = ?1) AS full_at,
 /// Gives a guess back that the Worker's own failure has cost, unless the redemption went through after all and gave
 /// it back itself. Where it is not certain that the charge was made, it counts as made if it is the last that was.
 ///
-/// `?1` key, `?2` interval, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption.
+/// `?1` key, `?2` interval, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption, `?6`
+/// what it would have spent, or NULL where it has redeemed nothing.
 pub const REFUND_GUESS: &str = "\
 UPDATE budgets SET full_at = full_at - ?2, attempt = NULL
 WHERE key = ?1 AND (?4 = 1 OR attempt = ?3)
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?6 AND redemption IN (?3, ?5))";
 
 /// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
 /// authenticator (NIST SP 800-63B, section 5.2.2). Disabled ones are charged as well, though no code is tried on them,
@@ -404,43 +405,44 @@ WHERE user_id = ?4 AND kind = 'totp'
 
 /// Takes back the failures that [`TRY_ACTIVE_TOTP`] charged, under the conditions of [`REFUND_GUESS`] and before it.
 ///
-/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption.
+/// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
+/// `?6` what it would have spent, or NULL.
 pub const REFUND_TOTP_FAILURES: &str = "\
 UPDATE authenticators SET failures = MAX(failures - 1, 0)
 WHERE user_id = ?1 AND kind = 'totp'
   AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?6 AND redemption IN (?3, ?5))";
 
 /// Takes back the failure that [`CHARGE_CHALLENGED`] charged, under the same conditions.
 ///
 /// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
-/// `?6` challenge.
+/// `?6` what it would have spent, or NULL, `?7` challenge.
 pub const REFUND_CHALLENGED: &str = "\
 UPDATE authenticators SET failures = MAX(failures - 1, 0)
-WHERE user_id = ?1 AND id = (SELECT authenticator_id FROM challenges WHERE id = ?6 AND user_id = ?1)
+WHERE user_id = ?1 AND id = (SELECT authenticator_id FROM challenges WHERE id = ?7 AND user_id = ?1)
   AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3))
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?6 AND redemption IN (?3, ?5))";
 
 /// Takes back one of the five tries that [`TRY_PENDING_OOB`] charged, under the same conditions. Where all five are
 /// used and it is not certain that this one was among them, it stays: a try too few is better than one too many.
 ///
 /// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
-/// `?6` enrollment.
+/// `?6` what it would have spent, or NULL, `?7` enrollment.
 pub const REFUND_PENDING_OOB: &str = "\
 UPDATE enrollments SET attempts = MAX(attempts - 1, 0)
-WHERE id = ?6 AND user_id = ?1
+WHERE id = ?7 AND user_id = ?1
   AND (?4 = 1 OR (attempts < 5 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)))
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?6 AND redemption IN (?3, ?5))";
 
 /// The same for [`TRY_CHALLENGE`].
 ///
 /// `?1` user, `?2` key, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption,
-/// `?6` challenge.
+/// `?6` what it would have spent, or NULL, `?7` challenge.
 pub const REFUND_CHALLENGE: &str = "\
 UPDATE challenges SET attempts = MAX(attempts - 1, 0)
-WHERE id = ?6 AND user_id = ?1
+WHERE id = ?7 AND user_id = ?1
   AND (?4 = 1 OR (attempts < 5 AND EXISTS (SELECT 1 FROM budgets WHERE key = ?2 AND attempt = ?3)))
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE redemption IN (?3, ?5))";
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?6 AND redemption IN (?3, ?5))";
 
 /// Spends a transaction on the code of a challenge. Two requests with one code: the second finds the challenge gone or
 /// the transaction spent.
@@ -785,17 +787,56 @@ pub const SWEEP_ENROLLMENTS: &str = "DELETE FROM enrollments WHERE rowid IN (SEL
 pub const SWEEP_CHALLENGES: &str =
     "DELETE FROM challenges WHERE rowid IN (SELECT rowid FROM challenges WHERE expires_at <= ?1 LIMIT 1000)";
 
+/// The next 10 000 rows of a table by the first column of its key, and after the last of them the first: by an index by time
+/// they would be found at once, but it would be written for each of them.
+#[rustfmt::skip]
+macro_rules! advance {
+    ($table:literal, $key:literal) => {
+        concat!("\
+INSERT INTO sweep_positions (swept, after, upto)
+VALUES ('", $table, "', '', (SELECT ", $key, " FROM ", $table, " ORDER BY ", $key, " LIMIT 1 OFFSET 9999))
+ON CONFLICT (swept) DO UPDATE SET
+  after = COALESCE(upto, ''),
+  upto = (SELECT ", $key, " FROM ", $table, "
+          WHERE ", $key, " > COALESCE(upto, '') ORDER BY ", $key, " LIMIT 1 OFFSET 9999)")
+    };
+}
+
+/// Those of them whose time has come. Any blob is greater than every text, and so the end.
+#[rustfmt::skip]
+macro_rules! sweep {
+    ($table:literal, $key:literal, $is_over:literal) => {
+        concat!("\
+DELETE FROM ", $table, "
+WHERE ", $key, " > (SELECT after FROM sweep_positions WHERE swept = '", $table, "')
+  AND ", $key, " <= (SELECT COALESCE(upto, x'') FROM sweep_positions WHERE swept = '", $table, "')
+  AND ", $is_over)
+    };
+}
+
+/// Goes on among redemptions.
+pub const ADVANCE_REDEMPTIONS: &str = advance!("redemptions", "spent");
+
 /// Redemptions whose tokens have expired. `?1` now.
-pub const SWEEP_REDEMPTIONS: &str = "DELETE FROM redemptions WHERE spent IN (SELECT spent FROM redemptions WHERE expires_at <= ?1 LIMIT 1000)";
+pub const SWEEP_REDEMPTIONS: &str = sweep!("redemptions", "spent", "expires_at <= ?1");
+
+/// Goes on among used assertions.
+pub const ADVANCE_ASSERTIONS: &str = advance!("client_assertions", "jti_hash");
 
 /// Used assertions that have expired. `?1` now.
-pub const SWEEP_ASSERTIONS: &str = "\
-DELETE FROM client_assertions
-WHERE (client_id, jti_hash) IN (SELECT client_id, jti_hash FROM client_assertions WHERE expires_at <= ?1 LIMIT 1000)";
+pub const SWEEP_ASSERTIONS: &str = sweep!("client_assertions", "jti_hash", "expires_at <= ?1");
+
+/// Goes on among the budgets of guesses.
+pub const ADVANCE_BUDGETS: &str = advance!("budgets", "key");
 
 /// Buckets that are full again. `?1` now.
-pub const SWEEP_BUDGETS: &str =
-    "DELETE FROM budgets WHERE key IN (SELECT key FROM budgets WHERE full_at <= ?1 LIMIT 1000)";
+pub const SWEEP_BUDGETS: &str = sweep!("budgets", "key", "full_at <= ?1");
+
+/// Goes on among message budgets.
+pub const ADVANCE_MESSAGE_BUDGETS: &str = advance!("message_budgets", "key");
+
+/// Buckets of messages that are full again. `?1` now in milliseconds.
+pub const SWEEP_MESSAGE_BUDGETS: &str = sweep!("message_budgets", "key", "full_at <= ?1");
 
 /// Deliveries whose record has served. `?1` a day ago.
 pub const SWEEP_DELIVERIES: &str =
@@ -822,23 +863,6 @@ FROM (SELECT 'region:' || region AS key, COUNT(*) AS sent, ?2 AS most,
 WHERE sent > most OR (judged >= ?5 AND verified * 100 < ?6 * judged)
 ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at
 RETURNING key, reason";
-
-/// Goes on to the next 10 000 message budgets by their keys, and after the last of them to the first.
-pub const ADVANCE_MESSAGE_BUDGETS: &str = "\
-INSERT INTO sweep_positions (swept, after, upto)
-VALUES ('message_budgets', '', (SELECT key FROM message_budgets ORDER BY key LIMIT 1 OFFSET 9999))
-ON CONFLICT (swept) DO UPDATE SET
-  after = COALESCE(upto, ''),
-  upto = (SELECT key FROM message_budgets WHERE key > COALESCE(upto, '') ORDER BY key LIMIT 1 OFFSET 9999)";
-
-/// Those of them that are full again. Any blob is greater than every text, and so the end.
-///
-/// `?1` now in milliseconds.
-pub const SWEEP_MESSAGE_BUDGETS: &str = "\
-DELETE FROM message_budgets
-WHERE key > (SELECT after FROM sweep_positions WHERE swept = 'message_budgets')
-  AND key <= (SELECT COALESCE(upto, x'') FROM sweep_positions WHERE swept = 'message_budgets')
-  AND full_at <= ?1";
 
 /// Closures that have ended. `?1` now.
 pub const SWEEP_CLOSURES: &str =

@@ -1,5 +1,6 @@
 //! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, close what is
-//! milked, and delete what has expired, at most 1000 rows a table and run (of message budgets 10 000).
+//! milked, and delete what has expired. Each run finds at most 1000 rows of a table by the time at which they expire, or
+//! goes through 10 000 by their key.
 
 use super::statements;
 use crate::app::App;
@@ -89,23 +90,28 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
 }
 
 async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
-    let batch = [
+    let unspent = now.plus(-GRACE_SECONDS);
+    let by_time = [
         (statements::SWEEP_ENROLLMENTS, now),
         (statements::SWEEP_CHALLENGES, now),
-        (statements::SWEEP_REDEMPTIONS, now.plus(-GRACE_SECONDS)),
-        (statements::SWEEP_ASSERTIONS, now.plus(-GRACE_SECONDS)),
-        (statements::SWEEP_BUDGETS, now),
         (statements::SWEEP_ANSWERS, now),
         (statements::SWEEP_CLOSURES, now),
         (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
-    ]
-    .into_iter()
-    .map(|(sql, before)| Statement { sql, parameters: vec![before.into()] })
-    .chain([
-        Statement { sql: statements::ADVANCE_MESSAGE_BUDGETS, parameters: Vec::new() },
-        Statement { sql: statements::SWEEP_MESSAGE_BUDGETS, parameters: vec![milliseconds(now).into()] },
-    ])
-    .collect();
+    ];
+    let by_key = [
+        (statements::ADVANCE_REDEMPTIONS, statements::SWEEP_REDEMPTIONS, unspent.into()),
+        (statements::ADVANCE_ASSERTIONS, statements::SWEEP_ASSERTIONS, unspent.into()),
+        (statements::ADVANCE_BUDGETS, statements::SWEEP_BUDGETS, now.into()),
+        (statements::ADVANCE_MESSAGE_BUDGETS, statements::SWEEP_MESSAGE_BUDGETS, milliseconds(now).into()),
+    ];
+    let mut batch = Vec::new();
+    batch.extend(by_time.map(|(sql, before)| Statement { sql, parameters: vec![before.into()] }));
+    batch.extend(by_key.into_iter().flat_map(|(advance, sweep, before)| {
+        [
+            Statement { sql: advance, parameters: Vec::new() },
+            Statement { sql: sweep, parameters: vec![before] },
+        ]
+    }));
     app.platform.batch(batch).await.map(|_| ())
 }
 

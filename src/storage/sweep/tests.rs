@@ -84,7 +84,7 @@ const TABLES: [(&str, &str, i64); 9] = [
     ("redemptions", "INSERT INTO redemptions (spent, redemption, expires_at) SELECT 's' || i, 'r' || i, ?1 FROM n", 60),
     (
         "client_assertions",
-        "INSERT INTO client_assertions (client_id, jti_hash, expires_at) SELECT 'app', 'h1.' || i, ?1 FROM n",
+        "INSERT INTO client_assertions (client_id, jti_hash, expires_at) SELECT 'app', 'j' || i, ?1 FROM n",
         60,
     ),
     (
@@ -103,8 +103,14 @@ const TABLES: [(&str, &str, i64); 9] = [
     ),
 ];
 
-/// The one of them that is gone through by its key.
-const BY_KEY: &str = "message_budgets";
+/// Those of them that are gone through by their key: the column that it begins with, the one that says when, and its units
+/// in a second.
+const BY_KEY: [(&str, &str, &str, i64); 4] = [
+    ("redemptions", "spent", "expires_at", 1),
+    ("client_assertions", "jti_hash", "expires_at", 1),
+    ("message_budgets", "key", "full_at", 1000),
+    ("budgets", "key", "full_at", 1),
+];
 
 fn fill(service: &Service, insert: &str, rows: i64, expires_at: UnixSeconds) {
     let (head, tail) = insert.split_once("SELECT").unwrap();
@@ -130,8 +136,10 @@ fn what_has_expired_is_deleted_at_that_second_and_not_before() {
 }
 
 #[test]
-fn at_most_a_thousand_rows_of_a_table_are_deleted_in_one_run() {
-    for (table, insert, kept) in TABLES.into_iter().filter(|(table, ..)| *table != BY_KEY) {
+fn at_most_a_thousand_rows_that_are_found_by_time_are_deleted_in_one_run() {
+    for (table, insert, kept) in
+        TABLES.into_iter().filter(|(table, ..)| BY_KEY.iter().all(|(by_key, ..)| by_key != table))
+    {
         let service = Service::new();
         fill(&service, insert, 2500, service.world.now().plus(-kept - 1));
         for left in [1500, 500, 0, 0] {
@@ -142,20 +150,23 @@ fn at_most_a_thousand_rows_of_a_table_are_deleted_in_one_run() {
 }
 
 #[test]
-fn ten_thousand_message_budgets_are_gone_through_in_one_run_and_all_of_them_in_turn() {
-    let service = Service::new();
-    let (_, insert, _) = TABLES.into_iter().find(|(table, ..)| *table == BY_KEY).unwrap();
-    fill(&service, insert, 25_000, service.world.now().plus(-1));
-    service.world.query("UPDATE message_budgets SET key = printf('%05d', substr(key, 2))", &[]);
-    service.world.query("UPDATE message_budgets SET full_at = full_at + 5000 WHERE key LIKE '%9'", &[]);
-    for left in [16_000, 7_000, 2_500, 2_500] {
+fn ten_thousand_rows_of_a_table_are_gone_through_by_their_key_in_one_run_and_all_of_them_in_turn() {
+    for (table, key, time, units) in BY_KEY {
+        let service = Service::new();
+        let (_, insert, kept) = TABLES.into_iter().find(|(name, ..)| *name == table).unwrap();
+        fill(&service, insert, 25_000, service.world.now().plus(-kept - 1));
+        service.world.query(&format!("UPDATE {table} SET {key} = printf('%05d', substr({key}, 2))"), &[]);
+        let later = format!("UPDATE {table} SET {time} = {time} + 5 * {units} WHERE {key} LIKE '%9'");
+        service.world.query(&later, &[]);
+        for left in [16_000, 7_000, 2_500, 2_500] {
+            swept(&service);
+            assert_eq!(service.world.count(table), left, "{table}");
+        }
+        // What expires only then is found when its turn comes.
+        service.world.advance(5);
         swept(&service);
-        assert_eq!(service.world.count(BY_KEY), left);
+        assert_eq!(service.world.count(table), 0, "{table}");
     }
-    // What is full again only then is found when its turn comes.
-    service.world.advance(5);
-    swept(&service);
-    assert_eq!(service.world.count(BY_KEY), 0);
 }
 
 #[test]

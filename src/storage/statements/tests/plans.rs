@@ -28,17 +28,23 @@ const SHORT: [&str; 5] = [
 const CHARGES: &str = "charge VIRTUAL TABLE";
 
 /// Statements that go through a table, or through more of an index than one user has, and what bounds them.
-const BOUNDED: [(&str, &str, &str); 15] = [
+const BOUNDED: [(&str, &str, &str); 21] = [
     ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
     ("OVERDUE_DELIVERIES", "deliveries_due (state=? AND due_at<?)", "the sweep's; 100 rows"),
     ("EXPIRE_DELIVERIES", "deliveries_due (state=?)", "the sweep's; what waits to be sent"),
     ("CLOSE", "deliveries_by_creation (created_at>?)", "the sweep's; a day's messages"),
     ("SWEEP_ENROLLMENTS", "enrollments_expiry (expires_at<?)", "the sweep's; 1000 rows"),
     ("SWEEP_CHALLENGES", "challenges_expiry (expires_at<?)", "the sweep's; 1000 rows"),
-    ("SWEEP_REDEMPTIONS", "redemptions_expiry (expires_at<?)", "the sweep's; 1000 rows"),
-    ("SWEEP_ASSERTIONS", "client_assertions_expiry (expires_at<?)", "the sweep's; 1000 rows"),
-    ("SWEEP_BUDGETS", "budgets_expiry (full_at<?)", "the sweep's; 1000 rows"),
     ("SWEEP_DELIVERIES", "deliveries_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("ADVANCE_REDEMPTIONS", "SCAN redemptions", "the first sweep's; 10 000 rows"),
+    ("ADVANCE_REDEMPTIONS", "PRIMARY KEY (spent>?)", "the sweep's; 10 000 rows"),
+    ("SWEEP_REDEMPTIONS", "PRIMARY KEY (spent>? AND spent<?)", "the sweep's; 10 000 rows"),
+    ("ADVANCE_ASSERTIONS", "SCAN client_assertions", "the first sweep's; 10 000 rows"),
+    ("ADVANCE_ASSERTIONS", "PRIMARY KEY (jti_hash>?)", "the sweep's; 10 000 rows"),
+    ("SWEEP_ASSERTIONS", "PRIMARY KEY (jti_hash>? AND jti_hash<?)", "the sweep's; 10 000 rows"),
+    ("ADVANCE_BUDGETS", "SCAN budgets", "the first sweep's; 10 000 rows"),
+    ("ADVANCE_BUDGETS", "PRIMARY KEY (key>?)", "the sweep's; 10 000 rows"),
+    ("SWEEP_BUDGETS", "PRIMARY KEY (key>? AND key<?)", "the sweep's; 10 000 rows"),
     ("ADVANCE_MESSAGE_BUDGETS", "SCAN message_budgets", "the first sweep's; 10 000 rows"),
     ("ADVANCE_MESSAGE_BUDGETS", "PRIMARY KEY (key>?)", "the sweep's; 10 000 rows"),
     ("SWEEP_MESSAGE_BUDGETS", "PRIMARY KEY (key>? AND key<?)", "the sweep's; 10 000 rows"),
@@ -104,7 +110,7 @@ fn a_scan_is_noticed_under_whatever_name_the_table_goes() {
         "SCAN authenticators",
         "SCAN mail USING INDEX authenticators_by_user",
         "SEARCH deliveries USING INDEX deliveries_due (state=?)",
-        "SEARCH redemptions USING COVERING INDEX redemptions_expiry (expires_at<?)",
+        "SEARCH challenges USING COVERING INDEX challenges_expiry (expires_at<?)",
     ] {
         assert!(!step(long).is_short(), "{long}");
     }

@@ -85,6 +85,21 @@ macro_rules! spec {
     };
 }
 
+/// Twenty thousand rows with the keys k00001, k00002, …
+macro_rules! twenty_thousand {
+    ($columns:literal, $others:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $columns,
+            "
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)
+             SELECT printf('k%05d', i), ",
+            $others,
+            " FROM n"
+        )
+    };
+}
+
 // Changes that occur again and again.
 const CLIENT_GONE: &str = "DELETE FROM clients WHERE id = 'app'";
 const SPENT: &str = "INSERT INTO redemptions VALUES ('t', 'another', 9000)";
@@ -123,8 +138,6 @@ const TEN_PENDING_ONE_EXPIRED: &str = "INSERT INTO enrollments
     (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
   SELECT 'totp|p' || value, 'alice', 20 + value, 'app', 'totp', 's1.p', 0, 900, iif(value = 4, 1000, 2000)
   FROM json_each('[0,1,2,3,4,5,6,7,8,9]')";
-const TWENTY_THOUSAND_BUDGETS: &str = "INSERT INTO message_budgets (key, full_at)
-  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001) SELECT printf('k%05d', i), 0 FROM n";
 const CHALLENGED: &str = "INSERT INTO authenticators
     (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
   VALUES ('sms|a0', 'alice', 'sms', 's1.a0', 'h1.a0', 3, 100, 500, 500),
@@ -216,9 +229,9 @@ fn reading() -> Vec<Spec> {
         ),
         spec!(CONSUME_ASSERTION ["app", "h1.j", 2000] "";
             "new", "", [] => Acts;
-            "used", "INSERT INTO client_assertions VALUES ('app', 'h1.j', 1500)", [] => Nothing;
-            "used by another client", "INSERT INTO client_assertions VALUES ('other', 'h1.j', 1500)", [] => Acts;
-            "another one used", "INSERT INTO client_assertions VALUES ('app', 'h1.k', 1500)", [] => Acts;
+            "used", "INSERT INTO client_assertions VALUES ('h1.j', 'app', 1500)", [] => Nothing;
+            "used by another client", "INSERT INTO client_assertions VALUES ('h1.j', 'other', 1500)", [] => Acts;
+            "another one used", "INSERT INTO client_assertions VALUES ('h1.k', 'app', 1500)", [] => Acts;
         ),
         spec!(ACTIVE_FACTORS ["alice"] "";
             "none", "", [] => Nothing;
@@ -564,12 +577,14 @@ fn guessing() -> Vec<Spec> {
             "client gone", CLIENT_GONE, [] => Answers("full_at=NULL client_current=0 spent=0");
             "spent", SPENT, [] => Answers("full_at=NULL client_current=1 spent=1");
         ),
-        spec!(REFUND_GUESS ["g", 360, "attempt", 1, "attempt+"] PAID;
+        spec!(REFUND_GUESS ["g", 360, "attempt", 1, "attempt+", "t"] PAID;
             "certain", "", [] => Acts;
             "certain, and another was charged since", PAID_LATER_BY_ANOTHER, [] => Acts;
             "uncertain", "", [(4, 0)] => Acts;
             "uncertain, and another was the last", PAID_LATER_BY_ANOTHER, [(4, 0)] => Nothing;
             "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "spent by another", "INSERT INTO redemptions VALUES ('t', 'another', 2000)", [] => Acts;
+            "nothing was spent by it", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [(6, NULL)] => Acts;
             "redeemed by the second run", "INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
             "never charged", PAID_ELSEWHERE, [(4, 0)] => Nothing;
         ),
@@ -682,26 +697,30 @@ fn redeeming() -> Vec<Spec> {
             "won by another", SPENT, [] => Nothing;
             "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
         ),
-        spec!(REFUND_TOTP_FAILURES ["alice", "g", "attempt", 1, "attempt+"] APPS_ACTIVE;
+        spec!(REFUND_TOTP_FAILURES ["alice", "g", "attempt", 1, "attempt+", "t"] APPS_ACTIVE;
             "certain", "", [] => Acts;
             "uncertain and charged", PAID, [(4, 0)] => Acts;
             "uncertain and not charged", "", [(4, 0)] => Nothing;
             "uncertain, another was the last", "INSERT INTO budgets VALUES ('g', 2000, 'another')", [(4, 0)] => Nothing;
             "uncertain, charged elsewhere", "INSERT INTO budgets VALUES ('x', 2000, 'attempt')", [(4, 0)] => Nothing;
             "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "spent by another", "INSERT INTO redemptions VALUES ('t', 'another', 2000)", [] => Acts;
+            "nothing was spent by it", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [(6, NULL)] => Acts;
             "redeemed by the second run", "INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
         ),
-        spec!(REFUND_CHALLENGED ["alice", "g", "attempt", 1, "attempt+", "c"] CHALLENGED;
+        spec!(REFUND_CHALLENGED ["alice", "g", "attempt", 1, "attempt+", "t", "c"] CHALLENGED;
             "certain", PAID_LATER_BY_ANOTHER, [] => Acts;
             "uncertain and charged", "", [(4, 0)] => Acts;
             "uncertain, another was the last", PAID_LATER_BY_ANOTHER, [(4, 0)] => Nothing;
             "uncertain, charged elsewhere", PAID_ELSEWHERE, [(4, 0)] => Nothing;
             "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "spent by another", "INSERT INTO redemptions VALUES ('t', 'another', 2000)", [] => Acts;
+            "nothing was spent by it", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [(6, NULL)] => Acts;
             "redeemed by the second run", "INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
             "of another user", OTHERS_CHALLENGE, [] => Nothing;
             "its authenticator is another's", OTHERS_AUTHENTICATOR, [] => Nothing;
         ),
-        spec!(REFUND_PENDING_OOB ["alice", "g", "attempt", 1, "attempt+", "sms|p"]
+        spec!(REFUND_PENDING_OOB ["alice", "g", "attempt", 1, "attempt+", "t", "sms|p"]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
              INSERT INTO enrollments
                (id, user_id, sequence, client_id, kind, sealed, code_hash, proof, created_at, expires_at)
@@ -715,12 +734,16 @@ fn redeeming() -> Vec<Spec> {
                 UPDATE budgets SET key = 'elsewhere' WHERE key = 'g'", [(4, 0)] => Nothing;
             "redeemed after all", "UPDATE enrollments SET attempts = 4;
                 INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "spent by another", "UPDATE enrollments SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'another', 2000)", [] => Acts;
+            "nothing was spent by it", "UPDATE enrollments SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [(6, NULL)] => Acts;
             "redeemed by the second run", "UPDATE enrollments SET attempts = 4;
                 INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
             "of another user", "UPDATE enrollments SET attempts = 4, user_id = 'carol' WHERE id = 'sms|p'", [] => Nothing;
-            "unknown", "UPDATE enrollments SET attempts = 4", [(6, "x")] => Nothing;
+            "unknown", "UPDATE enrollments SET attempts = 4", [(7, "x")] => Nothing;
         ),
-        spec!(REFUND_CHALLENGE ["alice", "g", "attempt", 1, "attempt+", "c"] CHALLENGED;
+        spec!(REFUND_CHALLENGE ["alice", "g", "attempt", 1, "attempt+", "t", "c"] CHALLENGED;
             "certain", "UPDATE budgets SET attempt = 'another' WHERE key = 'g'; UPDATE challenges SET attempts = 5", [] => Acts;
             "uncertain and charged", "UPDATE challenges SET attempts = 4", [(4, 0)] => Acts;
             "uncertain, and all five are used", "UPDATE challenges SET attempts = 5", [(4, 0)] => Nothing;
@@ -730,10 +753,14 @@ fn redeeming() -> Vec<Spec> {
                 UPDATE budgets SET key = 'elsewhere' WHERE key = 'g'", [(4, 0)] => Nothing;
             "redeemed after all", "UPDATE challenges SET attempts = 4;
                 INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
+            "spent by another", "UPDATE challenges SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'another', 2000)", [] => Acts;
+            "nothing was spent by it", "UPDATE challenges SET attempts = 4;
+                INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [(6, NULL)] => Acts;
             "redeemed by the second run", "UPDATE challenges SET attempts = 4;
                 INSERT INTO redemptions VALUES ('t', 'attempt+', 2000)", [] => Nothing;
             "of another user", "UPDATE challenges SET attempts = 4, user_id = 'carol'", [] => Nothing;
-            "unknown", "UPDATE challenges SET attempts = 4", [(6, "x")] => Nothing;
+            "unknown", "UPDATE challenges SET attempts = 4", [(7, "x")] => Nothing;
         ),
         spec!(REDEEM_CHALLENGE ["t", "r", 2000, "app", 7, "c", "alice", 1000] CHALLENGED;
             "fresh", "", [] => Acts;
@@ -1075,19 +1102,6 @@ fn sweeping() -> Vec<Spec> {
             "alive", "", [] => Nothing;
             "expired", "UPDATE challenges SET expires_at = 1000 WHERE id = 'c'", [] => Acts;
         ),
-        spec!(SWEEP_REDEMPTIONS [1000] WON;
-            "alive", "", [] => Nothing;
-            "expired", "UPDATE redemptions SET expires_at = 1000 WHERE spent = 't'", [] => Acts;
-        ),
-        spec!(SWEEP_ASSERTIONS [1000]
-            "INSERT INTO client_assertions VALUES ('app', 'h1.j', 1001), ('app', 'h1.k', 1001)";
-            "alive", "", [] => Nothing;
-            "expired", "UPDATE client_assertions SET expires_at = 1000 WHERE jti_hash = 'h1.j'", [] => Acts;
-        ),
-        spec!(SWEEP_BUDGETS [1000] PAID;
-            "charged", "", [] => Nothing;
-            "full", "UPDATE budgets SET full_at = 1000 WHERE key = 'g'", [] => Acts;
-        ),
         spec!(CLOSE [50, 9, 9, 700, 9, 20, 4000] SENT;
             "few messages", "", [] => Nothing;
             "too many to a region", "", [(2, 4)] => Acts;
@@ -1117,8 +1131,54 @@ fn sweeping() -> Vec<Spec> {
                 UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
             "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
         ),
+        spec!(ADVANCE_REDEMPTIONS [] "INSERT INTO sweep_positions VALUES ('redemptions', 'k00001', 'k10000')";
+            "more than are swept at once", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0"), [] => Acts;
+            "the rest", "", [] => Acts;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+        ),
+        spec!(SWEEP_REDEMPTIONS [1000]
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('redemptions', 'p1', 'p3')";
+            "alive", "INSERT INTO redemptions VALUES ('p2', 'r', 1001)", [] => Nothing;
+            "expired", "INSERT INTO redemptions VALUES ('p2', 'r', 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO redemptions VALUES ('p3', 'r', 1000)", [] => Acts;
+            "swept before", "INSERT INTO redemptions VALUES ('p1', 'r', 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO redemptions VALUES ('p4', 'r', 1000)", [] => Nothing;
+            "at the end", "INSERT INTO redemptions VALUES ('\u{ff}', 'r', 1000);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'redemptions'", [] => Acts;
+        ),
+        spec!(ADVANCE_ASSERTIONS [] "INSERT INTO sweep_positions VALUES ('client_assertions', 'k00001', 'k10000')";
+            "more than are swept at once",
+                twenty_thousand!("client_assertions (jti_hash, client_id, expires_at)", "'app', 0"), [] => Acts;
+            "the rest", "", [] => Acts;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+        ),
+        spec!(SWEEP_ASSERTIONS [1000]
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('client_assertions', 'p1', 'p3')";
+            "alive", "INSERT INTO client_assertions VALUES ('p2', 'app', 1001)", [] => Nothing;
+            "expired", "INSERT INTO client_assertions VALUES ('p2', 'app', 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO client_assertions VALUES ('p3', 'app', 1000)", [] => Acts;
+            "swept before", "INSERT INTO client_assertions VALUES ('p1', 'app', 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO client_assertions VALUES ('p4', 'app', 1000)", [] => Nothing;
+            "at the end", "INSERT INTO client_assertions VALUES ('\u{ff}', 'app', 1000);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'client_assertions'", [] => Acts;
+        ),
+        spec!(ADVANCE_BUDGETS [] "INSERT INTO sweep_positions VALUES ('budgets', 'k00001', 'k10000')";
+            "more than are swept at once", twenty_thousand!("budgets (key, full_at)", "0"), [] => Acts;
+            "the rest", "", [] => Acts;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+        ),
+        spec!(SWEEP_BUDGETS [1000]
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('budgets', 'p1', 'p3')";
+            "charged", "INSERT INTO budgets VALUES ('p2', 1001, NULL)", [] => Nothing;
+            "full", "INSERT INTO budgets VALUES ('p2', 1000, NULL)", [] => Acts;
+            "the last of this run", "INSERT INTO budgets VALUES ('p3', 1000, NULL)", [] => Acts;
+            "swept before", "INSERT INTO budgets VALUES ('p1', 1000, NULL)", [] => Nothing;
+            "to be swept later", "INSERT INTO budgets VALUES ('p4', 1000, NULL)", [] => Nothing;
+            "at the end", "INSERT INTO budgets VALUES ('\u{ff}', 1000, NULL);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'budgets'", [] => Acts;
+        ),
         spec!(ADVANCE_MESSAGE_BUDGETS [] "INSERT INTO sweep_positions VALUES ('message_budgets', 'k00001', 'k10000')";
-            "more than are swept at once", TWENTY_THOUSAND_BUDGETS, [] => Acts;
+            "more than are swept at once", twenty_thousand!("message_budgets (key, full_at)", "0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
         ),
