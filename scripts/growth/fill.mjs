@@ -34,13 +34,19 @@ const guesses = (number) => `'guess:' || ${user(number)}`;
 const LASTING = [
   { table: "authenticators", only: "kind = 'totp'", share: 1, columns: { id: device("totp"), user_id: user } },
   { table: "authenticators", only: "kind = 'sms'", share: 1, columns: { id: device("sms"), user_id: user } },
-  { table: "recovery_codes", by: "created_at", share: 1, columns: { id: device("recovery-code"), user_id: user } },
-  { table: "contacts", share: 1, columns: { user_id: user } },
+  { table: "recovery_codes", share: 1, columns: { id: device("recovery-code"), user_id: user } },
+  { table: "contacts", by: "updated_at", share: 1, columns: { user_id: user } },
 ];
 const today = { created_at: around(DAY), due_at: around(DAY), expires_at: around(DAY) };
 const underWay = { user_id: user, expires_at: around(-5 * 60) };
 const PASSING = [
-  { table: "deliveries", only: "message = 'code'", share: 1 / 10, columns: { id: like, owner: like, ...today } },
+  {
+    table: "deliveries",
+    by: "created_at DESC",
+    only: "message = 'code'",
+    share: 1 / 10,
+    columns: { id: like, owner: like, ...today },
+  },
   // Some buckets for each message.
   {
     table: "message_budgets",
@@ -51,8 +57,8 @@ const PASSING = [
   },
   { table: "budgets", by: "full_at", only: "key LIKE 'guess:%'", share: 1 / 100, columns: { key: guesses, full_at: around(-DAY) } },
   { table: "redemptions", by: "expires_at", share: 1 / 100, columns: { spent: like, redemption: like, expires_at: around(-10 * 60) } },
-  { table: "enrollments", share: 1 / 100, columns: { id: device("sms"), ...underWay } },
-  { table: "challenges", share: 1 / 100, columns: { id: like, authenticator_id: device("sms"), ...underWay } },
+  { table: "enrollments", by: "expires_at", share: 1 / 100, columns: { id: device("sms"), ...underWay } },
+  { table: "challenges", by: "expires_at", share: 1 / 100, columns: { id: like, authenticator_id: device("sms"), ...underWay } },
 ];
 
 /**
@@ -62,8 +68,8 @@ const PASSING = [
  */
 export async function fillingStatements(read, from, to, { passing = false } = {}) {
   const statements = [];
-  for (const { table, only = "1", by = "rowid", share, columns } of passing ? PASSING : LASTING) {
-    // The first of all rows: others were made of it, with later times.
+  for (const { table, only = "1", by = "created_at", share, columns } of passing ? PASSING : LASTING) {
+    // The first of all rows by its times: what was made of it lies behind it.
     const [template] = await read(`SELECT * FROM ${table} WHERE ${only} ORDER BY ${by} LIMIT 1`);
     if (!template) throw new Error(`${table} has no row to make others of`);
     const values = Object.entries(template).map(([name, value]) => columns[name]?.("n", value) ?? literal(value));

@@ -267,7 +267,8 @@ WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = 
 pub const VOID_CHALLENGES: &str = "\
 DELETE FROM challenges
 WHERE authenticator_id IN (?2, ?3) AND user_id = ?1
-  AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.id = authenticator_id)";
+  AND NOT EXISTS (SELECT 1 FROM authenticators
+                  WHERE authenticators.user_id = ?1 AND authenticators.id = authenticator_id)";
 
 /// Whether a user has an authenticator of this id, active or pending: to tell "not there" from "not allowed".
 ///
@@ -636,7 +637,8 @@ SELECT ?1 || '-' || row_number() OVER (), ?2, channel, ?3, 'waiting', ?4, ?4, ?5
 FROM (SELECT 'contact' AS target, sealed AS address, 'email' AS channel
       FROM contacts
       WHERE user_id = +?6 AND ?8 = 1
-        AND address_index IS NOT (SELECT address_index FROM authenticators WHERE authenticators.id = +?7)
+        AND address_index IS NOT (SELECT address_index FROM authenticators
+                                  WHERE authenticators.user_id = +?6 AND authenticators.id = +?7)
       UNION ALL
       SELECT * FROM (SELECT id, sealed, 'email' FROM authenticators
                      WHERE user_id = +?6 AND ?8 = 1 AND kind = 'email' AND id IS NOT ?7

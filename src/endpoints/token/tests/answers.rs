@@ -281,12 +281,13 @@ fn the_same_number_or_address_replaces_its_authenticator_and_another_one_does_no
     let app = alice.has_app();
     let proof = alice.proves_mfa(&app);
     let confirm = |channel: &str, address: Value| {
+        service.world.advance(1);
         let message = alice.adds_message(&proof, channel, &address);
         alice.enters_code(&proof, &message).granted();
         message.id
     };
     let active = || {
-        let rows = service.world.query("SELECT id FROM authenticators ORDER BY created_at, rowid", &[]);
+        let rows = service.world.query("SELECT id FROM authenticators ORDER BY created_at", &[]);
         rows.iter().map(|row| row.text("id").unwrap().to_owned()).collect::<Vec<_>>()
     };
     let first = confirm("sms", json!({ "phone_number": NUMBER }));

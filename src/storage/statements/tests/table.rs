@@ -184,7 +184,8 @@ const TEMPLATES: &str = "INSERT INTO deliveries (id, channel, sealed, state, due
          ('guesses_locked', 'email', 'de', 's', 'e', NULL, 0)";
 /// Alice has an address that her issuer has verified, two for mail, one of them from before her first number, and two
 /// numbers. Bob has a contact as well.
-const REACHABLE: &str = "INSERT INTO contacts VALUES ('bob', 's1.cb', 'h1.cb', 0), ('alice', 's1.c', 'h1.c', 0);
+const REACHABLE: &str = "INSERT INTO contacts
+  VALUES ('aaron', 's1.ca', 'h1.ca', 0), ('bob', 's1.cb', 'h1.cb', 0), ('alice', 's1.c', 'h1.c', 0);
   INSERT INTO authenticators (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
   VALUES ('email|a', 'alice', 'email', 's1.m', 'h1.m', 100, 300, 300),
          ('sms|a', 'alice', 'sms', 's1.a', 'h1.a', 100, 400, 400),
@@ -496,7 +497,9 @@ fn removing() -> Vec<Spec> {
             "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
                 => Acts;
             "mail at somebody else's contact's address",
-                "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
+                "UPDATE authenticators SET address_index = 'h1.ca' WHERE id = 'email|a'", [] => Acts;
+            "about what has the id of somebody else's", "UPDATE contacts SET address_index = 'h1.e' WHERE user_id = 'alice'",
+                [(7, "email|b")] => Acts;
             "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
             "the contact has been named this second", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
                 => Acts;
@@ -553,6 +556,7 @@ fn removing() -> Vec<Spec> {
             "its authenticator is gone", AUTHENTICATOR_GONE, [] => Acts;
             "gone, by its other channel", AUTHENTICATOR_GONE, [(2, "voice|a"), (3, "sms|a")] => Acts;
             "another one is gone", "DELETE FROM authenticators WHERE id = 'sms|a0'", [] => Nothing;
+            "gone, and somebody else has one of its id", OTHERS_AUTHENTICATOR, [] => Acts;
             "gone, and of another user", AUTHENTICATOR_GONE, [(1, "carol")] => Nothing;
         ),
     ]
@@ -851,7 +855,9 @@ fn redeeming() -> Vec<Spec> {
             "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
                 => Acts;
             "mail at somebody else's contact's address",
-                "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
+                "UPDATE authenticators SET address_index = 'h1.ca' WHERE id = 'email|a'", [] => Acts;
+            "about what has the id of somebody else's", "UPDATE contacts SET address_index = 'h1.e' WHERE user_id = 'alice'",
+                [(7, "email|b")] => Acts;
             "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
             "about nothing", CONTACT_GONE, [(7, NULL)] => Acts;
             "the contact has just been named", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
@@ -882,7 +888,9 @@ fn redeeming() -> Vec<Spec> {
             "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
                 => Acts;
             "mail at somebody else's contact's address",
-                "UPDATE authenticators SET address_index = 'h1.cb' WHERE id = 'email|a'", [] => Acts;
+                "UPDATE authenticators SET address_index = 'h1.ca' WHERE id = 'email|a'", [] => Acts;
+            "about what has the id of somebody else's", "UPDATE contacts SET address_index = 'h1.e' WHERE user_id = 'alice'",
+                [(7, "email|b")] => Acts;
             "about the oldest number", CONTACT_GONE, [(7, "sms|a")] => Acts;
             "the contact has been named this second", "UPDATE contacts SET updated_at = 1000 WHERE user_id = 'alice'", []
                 => Acts;
