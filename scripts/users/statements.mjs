@@ -43,13 +43,12 @@ export function unlockUser(user, authenticator) {
 }
 
 /**
- * Removes what a user could prove a second factor with. What is kept under an Idempotency-Key goes with its enrollment or
- * challenge. Notices that are on their way still tell the person of what was done before, and the contact stays, so that
- * they hear of what comes after.
+ * Removes what a user could prove a second factor with, and what is kept under an Idempotency-Key. Notices that are on their
+ * way still tell the person of what was done before, and the contact stays, so that they hear of what comes after.
  */
 export function resetUser(user) {
   return [
-    ...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes"]),
+    ...deleted(user, ["idempotent_answers", "challenges", "enrollments", "authenticators", "recovery_codes"]),
     buckets(user),
   ].join(";\n");
 }

@@ -23,6 +23,7 @@ use crate::storage::clients::Client;
 use crate::storage::idempotent_answers;
 use crate::trust::bearer::MfaToken;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
+use crate::types::UserId;
 
 impl From<Refused> for WireError {
     fn from(refused: Refused) -> Self {
@@ -92,7 +93,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
             pass_shield(app, &asker).await?;
         }
         let answer = if chosen.kind() == Kind::Totp {
-            ask(app, request, once.as_ref()).await?
+            ask(app, request, &login.user, once.as_ref()).await?
         } else {
             send(app, &asker, &login, &client, &active, &chosen, once.as_ref()).await?
         };
@@ -128,11 +129,14 @@ fn choose<P: Platform>(
 async fn ask<P: Platform>(
     app: &App<P>,
     request: &Request,
+    user: &UserId,
     once: Option<&Once<'_>>,
 ) -> Result<Option<Response>, Failure> {
     let (answer, now) = (otp_answer(), request.received_at);
     match once {
-        Some(once) if !idempotent_answers::keep(app, &once.keep(app, &answer, now)?, now).await? => Ok(None),
+        Some(once) if !idempotent_answers::keep(app, user, &once.keep(app, &answer, now)?, now).await? => {
+            Ok(None)
+        }
         _ => {
             Event::of(request, Act::ChallengeAsked).record(app);
             Ok(Some(Response::json(Dialect::Mfa, &answer)))

@@ -44,7 +44,7 @@ pub async fn open<P: Platform>(
         login_state(Some(client), Some(transaction)),
         Statement { sql: statements::ACTIVE_AUTHENTICATORS, parameters: vec![user.as_str().into()] },
     ];
-    batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(key, now)));
+    batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(user, key, now)));
     let results = app.platform.batch(batch).await?;
     let state =
         results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
@@ -116,7 +116,7 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewChallenge<'_>) -> Result<Ch
     let mut batch =
         vec![login_state(Some(new.client), Some(new.transaction)), new.message.obstacles_statement(new.now)];
     let answer_key = new.answer.as_ref().map(|answer| answer.key.as_str());
-    batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(key, new.now)));
+    batch.extend(answer_key.map(|key| idempotent_answers::kept_statement(new.user, key, new.now)));
     let results = app.platform.batch(batch).await?;
     let state =
         results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
@@ -154,9 +154,11 @@ impl NewChallenge<'_> {
                 self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
             ],
         }];
-        statements.extend(self.message.statements(self.id, self.now, self.expires_at));
+        statements.extend(self.message.statements(self.user, self.id, self.now, self.expires_at));
         let answer = self.answer.as_ref();
-        statements.extend(answer.map(|answer| answer.statement(Announces::Challenge(self.id), self.now)));
+        statements.extend(
+            answer.map(|answer| answer.statement(self.user, Announces::Challenge(self.id), self.now)),
+        );
         statements
     }
 }

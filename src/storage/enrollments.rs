@@ -72,7 +72,8 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewEnrollment<'_>) -> Result<E
     }
     let mut batch = vec![new.state_statement()];
     batch.extend(new.message.as_ref().map(|message| message.obstacles_statement(new.now)));
-    batch.extend(new.answer.as_ref().map(|answer| idempotent_answers::kept_statement(&answer.key, new.now)));
+    let key = new.answer.as_ref().map(|answer| &answer.key);
+    batch.extend(key.map(|key| idempotent_answers::kept_statement(new.user, key, new.now)));
     let results = app.platform.batch(batch).await?;
     let row = results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
     let refused = refused(state(row)?, new.standing);
@@ -126,10 +127,10 @@ impl NewEnrollment<'_> {
             ],
         }];
         if let Some(message) = message {
-            statements.extend(message.statements(self.id.as_str(), self.now, self.expires_at));
+            statements.extend(message.statements(self.user, self.id.as_str(), self.now, self.expires_at));
         }
         if let Some(answer) = &self.answer {
-            statements.push(answer.statement(Announces::Enrollment(self.id.as_str()), self.now));
+            statements.push(answer.statement(self.user, Announces::Enrollment(self.id.as_str()), self.now));
         }
         statements
     }

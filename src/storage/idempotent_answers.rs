@@ -4,7 +4,7 @@
 use super::statements;
 use crate::app::App;
 use crate::platform::{Platform, Row, Statement, StorageError};
-use crate::types::UnixSeconds;
+use crate::types::{UnixSeconds, UserId};
 
 /// An answer as it will stand in its row.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct KeptAnswer {
 impl NewAnswer {
     /// Keeps the answer, if what it announces was added before it in the batch.
     #[must_use]
-    pub fn statement(&self, announces: Announces<'_>, now: UnixSeconds) -> Statement {
+    pub fn statement(&self, user: &UserId, announces: Announces<'_>, now: UnixSeconds) -> Statement {
         let (enrollment, challenge) = match announces {
             Announces::Enrollment(id) => (Some(id), None),
             Announces::Challenge(id) => (None, Some(id)),
@@ -55,6 +55,7 @@ impl NewAnswer {
                 challenge.into(),
                 self.expires_at.into(),
                 now.into(),
+                user.as_str().into(),
             ],
         }
     }
@@ -63,17 +64,18 @@ impl NewAnswer {
 /// Keeps an answer that announces nothing. False where another request with this key was faster.
 pub async fn keep<P: Platform>(
     app: &App<P>,
+    user: &UserId,
     answer: &NewAnswer,
     now: UnixSeconds,
 ) -> Result<bool, StorageError> {
-    let results = app.platform.batch(vec![answer.statement(Announces::Nothing, now)]).await?;
+    let results = app.platform.batch(vec![answer.statement(user, Announces::Nothing, now)]).await?;
     Ok(results.first().is_some_and(|rows| !rows.is_empty()))
 }
 
 /// Asks for the answer that is kept under `key`.
 #[must_use]
-pub fn kept_statement(key: &str, now: UnixSeconds) -> Statement {
-    Statement { sql: statements::KEPT_ANSWER, parameters: vec![key.into(), now.into()] }
+pub fn kept_statement(user: &UserId, key: &str, now: UnixSeconds) -> Statement {
+    Statement { sql: statements::KEPT_ANSWER, parameters: vec![key.into(), now.into(), user.as_str().into()] }
 }
 
 /// Reads the rows of [`kept_statement`].

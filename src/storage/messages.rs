@@ -8,7 +8,7 @@ use crate::mfa::budget::Refusal;
 use crate::mfa::factor::Kind;
 use crate::mfa::sending::{Charge, Rule, SendingLimits, medium, milliseconds};
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
-use crate::types::UnixSeconds;
+use crate::types::{UnixSeconds, UserId};
 
 /// The message of an out-of-band enrollment or challenge.
 #[derive(Debug)]
@@ -41,9 +41,15 @@ pub struct Obstacle {
 }
 
 impl NewMessage {
-    /// The outbox row and the charge, both only if `owner` (enrollment or challenge) was added before them.
+    /// The outbox row and the charge, both only if `owner` (enrollment or challenge of the user) was added before them.
     #[must_use]
-    pub fn statements(&self, owner: &str, now: UnixSeconds, expires_at: UnixSeconds) -> [Statement; 2] {
+    pub fn statements(
+        &self,
+        user: &UserId,
+        owner: &str,
+        now: UnixSeconds,
+        expires_at: UnixSeconds,
+    ) -> [Statement; 2] {
         [
             Statement {
                 sql: statements::ADD_DELIVERY,
@@ -57,6 +63,7 @@ impl NewMessage {
                     self.region.as_deref().into(),
                     self.network.map(|network| network.to_string()).into(),
                     self.returned().into(),
+                    user.as_str().into(),
                 ],
             },
             Statement {
@@ -64,7 +71,7 @@ impl NewMessage {
                 parameters: vec![
                     list(&self.charges, |_| true).into(),
                     milliseconds(now).into(),
-                    owner.into(),
+                    self.delivery_id.as_str().into(),
                 ],
             },
         ]

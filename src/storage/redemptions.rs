@@ -168,7 +168,10 @@ pub async fn try_oob<P: Platform>(
             attempt.id.into(),
         ],
     });
-    batch.push(Statement { sql: statements::OOB_ATTEMPTS, parameters: vec![enrollment.into()] });
+    batch.push(Statement {
+        sql: statements::OOB_ATTEMPTS,
+        parameters: vec![enrollment.into(), attempt.user.as_str().into()],
+    });
     let results = pay(app, attempt, charge, batch).await?;
     attempt.paid(&results, charge, || {
         let tried = match rows(&results, 2).first() {
@@ -203,7 +206,10 @@ pub async fn try_challenge<P: Platform>(
             attempt.id.into(),
         ],
     });
-    batch.push(Statement { sql: statements::CHALLENGE_ATTEMPTS, parameters: vec![challenge.into()] });
+    batch.push(Statement {
+        sql: statements::CHALLENGE_ATTEMPTS,
+        parameters: vec![challenge.into(), user.clone()],
+    });
     batch.push(Statement {
         sql: statements::CHARGE_CHALLENGED,
         parameters: vec![challenge.into(), user, key.into(), attempt.id.into()],
@@ -580,13 +586,16 @@ impl Attempt<'_> {
                     sql: statements::USE_CHALLENGED,
                     parameters: own(vec![
                         (*authenticator).into(),
-                        user,
+                        user.clone(),
                         now,
                         resealed.clone().into(),
                         address_index.clone().into(),
                     ]),
                 },
-                Statement { sql: statements::REMOVE_CHALLENGE, parameters: own(vec![(*challenge).into()]) },
+                Statement {
+                    sql: statements::REMOVE_CHALLENGE,
+                    parameters: own(vec![(*challenge).into(), user]),
+                },
             ],
             Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes } => {
                 let enrollment = Value::from(*enrollment);
@@ -616,7 +625,7 @@ impl Attempt<'_> {
                     },
                     Statement {
                         sql: statements::ACTIVATE_RECOVERY_CODE,
-                        parameters: own(vec![enrollment.clone()]),
+                        parameters: own(vec![enrollment.clone(), user.clone()]),
                     },
                     Statement {
                         sql: statements::VOID_OTHER_ENROLLMENTS,
@@ -634,9 +643,13 @@ impl Attempt<'_> {
                             (*step).into(),
                             resealed.clone().into(),
                             address_indexes.first().map(String::as_str).into(),
+                            user.clone(),
                         ]),
                     },
-                    Statement { sql: statements::REMOVE_ENROLLMENT, parameters: own(vec![enrollment]) },
+                    Statement {
+                        sql: statements::REMOVE_ENROLLMENT,
+                        parameters: own(vec![enrollment, user.clone()]),
+                    },
                 ];
                 // Only a login's one-time password was tried on the active apps as well.
                 if *kind == Kind::Totp && self.transaction.is_some() {

@@ -30,8 +30,8 @@ RETURNING jti_hash";
 /// - a spent mfa_token, a changed client and an empty message budget close it too;
 /// - an answer that is kept under the request's `Idempotency-Key` is to be repeated, not made again;
 /// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
-/// - of the ten places of a user, by the unique index on `sequence % 10`, it takes the next one in which nothing waits
-///   or what has expired, and if there is none that of the oldest, which it replaces. `taken` has a bit for each place.
+/// - of the ten places of a user it takes the next one in which nothing waits or what has expired, and if there is none that
+///   of the oldest, which it replaces. `taken` has a bit for each place.
 ///
 /// `?1` id, `?2` user, `?3` client, `?4` kind, `?5` sealed, `?6` address index, `?7` code hash, `?8` recovery id,
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
@@ -40,24 +40,24 @@ RETURNING jti_hash";
 /// NULL.
 pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
-  (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+  (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
    created_at, expires_at)
-SELECT ?1, ?2,
-       (SELECT COALESCE((SELECT MIN(last + column1)
-                         FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))
-                         WHERE (taken >> (last + column1) % 10) & 1 = 0),
-                        last + 10 - (last - oldest) % 10)
-        FROM (SELECT COALESCE(MAX(sequence), -1) AS last,
-                     MIN(sequence) AS oldest,
-                     COALESCE(SUM(1 << (sequence % 10)) FILTER (WHERE expires_at > ?12), 0) AS taken
-              FROM enrollments WHERE user_id = ?2)),
-       ?3, ?4, ?5, ?6, ?7,
+SELECT ?1, ?2, next.sequence % 10, next.sequence, ?3, ?4, ?5, ?6, ?7,
        CASE factors.independent WHEN 0 THEN ?8 END, CASE factors.independent WHEN 0 THEN ?9 END,
        factors.independent > 0, ?12, ?13
 FROM (SELECT COUNT(*) AS active,
              COUNT(*) FILTER (WHERE kind <> 'email') AS independent,
              MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since
       FROM authenticators WHERE user_id = ?2) AS factors
+CROSS JOIN
+     (SELECT COALESCE((SELECT MIN(last + column1)
+                       FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10))
+                       WHERE (taken >> (last + column1) % 10) & 1 = 0),
+                      last + 10 - (last - oldest) % 10) AS sequence
+      FROM (SELECT COALESCE(MAX(sequence), -1) AS last,
+                   MIN(sequence) AS oldest,
+                   COALESCE(SUM(1 << place) FILTER (WHERE expires_at > ?12), 0) AS taken
+            FROM enrollments WHERE user_id = ?2)) AS next
 WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
   AND NOT EXISTS (SELECT 1 FROM authenticators
                   WHERE user_id = ?2 AND kind <> 'email' AND ?20 IS NOT NULL
@@ -68,7 +68,11 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
   AND NOT EXISTS (SELECT 1 FROM json_each(?16) AS charge CROSS JOIN message_budgets
                   WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?17, ?18) AND closures.expires_at > ?12)
-  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = ?19 AND expires_at > ?12)
+  AND NOT EXISTS (SELECT 1 FROM idempotent_answers
+                  WHERE idempotent_answers.user_id = ?2 AND key = ?19 AND idempotent_answers.expires_at > ?12
+                    AND (enrollment_id IS NULL
+                         OR EXISTS (SELECT 1 FROM enrollments
+                                    WHERE enrollments.user_id = ?2 AND enrollments.id = enrollment_id)))
 RETURNING recovery_hash IS NOT NULL AS recovery_issued";
 
 /// Why [`ENROLL`] added nothing. Read only then, in a round trip of its own.
@@ -97,25 +101,26 @@ SELECT key, expires_at * 1000 FROM closures WHERE key IN (?2, ?3) AND expires_at
 /// The outbox row of a code, written with its enrollment or challenge or not at all.
 ///
 /// `?1` id, `?2` channel, `?3` sealed payload, `?4` now, `?5` expiry, `?6` the enrollment or challenge, `?7` region,
-/// `?8` network, `?9` what comes back to which message budget when the code does.
+/// `?8` network, `?9` what comes back to which message budget when the code does, `?10` user.
 pub const ADD_DELIVERY: &str = "\
 INSERT INTO deliveries
   (id, channel, sealed, state, due_at, created_at, expires_at, owner, region, network, charges)
 SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5, ?6, ?7, ?8, ?9
-WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?6) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?6)";
+WHERE EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?10 AND id = ?6)
+   OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = ?10 AND id = ?6)";
 
-/// Charges the message budgets of an enrollment or challenge that was added; [`ENROLL`] or [`CHALLENGE`] has seen in
-/// the same transaction that there is room.
+/// Charges the message budgets of a delivery that [`ADD_DELIVERY`] has added; [`ENROLL`] or [`CHALLENGE`] has seen in the
+/// same transaction that there is room.
 ///
 /// A bucket never owes more than its size: what is only recorded would otherwise be owed for days once it is enforced.
 ///
-/// `?1` message budgets, `?2` now in milliseconds, `?3` the enrollment or challenge.
+/// `?1` message budgets, `?2` now in milliseconds, `?3` the delivery.
 pub const CHARGE_MESSAGE: &str = "\
 INSERT INTO message_budgets (key, full_at)
 SELECT charge.value ->> 0,
        MIN(MAX(COALESCE(bucket.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1)
 FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
-WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?3) OR EXISTS (SELECT 1 FROM challenges WHERE id = ?3)
+WHERE EXISTS (SELECT 1 FROM deliveries WHERE id = +?3)
 ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at";
 
 /// Charges the message budgets of a notice, if all that refuse have room and its region is not closed. Rows come back
@@ -134,28 +139,39 @@ ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at
 RETURNING key";
 
 /// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
-/// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired
-/// gives way.
+/// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired, or
+/// whose enrollment or challenge is gone, gives way.
 ///
-/// `?1` key, `?2` sealed answer, `?3` enrollment, `?4` challenge, `?5` expiry, `?6` now.
+/// `?1` key, `?2` sealed answer, `?3` enrollment, `?4` challenge, `?5` expiry, `?6` now, `?7` user.
 pub const KEEP_ANSWER: &str = "\
-INSERT INTO idempotent_answers (key, sealed, enrollment_id, challenge_id, expires_at)
-SELECT ?1, ?2, ?3, ?4, ?5
-WHERE (?3 IS NULL OR EXISTS (SELECT 1 FROM enrollments WHERE id = ?3))
-  AND (?4 IS NULL OR EXISTS (SELECT 1 FROM challenges WHERE id = ?4))
-ON CONFLICT (key) DO UPDATE SET
+INSERT INTO idempotent_answers (user_id, key, sealed, enrollment_id, challenge_id, expires_at)
+SELECT ?7, ?1, ?2, ?3, ?4, ?5
+WHERE (?3 IS NULL OR EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?7 AND id = ?3))
+  AND (?4 IS NULL OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = ?7 AND id = ?4))
+ON CONFLICT (user_id, key) DO UPDATE SET
   sealed = excluded.sealed, enrollment_id = excluded.enrollment_id, challenge_id = excluded.challenge_id,
   expires_at = excluded.expires_at
 WHERE expires_at <= ?6
+   OR (enrollment_id IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM enrollments
+                       WHERE enrollments.user_id = ?7 AND enrollments.id = idempotent_answers.enrollment_id))
+   OR (challenge_id IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM challenges
+                       WHERE challenges.user_id = ?7 AND challenges.id = idempotent_answers.challenge_id))
 RETURNING key";
 
-/// The answer that is kept under a key, and whether the recovery code in it was kept with its enrollment.
+/// The answer that is kept under a key, as long as what it announces is there, and whether the recovery code in it was kept
+/// with its enrollment.
 ///
-/// `?1` key, `?2` now.
+/// `?1` key, `?2` now, `?3` user.
 pub const KEPT_ANSWER: &str = "\
-SELECT sealed,
-       EXISTS (SELECT 1 FROM enrollments WHERE id = enrollment_id AND recovery_hash IS NOT NULL) AS recovery_issued
-FROM idempotent_answers WHERE key = ?1 AND expires_at > ?2";
+SELECT idempotent_answers.sealed AS sealed, recovery_hash IS NOT NULL AS recovery_issued
+FROM idempotent_answers
+LEFT JOIN enrollments ON enrollments.user_id = +?3 AND enrollments.id = enrollment_id
+WHERE idempotent_answers.user_id = +?3 AND key = +?1 AND idempotent_answers.expires_at > ?2
+  AND (enrollment_id IS NULL OR enrollments.id IS NOT NULL)
+  AND (challenge_id IS NULL
+       OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = +?3 AND challenges.id = challenge_id))";
 
 /// A user's active authenticators, the one used last first: what a challenge may be sent to.
 ///
@@ -166,7 +182,7 @@ WHERE user_id = +?1 AND failures < 100
 ORDER BY last_used_at DESC, created_at DESC";
 
 /// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]; a code that was sent to the authenticator
-/// before is replaced by the unique index on it, so that a newer code kills the older.
+/// before is replaced, which the key is, so that a newer code kills the older.
 ///
 /// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
 /// `?9` client version, `?10` message budgets that refuse, `?11` region and `?12` network of the message, `?13` channel,
@@ -181,7 +197,11 @@ WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND 
   AND NOT EXISTS (SELECT 1 FROM json_each(?10) AS charge CROSS JOIN message_budgets
                   WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?11, ?12) AND closures.expires_at > ?7)
-  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = +?14 AND expires_at > ?7)
+  AND NOT EXISTS (SELECT 1 FROM idempotent_answers
+                  WHERE idempotent_answers.user_id = +?3 AND key = +?14 AND idempotent_answers.expires_at > ?7
+                    AND (challenge_id IS NULL
+                         OR EXISTS (SELECT 1 FROM challenges
+                                    WHERE challenges.user_id = +?3 AND challenges.id = challenge_id)))
 RETURNING id";
 
 /// Whether a login may still go on, and why [`CHALLENGE`] added nothing.
@@ -362,13 +382,13 @@ WHERE user_id = ?2 AND id = (SELECT authenticator_id FROM challenges WHERE id = 
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?3 AND attempt = ?4)
 RETURNING sealed, id, kind, failures";
 
-/// How often the code of a challenge has been tried. `?1` challenge.
-pub const CHALLENGE_ATTEMPTS: &str = "SELECT attempts FROM challenges WHERE id = ?1";
+/// How often the code of a challenge has been tried. `?1` challenge, `?2` user.
+pub const CHALLENGE_ATTEMPTS: &str = "SELECT attempts FROM challenges WHERE user_id = ?2 AND id = ?1";
 
 /// How often the code of an enrollment has been tried, to tell "too often" from "gone".
 ///
-/// `?1` enrollment.
-pub const OOB_ATTEMPTS: &str = "SELECT attempts FROM enrollments WHERE id = ?1";
+/// `?1` enrollment, `?2` user.
+pub const OOB_ATTEMPTS: &str = "SELECT attempts FROM enrollments WHERE user_id = ?2 AND id = ?1";
 
 /// The recovery code's hash, and whether it stands for an independent factor.
 ///
@@ -473,10 +493,10 @@ WHERE id = ?3 AND user_id = ?4
 
 /// The code has been used.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` challenge.
+/// `?1` what is spent, `?2` redemption, `?3` challenge, `?4` user.
 pub const REMOVE_CHALLENGE: &str = "\
 DELETE FROM challenges
-WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+WHERE user_id = ?4 AND id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
 /// Spends a transaction on confirming an enrollment. The same condition as when it was read: a factor that another
 /// request has activated meanwhile closes the door, unless the enrollment was made with proof.
@@ -505,16 +525,17 @@ pub const RETIRE_PARKED_RECOVERY_CODE: &str = "\
 DELETE FROM recovery_codes
 WHERE user_id = ?4
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
-  AND EXISTS (SELECT 1 FROM enrollments WHERE enrollments.id = ?3 AND enrollments.kind <> 'email')
+  AND EXISTS (SELECT 1 FROM enrollments
+              WHERE enrollments.user_id = ?4 AND enrollments.id = ?3 AND enrollments.kind <> 'email')
   AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";
 
 /// Puts the confirmed enrollment's recovery code in force, if it has one and no independent factor is active yet.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` enrollment.
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user.
 pub const ACTIVATE_RECOVERY_CODE: &str = "\
 INSERT OR REPLACE INTO recovery_codes (user_id, id, hash, created_at)
 SELECT user_id, recovery_id, recovery_hash, created_at FROM enrollments
-WHERE id = +?3 AND recovery_hash IS NOT NULL
+WHERE user_id = +?4 AND id = +?3 AND recovery_hash IS NOT NULL
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)
   AND NOT EXISTS (SELECT 1 FROM authenticators
                   WHERE authenticators.user_id = enrollments.user_id AND authenticators.kind <> 'email')";
@@ -527,7 +548,8 @@ pub const VOID_OTHER_ENROLLMENTS: &str = "\
 DELETE FROM enrollments
 WHERE user_id = ?4 AND id <> ?3
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
-  AND EXISTS (SELECT 1 FROM enrollments AS confirmed WHERE confirmed.id = ?3 AND confirmed.kind <> 'email')
+  AND EXISTS (SELECT 1 FROM enrollments AS confirmed
+              WHERE confirmed.user_id = ?4 AND confirmed.id = ?3 AND confirmed.kind <> 'email')
   AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";
 
 /// Retires the authenticator with the same number or address, which the confirmed enrollment replaces.
@@ -543,19 +565,19 @@ WHERE user_id = ?3 AND kind IN (SELECT value FROM json_each(?4))
 /// The confirmed enrollment becomes an authenticator under the same id.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` now, `?5` time step used (0 for others than apps),
-/// `?6` the secret or address sealed anew, or NULL, `?7` the address index under the present key, or NULL.
+/// `?6` the secret or address sealed anew, or NULL, `?7` the address index under the present key, or NULL, `?8` user.
 pub const ACTIVATE: &str = "\
 INSERT INTO authenticators
   (id, user_id, kind, sealed, address_index, last_step, created_at, confirmed_at, last_used_at)
 SELECT id, user_id, kind, COALESCE(?6, sealed), COALESCE(?7, address_index), ?5, created_at, ?4, ?4 FROM enrollments
-WHERE id = +?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
+WHERE user_id = +?8 AND id = +?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
 
 /// The confirmed enrollment is pending no more.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` enrollment.
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user.
 pub const REMOVE_ENROLLMENT: &str = "\
 DELETE FROM enrollments
-WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+WHERE user_id = ?4 AND id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
 /// Spends a transaction on the recovery code. Two requests with one code: the second finds another hash, or the
 /// transaction spent.
@@ -782,13 +804,6 @@ UPDATE deliveries SET state = 'expired', sealed = NULL, address = NULL, failure 
 WHERE state IN ('waiting', 'claimed') AND expires_at <= ?1
 RETURNING id, message, channel, attempts, failure";
 
-/// Expired enrollments. `?1` now.
-pub const SWEEP_ENROLLMENTS: &str = "DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments WHERE expires_at <= ?1 LIMIT 1000)";
-
-/// Expired challenges. `?1` now.
-pub const SWEEP_CHALLENGES: &str =
-    "DELETE FROM challenges WHERE rowid IN (SELECT rowid FROM challenges WHERE expires_at <= ?1 LIMIT 1000)";
-
 /// The next 10 000 rows of a table by the first column of its key, and after the last of them the first: by an index by time
 /// they would be found at once, but it would be written for each of them.
 #[rustfmt::skip]
@@ -815,6 +830,34 @@ WHERE ", $key, " > (SELECT after FROM sweep_positions WHERE swept = '", $table, 
   AND ", $is_over)
     };
 }
+
+/// Goes on among enrollments.
+pub const ADVANCE_ENROLLMENTS: &str = advance!("enrollments", "user_id");
+
+/// Expired enrollments. `?1` now.
+pub const SWEEP_ENROLLMENTS: &str = sweep!("enrollments", "user_id", "expires_at <= ?1");
+
+/// Goes on among challenges.
+pub const ADVANCE_CHALLENGES: &str = advance!("challenges", "user_id");
+
+/// Expired challenges. `?1` now.
+pub const SWEEP_CHALLENGES: &str = sweep!("challenges", "user_id", "expires_at <= ?1");
+
+/// Goes on among kept answers.
+pub const ADVANCE_ANSWERS: &str = advance!("idempotent_answers", "user_id");
+
+/// Answers that are not repeated any more: they have expired, or what they announce is gone. `?1` now.
+pub const SWEEP_ANSWERS: &str = sweep!(
+    "idempotent_answers",
+    "user_id",
+    "(expires_at <= ?1
+       OR (enrollment_id IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM enrollments
+                           WHERE enrollments.user_id = idempotent_answers.user_id AND enrollments.id = enrollment_id))
+       OR (challenge_id IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM challenges
+                           WHERE challenges.user_id = idempotent_answers.user_id AND challenges.id = challenge_id)))"
+);
 
 /// Goes on among redemptions.
 pub const ADVANCE_REDEMPTIONS: &str = advance!("redemptions", "spent");
@@ -869,11 +912,6 @@ RETURNING key, reason";
 /// Closures that have ended. `?1` now.
 pub const SWEEP_CLOSURES: &str =
     "DELETE FROM closures WHERE rowid IN (SELECT rowid FROM closures WHERE expires_at <= ?1 LIMIT 1000)";
-
-/// Answers that are not repeated any more. `?1` now.
-pub const SWEEP_ANSWERS: &str = "\
-DELETE FROM idempotent_answers
-WHERE rowid IN (SELECT rowid FROM idempotent_answers WHERE expires_at <= ?1 LIMIT 1000)";
 
 #[cfg(test)]
 mod tests;

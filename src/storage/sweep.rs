@@ -92,13 +92,14 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
 async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     let unspent = now.plus(-GRACE_SECONDS);
     let by_time = [
-        (statements::SWEEP_ENROLLMENTS, now),
-        (statements::SWEEP_CHALLENGES, now),
-        (statements::SWEEP_ANSWERS, now),
         (statements::SWEEP_CLOSURES, now),
         (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
     ];
+    // Behind what answers announce, they themselves.
     let by_key = [
+        (statements::ADVANCE_ENROLLMENTS, statements::SWEEP_ENROLLMENTS, now.into()),
+        (statements::ADVANCE_CHALLENGES, statements::SWEEP_CHALLENGES, now.into()),
+        (statements::ADVANCE_ANSWERS, statements::SWEEP_ANSWERS, now.into()),
         (statements::ADVANCE_REDEMPTIONS, statements::SWEEP_REDEMPTIONS, unspent.into()),
         (statements::ADVANCE_ASSERTIONS, statements::SWEEP_ASSERTIONS, unspent.into()),
         (statements::ADVANCE_BUDGETS, statements::SWEEP_BUDGETS, now.into()),

@@ -261,7 +261,7 @@ describe("the command", () => {
     }
 
     account.databases[0].sqlite.exec(
-      "INSERT INTO authenticators VALUES ('a', 'idp|1', 'totp', 's', NULL, 0, 0, 1, 1, 1)",
+      "INSERT INTO authenticators VALUES ('idp|1', 'a', 'totp', 's', NULL, 0, 0, 1, 1, 1)",
     );
     const second = await deploy([], { PUBLIC_URL: "", TENANT_NAME: "", TRUSTED_ISSUERS: "" });
     expect(second).toMatchObject({ code: 0, err: "" });

@@ -76,6 +76,7 @@ const rowsOf = (user, name) => ({
     {
       id: `totp|dev_${name}5`,
       user_id: user,
+      place: 1,
       sequence: 1,
       client_id: "app",
       kind: "totp",
@@ -100,8 +101,8 @@ const rowsOf = (user, name) => ({
     },
   ],
   idempotent_answers: [
-    { key: `answer-1-${name}`, sealed: SEALED, enrollment_id: `sms|dev_${name}4`, expires_at: NOW + 600 },
-    { key: `answer-2-${name}`, sealed: SEALED, challenge_id: `challenge-${name}`, expires_at: NOW + 600 },
+    { user_id: user, key: `answer-1-${name}`, sealed: SEALED, enrollment_id: `sms|dev_${name}4`, expires_at: NOW + 600 },
+    { user_id: user, key: `answer-2-${name}`, sealed: SEALED, challenge_id: `challenge-${name}`, expires_at: NOW + 600 },
   ],
   recovery_codes: [{ user_id: user, id: `recovery-code|dev_${name}`, hash: HASH, created_at: NOW }],
   contacts: [{ user_id: user, sealed: SEALED, address_index: HASH, updated_at: NOW }],

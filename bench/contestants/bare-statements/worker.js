@@ -36,7 +36,7 @@ export default {
     const charges = JSON.stringify(keys.map((key) => [key, 360_000, 9e15]));
     await DB.batch([
       enroll("sms", charges, "region:49", "network:64500"),
-      DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, expiresAt, id, "49", "64500", charges),
+      DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, expiresAt, id, "49", "64500", charges, user),
       DB.prepare(CHARGE_MESSAGE).bind(charges, now * 1000, id),
     ]);
     context.waitUntil(OOB_QUEUE.send({ delivery: id }, { contentType: "json" }));

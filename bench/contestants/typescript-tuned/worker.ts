@@ -25,10 +25,10 @@ const CLIENT_SECONDS = 60;
 // `user_id = +?2` keeps SQLite from compiling the statement for each request again, and so does reading the version.
 const ENROLL = `
 INSERT OR REPLACE INTO enrollments
-  (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof, created_at,
+  (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof, created_at,
    expires_at)
-SELECT ?1, ?2, (SELECT COALESCE(MAX(sequence), -1) + 1 FROM enrollments WHERE user_id = +?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0,
-       ?10, ?11
+SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11
+FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = +?2)
 WHERE NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'email')
   AND (SELECT version FROM clients WHERE id = ?3) = ?12
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?13)

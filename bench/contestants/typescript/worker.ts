@@ -102,10 +102,10 @@ app.post("/mfa/associate", async (c) => {
   const enroll = (kind: string, sealed: string, index: string | null, codeHash: string | null, seconds: number) =>
     DB.prepare(
       `INSERT OR REPLACE INTO enrollments
-         (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+         (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
           created_at, expires_at)
-       VALUES (?1, ?2, (SELECT COALESCE(MAX(sequence), -1) + 1 FROM enrollments WHERE user_id = ?2), ?3, ?4, ?5, ?6, ?7,
-               ?8, ?9, 0, ?10, ?11)`,
+       SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11
+       FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = ?2)`,
     ).bind(id, user, clientId, kind, sealed, index, codeHash, randomId("rec_"), recoveryHash, now, now + seconds);
   const told = { event: "enrollment_begun", time: now, user, client: clientId, authenticator: id };
 

@@ -20,10 +20,10 @@ INSERT INTO authenticators
          ('sms|b', 'bob', 'sms', 's1.b', 'h1.a', 0, 3, 100, 500, 500),
          ('email|b', 'bob', 'email', 's1.b', 'h1.e', 0, 3, 100, 400, 400);
 INSERT INTO enrollments
-    (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+    (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
      created_at, expires_at)
-  VALUES ('totp|bp', 'bob', 0, 'app', 'totp', 's1.b', NULL, NULL, 'recovery-code|b', 'h1.rb', 0, 900, 5000),
-         ('sms|bp', 'bob', 1, 'app', 'sms', 's1.b', 'h1.b2', 'h1.c', NULL, NULL, 0, 900, 5000);
+  VALUES ('totp|bp', 'bob', 0, 0, 'app', 'totp', 's1.b', NULL, NULL, 'recovery-code|b', 'h1.rb', 0, 900, 5000),
+         ('sms|bp', 'bob', 1, 1, 'app', 'sms', 's1.b', 'h1.b2', 'h1.c', NULL, NULL, 0, 900, 5000);
 INSERT INTO challenges
     (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
   VALUES ('cb', 'sms|b', 'sms', 'bob', 'app', 't', 'h1.cb', 900, 5000);
@@ -125,18 +125,18 @@ const TWENTY_MAILS: &str = "INSERT INTO authenticators
   WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
   SELECT 'email|' || i, 'alice', 'email', 's1.a', 'h1.m' || i, 0, 450, 0 FROM n";
 const PHONES_PENDING: &str = "INSERT INTO enrollments
-    (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+    (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
      created_at, expires_at)
-  VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
-         ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
-         ('sms|p3', 'alice', 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000)";
+  VALUES ('sms|p', 'alice', 0, 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
+         ('sms|p2', 'alice', 1, 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
+         ('sms|p3', 'alice', 2, 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000)";
 const TEN_PENDING: &str = "INSERT INTO enrollments
-    (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-  SELECT 'totp|p' || value, 'alice', 20 + value, 'app', 'totp', 's1.p', 0, 900, 2000
+    (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+  SELECT 'totp|p' || value, 'alice', value, 20 + value, 'app', 'totp', 's1.p', 0, 900, 2000
   FROM json_each('[0,1,2,3,4,5,6,7,8,9]')";
 const TEN_PENDING_ONE_EXPIRED: &str = "INSERT INTO enrollments
-    (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-  SELECT 'totp|p' || value, 'alice', 20 + value, 'app', 'totp', 's1.p', 0, 900, iif(value = 4, 1000, 2000)
+    (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+  SELECT 'totp|p' || value, 'alice', value, 20 + value, 'app', 'totp', 's1.p', 0, 900, iif(value = 4, 1000, 2000)
   FROM json_each('[0,1,2,3,4,5,6,7,8,9]')";
 const CHALLENGED: &str = "INSERT INTO authenticators
     (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
@@ -156,9 +156,12 @@ const PAID_ELSEWHERE: &str = "UPDATE budgets SET key = 'elsewhere' WHERE key = '
 const WON: &str = "INSERT INTO redemptions VALUES ('t', 'r', 2000)";
 const WON_BY_ANOTHER: &str = "UPDATE redemptions SET redemption = 'another' WHERE spent = 't'";
 const WON_SOMETHING_ELSE: &str = "UPDATE redemptions SET spent = 'something else' WHERE spent = 't'";
-const ANSWERED: &str = "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1001)";
-const ANSWERED_LONG_AGO: &str =
-    "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1000)";
+const ANSWERED: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
+  VALUES ('alice', 'k', 's1.k', 1001), ('bob', 'k', 's1.k', 1001)";
+const ANSWERED_LONG_AGO: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
+  VALUES ('alice', 'k', 's1.k', 1000), ('bob', 'k', 's1.k', 1000)";
+const SOMEBODY_ELSE_ANSWERED: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
+  VALUES ('carol', 'k', 's1.k', 1001)";
 /// Two buckets: name, cost, and the latest `full_at` with room.
 const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500]]"#;
 const VERIFIABLE: &str = "INSERT INTO message_budgets VALUES ('p1', 5000), ('p2', 6000), ('p3', 7000);
@@ -256,23 +259,23 @@ fn reading() -> Vec<Spec> {
             "active", SMS_ACTIVE, [] => Answers("id=sms|a kind=sms sealed=s1.a active=1");
             "pending, with one recovery code for all of them",
                 "INSERT INTO enrollments
-                    (id, user_id, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
-                  VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', NULL, NULL, 0, 900, 1001),
-                         ('totp|q', 'alice', 1, 'app', 'totp', 's1.q', 'recovery-code|q', 'h1', 0, 901, 1001),
-                         ('totp|r', 'alice', 2, 'app', 'totp', 's1.r', 'recovery-code|r', 'h1', 0, 902, 1001)", []
+                    (id, user_id, place, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', NULL, NULL, 0, 900, 1001),
+                         ('totp|q', 'alice', 1, 1, 'app', 'totp', 's1.q', 'recovery-code|q', 'h1', 0, 901, 1001),
+                         ('totp|r', 'alice', 2, 2, 'app', 'totp', 's1.r', 'recovery-code|r', 'h1', 0, 902, 1001)", []
                 => Answers("id=totp|p kind=totp sealed=s1.p active=0\nid=totp|q kind=totp sealed=s1.q active=0\n\
                             id=recovery-code|q kind=recovery-code sealed=NULL active=0\n\
                             id=totp|r kind=totp sealed=s1.r active=0");
             "expired",
                 "INSERT INTO enrollments
-                    (id, user_id, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
-                  VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 'recovery-code|p', 'h1', 0, 900, 1000)", []
+                    (id, user_id, place, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', 'recovery-code|p', 'h1', 0, 900, 1000)", []
                 => Nothing;
             "a recovery code in force hides those that wait",
                 "INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1', 100);
                  INSERT INTO enrollments
-                    (id, user_id, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
-                  VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 'recovery-code|p', 'h1', 0, 900, 1001)", []
+                    (id, user_id, place, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', 'recovery-code|p', 'h1', 0, 900, 1001)", []
                 => Answers("id=recovery-code|a kind=recovery-code sealed=NULL active=1\n\
                             id=totp|p kind=totp sealed=s1.p active=0");
         ),
@@ -336,6 +339,17 @@ fn enrolling() -> Vec<Spec> {
             "answered under another key", ANSWERED, [(19, "another")] => Acts;
             "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
+            "somebody else was answered", SOMEBODY_ELSE_ANSWERED, [] => Acts;
+            "answered, and it waits", "INSERT INTO enrollments
+                (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+              VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 2000);
+              INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', 'totp|p', NULL, 1001)", [] => Nothing;
+            "answered, and another waits", "INSERT INTO enrollments
+                (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+              VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 2000);
+              INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
+            "answered, and what waits is somebody else's",
+                "INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
         ),
         spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", NULL] "";
             "nothing", "", [] => Answers("active=0 since=NULL has_unused=0 client_current=1 spent=0");
@@ -361,10 +375,12 @@ fn enrolling() -> Vec<Spec> {
             "ended closures, and others'", "INSERT INTO closures
                 VALUES ('region:49', 'volume', 1000), ('region:44', 'volume', 1002)", [] => Nothing;
         ),
-        spec!(ADD_DELIVERY ["d", "sms", "s1.d", 1000, 1300, "o", "49", "64500", "[]"] "";
+        spec!(ADD_DELIVERY ["d", "sms", "s1.d", 1000, 1300, "o", "49", "64500", "[]", "bob"] "";
             "without owner", "", [] => Nothing;
             "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
             "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
+            "of somebody else's enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [(10, "alice")] => Nothing;
+            "of somebody else's challenge", "UPDATE challenges SET id = 'o'", [(10, "alice")] => Nothing;
         ),
         spec!(CHARGE_NOTICE [CHARGES, 1000, CHARGES, "region:49", 1000] "";
             "the first", "", [] => Acts;
@@ -378,34 +394,50 @@ fn enrolling() -> Vec<Spec> {
             "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
             "no region", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [(4, NULL)] => Acts;
         ),
-        spec!(CHARGE_MESSAGE [CHARGES, 1000, "o"] "";
-            "without owner", "", [] => Nothing;
-            "of an enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [] => Acts;
-            "of a challenge", "UPDATE challenges SET id = 'o'", [] => Acts;
-            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 10);
-                               UPDATE challenges SET id = 'o'", [] => Acts;
-            "charged as far as may be", "INSERT INTO message_budgets VALUES ('p1', 61500), ('p2', 92500);
-                               UPDATE challenges SET id = 'o'", [] => Nothing;
+        spec!(CHARGE_MESSAGE [CHARGES, 1000, "d"] DELIVERY;
+            "of a delivery", "", [] => Acts;
+            "of none", "", [(3, "x")] => Nothing;
+            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 10)", [] => Acts;
+            "charged as far as may be", "INSERT INTO message_budgets VALUES ('p1', 61500), ('p2', 92500)", [] => Nothing;
         ),
     ]
 }
 
 fn challenging() -> Vec<Spec> {
     vec![
-        spec!(KEEP_ANSWER ["k", "s1.k", "sms|bp", NULL, 1600, 1000] "";
+        spec!(KEEP_ANSWER ["k", "s1.k", "sms|bp", NULL, 1600, 1000, "bob"] "";
             "of an enrollment", "", [] => Acts;
             "of an enrollment that was not added", "", [(3, "sms|x")] => Nothing;
             "of a challenge", "", [(3, NULL), (4, "cb")] => Acts;
             "of a challenge that was not added", "", [(3, NULL), (4, "cx")] => Nothing;
             "of nothing", "", [(3, NULL)] => Acts;
+            "of somebody else's enrollment", "", [(7, "alice")] => Nothing;
+            "of somebody else's challenge", "", [(3, NULL), (4, "cb"), (7, "alice")] => Nothing;
             "answered before", ANSWERED, [] => Nothing;
             "answered under another key", ANSWERED, [(1, "another")] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
+            "answered, and its enrollment waits",
+                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', 'totp|bp', NULL, 1001)", [] => Nothing;
+            "answered, and its enrollment is gone",
+                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
+            "answered, and its enrollment is somebody else's", "UPDATE enrollments SET user_id = 'alice' WHERE id = 'totp|bp';
+                INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
+            "answered, and its challenge is there",
+                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
+            "answered, and its challenge is gone",
+                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', NULL, 'cx', 1001)", [] => Acts;
+            "answered, and its challenge is somebody else's", "UPDATE challenges SET user_id = 'alice';
+                INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', NULL, 'cb', 1001)", [] => Acts;
         ),
-        spec!(KEPT_ANSWER ["k", 1000] ANSWERED;
+        spec!(KEPT_ANSWER ["k", 1000, "bob"] ANSWERED;
             "of nothing that is stored", "", [] => Answers("sealed=s1.k recovery_issued=0");
             "another", "", [(1, "another")] => Nothing;
             "long ago", "", [(2, 1001)] => Nothing;
+            "somebody else's", "", [(3, "carol")] => Nothing;
+            "of somebody else's enrollment", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp'", [(3, "alice")] => Nothing;
+            "of somebody else's challenge", "UPDATE idempotent_answers SET challenge_id = 'cb'", [(3, "alice")] => Nothing;
+            "of a challenge", "UPDATE idempotent_answers SET challenge_id = 'cb'", []
+                => Answers("sealed=s1.k recovery_issued=0");
             "with a recovery code", "UPDATE idempotent_answers SET enrollment_id = 'totp|bp'", []
                 => Answers("sealed=s1.k recovery_issued=1");
             "without one", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp'", []
@@ -414,8 +446,8 @@ fn challenging() -> Vec<Spec> {
                 DELETE FROM enrollments WHERE id = 'sms|bp'", [] => Nothing;
             "of an enrollment that was replaced", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp';
                 INSERT OR REPLACE INTO enrollments
-                  (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('totp|n', 'bob', 11, 'app', 'totp', 's1.n', 0, 900, 5000)", [] => Nothing;
+                  (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('totp|n', 'bob', 1, 11, 'app', 'totp', 's1.n', 0, 900, 5000)", [] => Nothing;
             "of a challenge that was replaced", "UPDATE idempotent_answers SET challenge_id = 'cb';
                 INSERT OR REPLACE INTO challenges
                   (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
@@ -443,6 +475,13 @@ fn challenging() -> Vec<Spec> {
             "answered before", ANSWERED, [] => Nothing;
             "answered under another key", ANSWERED, [(14, "another")] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
+            "somebody else was answered", SOMEBODY_ELSE_ANSWERED, [] => Acts;
+            "answered, and it is there", "UPDATE challenges SET user_id = 'alice';
+                INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
+            "answered, and another is there", "UPDATE challenges SET user_id = 'alice';
+                INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', NULL, 'cx', 1001)", [] => Acts;
+            "answered, and what is there is somebody else's",
+                "INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', NULL, 'cb', 1001)", [] => Acts;
         ),
         spec!(LOGIN_STATE ["app", 7, "t"] "";
             "open", "", [] => Answers("client_current=1 spent=0");
@@ -459,8 +498,8 @@ fn removing() -> Vec<Spec> {
             "INSERT INTO authenticators (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
              VALUES ('sms|a', 'alice', 'sms', 's1.a', 0, 500, 0);
              INSERT INTO enrollments
-               (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-             VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 1, 900, 5000)";
+               (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+             VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', 1, 900, 5000)";
             "proven", "", [] => Acts;
             "by its other channel", "", [(2, "voice|a"), (3, "sms|a")] => Acts;
             "another one", "", [(2, "sms|x"), (3, "voice|x")] => Nothing;
@@ -607,8 +646,8 @@ fn guessing() -> Vec<Spec> {
         ),
         spec!(PENDING_TOTP ["alice", "app", 1000, "g", "attempt"]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
-             INSERT INTO enrollments (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-             VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 1001)";
+             INSERT INTO enrollments (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+             VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', 0, 900, 1001)";
             "waiting", "", [] => Answers("id=totp|p sealed=s1.p");
             "expired", "UPDATE enrollments SET expires_at = 1000", [] => Nothing;
             "of another client", "", [(2, "other")] => Nothing;
@@ -624,9 +663,9 @@ fn guessing() -> Vec<Spec> {
         spec!(TRY_PENDING_OOB ["sms|p", "alice", "app", 1000, "g", "attempt"]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
              INSERT INTO enrollments
-               (id, user_id, sequence, client_id, kind, sealed, code_hash, attempts, proof, created_at, expires_at)
-             VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.c', 4, 0, 900, 1001),
-                    ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.c', 4, 0, 900, 1001)";
+               (id, user_id, place, sequence, client_id, kind, sealed, code_hash, attempts, proof, created_at, expires_at)
+             VALUES ('sms|p', 'alice', 0, 0, 'app', 'sms', 's1.p', 'h1.c', 4, 0, 900, 1001),
+                    ('sms|p2', 'alice', 1, 1, 'app', 'sms', 's1.p', 'h1.c', 4, 0, 900, 1001)";
             "the fifth", "", [] => Acts;
             "the sixth", "UPDATE enrollments SET attempts = 5", [] => Nothing;
             "expired", "UPDATE enrollments SET expires_at = 1000", [] => Nothing;
@@ -641,9 +680,10 @@ fn guessing() -> Vec<Spec> {
             "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
             "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
         ),
-        spec!(OOB_ATTEMPTS ["sms|bp"] "";
+        spec!(OOB_ATTEMPTS ["sms|bp", "bob"] "";
             "there", "UPDATE enrollments SET attempts = 2 WHERE id = 'sms|bp'", [] => Answers("attempts=2");
             "gone", "", [(1, "sms|x")] => Nothing;
+            "somebody else's", "", [(2, "alice")] => Nothing;
         ),
         spec!(TRY_CHALLENGE ["c", "alice", "app", "t", 1000, "g", "attempt"] CHALLENGED;
             "the fifth", "UPDATE challenges SET attempts = 4", [] => Acts;
@@ -667,9 +707,10 @@ fn guessing() -> Vec<Spec> {
             "not paid", PAID_LATER_BY_ANOTHER, [] => Nothing;
             "paid elsewhere", PAID_ELSEWHERE, [] => Nothing;
         ),
-        spec!(CHALLENGE_ATTEMPTS ["cb"] "";
+        spec!(CHALLENGE_ATTEMPTS ["cb", "bob"] "";
             "there", "UPDATE challenges SET attempts = 2", [] => Answers("attempts=2");
             "gone", "", [(1, "x")] => Nothing;
+            "somebody else's", "", [(2, "alice")] => Nothing;
         ),
         spec!(TRY_RECOVERY_CODE ["alice", "g", "attempt"]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
@@ -727,8 +768,8 @@ fn redeeming() -> Vec<Spec> {
         spec!(REFUND_PENDING_OOB ["alice", "g", "attempt", 1, "attempt+", "t", "sms|p"]
             "INSERT INTO budgets VALUES ('g', 2000, 'attempt');
              INSERT INTO enrollments
-               (id, user_id, sequence, client_id, kind, sealed, code_hash, proof, created_at, expires_at)
-             VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.c', 0, 900, 1001)";
+               (id, user_id, place, sequence, client_id, kind, sealed, code_hash, proof, created_at, expires_at)
+             VALUES ('sms|p', 'alice', 0, 0, 'app', 'sms', 's1.p', 'h1.c', 0, 900, 1001)";
             "certain", "UPDATE budgets SET attempt = 'another' WHERE key = 'g'; UPDATE enrollments SET attempts = 5", [] => Acts;
             "uncertain and charged", "UPDATE enrollments SET attempts = 4", [(4, 0)] => Acts;
             "uncertain, and all five are used", "UPDATE enrollments SET attempts = 5", [(4, 0)] => Nothing;
@@ -786,8 +827,9 @@ fn redeeming() -> Vec<Spec> {
             "won by another", SPENT, [] => Nothing;
             "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
         ),
-        spec!(REMOVE_CHALLENGE ["t", "r", "c"] CHALLENGED;
+        spec!(REMOVE_CHALLENGE ["t", "r", "c", "alice"] CHALLENGED;
             "won", WON, [] => Acts;
+            "somebody else's", WON, [(4, "bob")] => Nothing;
             "won by another", SPENT, [] => Nothing;
             "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
         ),
@@ -931,15 +973,15 @@ fn redeeming() -> Vec<Spec> {
 
 fn confirming() -> Vec<Spec> {
     let phones_and_won = "INSERT INTO enrollments
-        (id, user_id, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
+        (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
          created_at, expires_at)
-      VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
-             ('sms|p2', 'alice', 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
-             ('sms|p3', 'alice', 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000);
+      VALUES ('sms|p', 'alice', 0, 0, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', 'recovery-code|p', 'h1.rp', 0, 900, 2000),
+             ('sms|p2', 'alice', 1, 1, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 0, 900, 2000),
+             ('sms|p3', 'alice', 2, 2, 'app', 'sms', 's1.p', 'h1.a', 'h1.c', NULL, NULL, 1, 900, 2000);
       INSERT INTO redemptions VALUES ('t', 'r', 2000)";
     let parked_and_won = "INSERT INTO enrollments
-        (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-      VALUES ('sms|p', 'alice', 0, 'app', 'sms', 's1.p', 0, 900, 2000);
+        (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+      VALUES ('sms|p', 'alice', 0, 0, 'app', 'sms', 's1.p', 0, 900, 2000);
       INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100);
       INSERT INTO redemptions VALUES ('t', 'r', 2000)";
     vec![
@@ -988,8 +1030,10 @@ fn confirming() -> Vec<Spec> {
             "somebody else's", "", [(4, "carol")] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+            "what was confirmed is somebody else's", "UPDATE enrollments SET user_id = 'carol' WHERE id = 'sms|p'", []
+                => Nothing;
         ),
-        spec!(ACTIVATE_RECOVERY_CODE ["t", "r", "sms|p"] phones_and_won;
+        spec!(ACTIVATE_RECOVERY_CODE ["t", "r", "sms|p", "alice"] phones_and_won;
             "the first factor", "", [] => Acts;
             "in place of mail's", "INSERT INTO authenticators
                 (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at)
@@ -997,6 +1041,7 @@ fn confirming() -> Vec<Spec> {
               INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1.a', 100)", [] => Acts;
             "a factor is active", SMS_ACTIVE, [] => Nothing;
             "it has none", "", [(3, "sms|p2")] => Nothing;
+            "somebody else's", "", [(4, "bob")] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
@@ -1007,6 +1052,8 @@ fn confirming() -> Vec<Spec> {
             "mail is what was confirmed", "UPDATE enrollments SET kind = 'email' WHERE id = 'sms|p'", [] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
+            "what was confirmed is somebody else's", "UPDATE enrollments SET user_id = 'carol' WHERE id = 'sms|p'", []
+                => Nothing;
         ),
         spec!(RETIRE_REPLACED ["t", "r", "alice", "[\"sms\",\"voice\"]", "[\"h2.a\",\"h1.a\"]"]
             "INSERT INTO redemptions VALUES ('t', 'r', 2000);
@@ -1022,15 +1069,17 @@ fn confirming() -> Vec<Spec> {
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
-        spec!(ACTIVATE ["t", "r", "sms|p", 1000, 0, NULL, NULL] phones_and_won;
+        spec!(ACTIVATE ["t", "r", "sms|p", 1000, 0, NULL, NULL, "alice"] phones_and_won;
             "won", "", [] => Acts;
             "won, with a new key", "", [(6, "s2.p"), (7, "h2.a")] => Acts;
             "gone", "", [(3, "sms|x")] => Nothing;
+            "somebody else's", "", [(8, "bob")] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
-        spec!(REMOVE_ENROLLMENT ["t", "r", "sms|p"] phones_and_won;
+        spec!(REMOVE_ENROLLMENT ["t", "r", "sms|p", "alice"] phones_and_won;
             "won", "", [] => Acts;
+            "somebody else's", "", [(4, "bob")] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
@@ -1102,14 +1151,6 @@ fn delivering() -> Vec<Spec> {
 
 fn sweeping() -> Vec<Spec> {
     vec![
-        spec!(SWEEP_ENROLLMENTS [1000] PHONES_PENDING;
-            "alive", "", [] => Nothing;
-            "expired", "UPDATE enrollments SET expires_at = 1000 WHERE id = 'sms|p'", [] => Acts;
-        ),
-        spec!(SWEEP_CHALLENGES [1000] CHALLENGED;
-            "alive", "", [] => Nothing;
-            "expired", "UPDATE challenges SET expires_at = 1000 WHERE id = 'c'", [] => Acts;
-        ),
         spec!(CLOSE [50, 9, 9, 700, 9, 20, 4000] SENT;
             "few messages", "", [] => Nothing;
             "too many to a region", "", [(2, 4)] => Acts;
@@ -1138,6 +1179,84 @@ fn sweeping() -> Vec<Spec> {
             "though it came back from a network", "UPDATE deliveries SET state = 'failed' WHERE verified_at > 0;
                 UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
             "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
+        ),
+        spec!(ADVANCE_ENROLLMENTS [] "INSERT INTO sweep_positions VALUES ('enrollments', 'k00001', 'k10000')";
+            "more than are swept at once",
+                twenty_thousand!("enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)", "'e', 0, 'app', 'totp', 's', 0, 0, 0"), [] => Acts;
+            "the rest", "", [] => Acts;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+        ),
+        spec!(SWEEP_ENROLLMENTS [1000]
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('enrollments', 'p1', 'p3')";
+            "alive", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p2', 'e', 0, 'app', 'totp', 's', 0, 0, 1001)", [] => Nothing;
+            "expired", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p2', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p3', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
+            "swept before", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p1', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p4', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
+            "at the end", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('\u{ff}', 'e', 0, 'app', 'totp', 's', 0, 0, 1000);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'enrollments'", [] => Acts;
+        ),
+        spec!(ADVANCE_CHALLENGES [] "INSERT INTO sweep_positions VALUES ('challenges', 'k00001', 'k10000')";
+            "more than are swept at once",
+                twenty_thousand!("challenges (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)", "'c', 'a', 'sms', 'app', 't', 'h', 0, 0"), [] => Acts;
+            "the rest", "", [] => Acts;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+        ),
+        spec!(SWEEP_CHALLENGES [1000]
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('challenges', 'p1', 'p3')";
+            "alive", "INSERT INTO challenges
+                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('p2', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1001)", [] => Nothing;
+            "expired", "INSERT INTO challenges
+                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('p2', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO challenges
+                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('p3', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Acts;
+            "swept before", "INSERT INTO challenges
+                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('p1', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO challenges
+                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('p4', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Nothing;
+            "at the end", "INSERT INTO challenges
+                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
+                VALUES ('\u{ff}', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'challenges'", [] => Acts;
+        ),
+        spec!(ADVANCE_ANSWERS [] "INSERT INTO sweep_positions VALUES ('idempotent_answers', 'k00001', 'k10000')";
+            "more than are swept at once",
+                twenty_thousand!("idempotent_answers (user_id, key, sealed, expires_at)", "'k', 's', 0"), [] => Acts;
+            "the rest", "", [] => Acts;
+            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+        ),
+        spec!(SWEEP_ANSWERS [1000]
+            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('idempotent_answers', 'p1', 'p3')";
+            "alive", "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, NULL, 1001)", [] => Nothing;
+            "expired", "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, NULL, 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO idempotent_answers VALUES ('p3', 'k', 's', NULL, NULL, 1000)", [] => Acts;
+            "swept before", "INSERT INTO idempotent_answers VALUES ('p1', 'k', 's', NULL, NULL, 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO idempotent_answers VALUES ('p4', 'k', 's', NULL, NULL, 1000)", [] => Nothing;
+            "at the end", "INSERT INTO idempotent_answers VALUES ('\u{ff}', 'k', 's', NULL, NULL, 1000);
+                UPDATE sweep_positions SET upto = NULL WHERE swept = 'idempotent_answers'", [] => Acts;
+            "its enrollment waits", "UPDATE enrollments SET user_id = 'p2' WHERE id = 'totp|bp';
+                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', 'totp|bp', NULL, 1001)", [] => Nothing;
+            "its enrollment is gone", "UPDATE enrollments SET user_id = 'p2' WHERE id = 'totp|bp';
+                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', 'totp|x', NULL, 1001)", [] => Acts;
+            "its enrollment is somebody else's",
+                "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', 'totp|bp', NULL, 1001)", [] => Acts;
+            "its challenge is there", "UPDATE challenges SET user_id = 'p2';
+                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, 'cb', 1001)", [] => Nothing;
+            "its challenge is gone", "UPDATE challenges SET user_id = 'p2';
+                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, 'cx', 1001)", [] => Acts;
+            "its challenge is somebody else's",
+                "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, 'cb', 1001)", [] => Acts;
         ),
         spec!(ADVANCE_REDEMPTIONS [] "INSERT INTO sweep_positions VALUES ('redemptions', 'k00001', 'k10000')";
             "more than are swept at once", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0"), [] => Acts;
@@ -1203,10 +1322,6 @@ fn sweeping() -> Vec<Spec> {
         spec!(SWEEP_CLOSURES [1000] "";
             "closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
             "open again", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
-        ),
-        spec!(SWEEP_ANSWERS [1000] ANSWERED;
-            "kept", "", [] => Nothing;
-            "long ago", "UPDATE idempotent_answers SET expires_at = 1000", [] => Acts;
         ),
         spec!(SWEEP_DELIVERIES [1000] DELIVERY;
             "recent", "", [] => Nothing;
