@@ -43,7 +43,7 @@ const PASSING = [
   {
     table: "deliveries",
     by: "created_at DESC",
-    only: "message = 'code'",
+    only: "message = 'code' AND state = 'sent'",
     share: 1 / 10,
     columns: { id: like, owner: like, ...today },
   },
@@ -57,8 +57,8 @@ const PASSING = [
   },
   { table: "budgets", by: "full_at", only: "key LIKE 'guess:%'", share: 1 / 100, columns: { key: guesses, full_at: around(-DAY) } },
   { table: "redemptions", by: "expires_at", share: 1 / 100, columns: { spent: like, redemption: like, expires_at: around(-10 * 60) } },
-  { table: "enrollments", by: "expires_at", share: 1 / 100, columns: { id: device("sms"), ...underWay } },
-  { table: "challenges", by: "expires_at", share: 1 / 100, columns: { id: like, authenticator_id: device("sms"), ...underWay } },
+  { table: "enrollments", by: "expires_at", share: 1 / 100, columns: { id: device("sms"), delivery_id: like, ...underWay } },
+  { table: "challenges", by: "expires_at", share: 1 / 100, columns: { id: like, delivery_id: like, authenticator_id: device("sms"), ...underWay } },
 ];
 
 /**

@@ -152,6 +152,7 @@ impl NewChallenge<'_> {
                 network,
                 self.message.channel.as_str().into(),
                 self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
+                self.message.delivery_id.as_str().into(),
             ],
         }];
         statements.extend(self.message.statements(self.user, self.id, self.now, self.expires_at));

@@ -124,6 +124,7 @@ impl NewEnrollment<'_> {
                 network,
                 self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
                 self.used_kinds(),
+                message.map(|message| message.delivery_id.as_str()).into(),
             ],
         }];
         if let Some(message) = message {

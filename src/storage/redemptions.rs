@@ -73,6 +73,8 @@ pub struct OobCandidate {
     pub sealed: String,
     /// The keyed hash of the code.
     pub code_hash: String,
+    /// The delivery that it came with.
+    pub delivery: Option<String>,
 }
 
 /// The recovery code that is in force.
@@ -265,6 +267,8 @@ pub enum Redeemed<'a> {
         resealed: Option<String>,
         /// The address' keyed hash under the present key.
         address_index: Option<String>,
+        /// The delivery that the code came with.
+        delivery: Option<&'a str>,
     },
     /// The first code of an enrollment.
     Enrollment {
@@ -278,6 +282,8 @@ pub enum Redeemed<'a> {
         resealed: Option<String>,
         /// The address' keyed hashes, one for each key, the present one first. Empty for apps.
         address_indexes: Vec<String>,
+        /// The delivery that the code came with, if it came with one.
+        delivery: Option<&'a str>,
     },
     /// The recovery code.
     RecoveryCode {
@@ -456,6 +462,14 @@ impl Redeemed<'_> {
         }
     }
 
+    /// The delivery that the code came with.
+    const fn delivery(&self) -> Option<&str> {
+        match self {
+            Self::Enrollment { delivery, .. } | Self::Challenge { delivery, .. } => *delivery,
+            Self::Totp { .. } | Self::RecoveryCode { .. } => None,
+        }
+    }
+
     /// An access token is not spent by confirming, so there the enrollment is what can be redeemed once.
     fn spent(&self, attempt: &Attempt<'_>) -> String {
         match (attempt.transaction, self) {
@@ -570,7 +584,7 @@ impl Attempt<'_> {
                     ]),
                 },
             ],
-            Redeemed::Challenge { challenge, authenticator, resealed, address_index } => vec![
+            Redeemed::Challenge { challenge, authenticator, resealed, address_index, .. } => vec![
                 Statement {
                     sql: statements::REDEEM_CHALLENGE,
                     parameters: own(vec![
@@ -597,7 +611,7 @@ impl Attempt<'_> {
                     parameters: own(vec![(*challenge).into(), user]),
                 },
             ],
-            Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes } => {
+            Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes, .. } => {
                 let enrollment = Value::from(*enrollment);
                 let indexes = Value::from(Json::from(address_indexes.as_slice()).write());
                 // A phone number is one authenticator, whichever of its two channels it was enrolled by.
@@ -678,12 +692,12 @@ impl Attempt<'_> {
             ],
         };
         let charge = redeemed.charge();
-        if let Charge::EnrollmentCode(owner) | Charge::ChallengeCode(owner) = charge {
+        if let Some(delivery) = redeemed.delivery() {
             // In this order: the charges are forgotten with the second.
-            batch.push(Statement { sql: statements::RETURN_CHARGES, parameters: own(vec![owner.into()]) });
+            batch.push(Statement { sql: statements::RETURN_CHARGES, parameters: own(vec![delivery.into()]) });
             batch.push(Statement {
                 sql: statements::VERIFY_DELIVERY,
-                parameters: own(vec![owner.into(), self.now.into()]),
+                parameters: own(vec![delivery.into(), self.now.into()]),
             });
         }
         batch.push(Statement {
@@ -727,6 +741,7 @@ fn challenge_candidate(challenge: &Row, authenticator: &Row) -> Result<OobCandid
         kind: Kind::parse(challenge.text("channel")?).ok_or(StorageError::UnexpectedShape("channel"))?,
         sealed: authenticator.text("sealed")?.to_owned(),
         code_hash: challenge.text("code_hash")?.to_owned(),
+        delivery: challenge.optional_text("delivery_id")?.map(str::to_owned),
     })
 }
 
@@ -744,6 +759,7 @@ fn oob_candidate(row: &Row) -> Result<OobCandidate, StorageError> {
         kind: Kind::parse(row.text("kind")?).ok_or(StorageError::UnexpectedShape("kind"))?,
         sealed: row.text("sealed")?.to_owned(),
         code_hash: row.text("code_hash")?.to_owned(),
+        delivery: row.optional_text("delivery_id")?.map(str::to_owned),
     })
 }
 

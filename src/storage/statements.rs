@@ -37,14 +37,14 @@ RETURNING jti_hash";
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
 /// `?13` expiry, `?14` client version, `?15` transaction, `?16` message budgets that refuse, `?17` region and `?18`
 /// network of the message, `?19` key of the answer, `?20` kinds that a login which must go on has used (JSON array), or
-/// NULL.
+/// NULL, `?21` delivery of its code.
 pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
   (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
-   created_at, expires_at)
+   created_at, expires_at, delivery_id)
 SELECT ?1, ?2, next.sequence % 10, next.sequence, ?3, ?4, ?5, ?6, ?7,
        CASE factors.independent WHEN 0 THEN ?8 END, CASE factors.independent WHEN 0 THEN ?9 END,
-       factors.independent > 0, ?12, ?13
+       factors.independent > 0, ?12, ?13, ?21
 FROM (SELECT COUNT(*) AS active,
              COUNT(*) FILTER (WHERE kind <> 'email') AS independent,
              MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since
@@ -186,11 +186,11 @@ ORDER BY last_used_at DESC, created_at DESC";
 ///
 /// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
 /// `?9` client version, `?10` message budgets that refuse, `?11` region and `?12` network of the message, `?13` channel,
-/// `?14` key of the answer.
+/// `?14` key of the answer, `?15` delivery of its code.
 pub const CHALLENGE: &str = "\
 INSERT OR REPLACE INTO challenges
-  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
-SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8
+  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at, delivery_id)
+SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8, ?15
 WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND failures < 100)
   AND EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?9)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = +?5)
@@ -360,7 +360,7 @@ UPDATE enrollments SET attempts = attempts + 1
 WHERE id = ?1 AND user_id = ?2 AND client_id = ?3 AND code_hash IS NOT NULL AND attempts < 5 AND expires_at > ?4
   AND (proof = 1 OR NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'email'))
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?5 AND attempt = ?6)
-RETURNING id, kind, sealed, code_hash";
+RETURNING id, kind, sealed, code_hash, delivery_id";
 
 /// One try of the code that was sent for a challenge, within its login. Five are allowed.
 ///
@@ -371,7 +371,7 @@ WHERE id = ?1 AND user_id = ?2 AND client_id = ?3 AND transaction_id = ?4 AND at
   AND EXISTS (SELECT 1 FROM authenticators
               WHERE authenticators.id = authenticator_id AND authenticators.user_id = ?2 AND failures < 100)
   AND EXISTS (SELECT 1 FROM budgets WHERE key = ?6 AND attempt = ?7)
-RETURNING id, authenticator_id, channel, code_hash";
+RETURNING id, authenticator_id, channel, code_hash, delivery_id";
 
 /// Charges the failure to the challenge's authenticator that success takes back, as [`TRY_ACTIVE_TOTP`] does.
 ///
@@ -602,21 +602,21 @@ WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND re
 /// The code of a message has come back: the message was worth sending, and weighs less. Runs once, since the charges
 /// are forgotten by [`VERIFY_DELIVERY`] in the same batch.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` the enrollment or challenge.
+/// `?1` what is spent, `?2` redemption, `?3` the delivery.
 pub const RETURN_CHARGES: &str = "\
 UPDATE message_budgets
 SET full_at = full_at - (SELECT charge.value ->> 1 FROM deliveries CROSS JOIN json_each(charges) AS charge
-                         WHERE owner = +?3 AND charge.value ->> 0 = message_budgets.key)
+                         WHERE deliveries.id = +?3 AND charge.value ->> 0 = message_budgets.key)
 WHERE message_budgets.key IN (SELECT charge.value ->> 0 FROM deliveries CROSS JOIN json_each(charges) AS charge
-                              WHERE owner = +?3)
+                              WHERE deliveries.id = +?3)
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
 
 /// Notes that it has.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` the enrollment or challenge, `?4` now.
+/// `?1` what is spent, `?2` redemption, `?3` the delivery, `?4` now.
 pub const VERIFY_DELIVERY: &str = "\
 UPDATE deliveries SET verified_at = ?4, charges = NULL
-WHERE owner = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+WHERE id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
 /// Keeps where the issuer says that the user reads mail, if nothing is known yet.
 ///
@@ -788,20 +788,21 @@ UPDATE deliveries SET failure = 'the queue has given up; ' || COALESCE(failure, 
 WHERE id = ?1 AND state IN ('waiting', 'claimed')
 RETURNING id, message, channel, attempts, failure";
 
-/// Deliveries that the queue must be told about again: its first message was lost, or a consumer died.
+/// Deliveries that the queue must be told about again, those that die first: its first message was lost, or a consumer died.
+/// What is done has nothing sealed any more.
 ///
 /// `?1` now, `?2` waiting since.
 pub const OVERDUE_DELIVERIES: &str = "\
 SELECT id FROM deliveries
-WHERE state IN ('waiting', 'claimed') AND due_at <= ?2 AND expires_at > ?1
-ORDER BY due_at LIMIT 100";
+WHERE sealed IS NOT NULL AND due_at <= ?2 AND expires_at > ?1
+ORDER BY expires_at LIMIT 100";
 
 /// What nobody could deliver in time is not sent late; its payload is forgotten.
 ///
 /// `?1` now.
 pub const EXPIRE_DELIVERIES: &str = "\
 UPDATE deliveries SET state = 'expired', sealed = NULL, address = NULL, failure = COALESCE(failure, 'not delivered in time')
-WHERE state IN ('waiting', 'claimed') AND expires_at <= ?1
+WHERE sealed IS NOT NULL AND expires_at <= ?1
 RETURNING id, message, channel, attempts, failure";
 
 /// The next 10 000 rows of a table by the first column of its key, and after the last of them the first: by an index by time
@@ -884,8 +885,9 @@ pub const ADVANCE_MESSAGE_BUDGETS: &str = advance!("message_budgets", "key");
 pub const SWEEP_MESSAGE_BUDGETS: &str = sweep!("message_budgets", "key", "full_at <= ?1");
 
 /// Deliveries whose record has served. `?1` a day ago.
-pub const SWEEP_DELIVERIES: &str =
-    "DELETE FROM deliveries WHERE rowid IN (SELECT rowid FROM deliveries WHERE expires_at <= ?1 LIMIT 1000)";
+pub const SWEEP_DELIVERIES: &str = "\
+DELETE FROM deliveries
+WHERE id IN (SELECT id FROM deliveries WHERE created_at <= ?1 AND expires_at <= ?1 LIMIT 10000)";
 
 /// Closes the regions and networks to or from which too much is sent, or whose codes do not come back. Looks at the
 /// messages of a window; at their codes only where somebody has taken them and they had five minutes to come back.
@@ -911,7 +913,7 @@ RETURNING key, reason";
 
 /// Closures that have ended. `?1` now.
 pub const SWEEP_CLOSURES: &str =
-    "DELETE FROM closures WHERE rowid IN (SELECT rowid FROM closures WHERE expires_at <= ?1 LIMIT 1000)";
+    "DELETE FROM closures WHERE rowid IN (SELECT rowid FROM closures WHERE expires_at <= ?1 LIMIT 10000)";
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, close what is
-//! milked, and delete what has expired. Each run finds at most 1000 rows of a table by the time at which they expire, or
-//! goes through 10 000 by their key.
+//! milked, and delete what has expired: of each table 10 000 rows a run at most, which it goes through by their key or
+//! finds by their time.
 
 use super::statements;
 use crate::app::App;

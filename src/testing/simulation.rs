@@ -213,7 +213,7 @@ impl Simulation {
         self.service.post("/mfa/associate", None, &serde_json::Value::Null)
     }
 
-    /// Asks for a message; the enrollment's id if it is sent.
+    /// Asks for a message; the delivery's id if it is sent.
     fn ask(&self, event: &Event) -> Option<String> {
         let app = &self.service.app;
         let now = app.platform.now();
@@ -228,6 +228,7 @@ impl Simulation {
         };
         let message = compose(app, &recipient, Purpose::Enrollment, &user, id.as_str(), &asker).unwrap();
         assert_eq!(message.region.as_deref(), Some(event.region));
+        let delivery = message.delivery_id.clone();
         let new = NewEnrollment {
             id: &id,
             user: &user,
@@ -245,10 +246,11 @@ impl Simulation {
         match block_on(enrollments::add(app, &new)).unwrap() {
             Enrolled::Added { .. } => {
                 // As if the consumer had been there: what nobody receives is not judged.
-                self.service
-                    .world
-                    .query("UPDATE deliveries SET state = 'sent' WHERE owner = ?1", &[id.as_str().into()]);
-                Some(id.as_str().to_owned())
+                self.service.world.query(
+                    "UPDATE deliveries SET state = 'sent', sealed = NULL WHERE id = ?1",
+                    &[delivery.as_str().into()],
+                );
+                Some(delivery)
             }
             Enrolled::Obstructed(_) => None,
             other => panic!("{other:?}"),
@@ -256,24 +258,24 @@ impl Simulation {
     }
 
     /// The code comes back: what a redemption's batch does for the message.
-    fn answer(&self, owner: &str) {
+    fn answer(&self, delivery: &str) {
         let world = &self.service.world;
         let now = world.now();
         let own = |parameters: Vec<crate::platform::Value>| {
-            let mut all = vec![owner.into(), "r".into(), owner.into()];
+            let mut all = vec![delivery.into(), "r".into(), delivery.into()];
             all.extend(parameters);
             all
         };
         world.query(
             "INSERT INTO redemptions (spent, redemption, expires_at) VALUES (?1, 'r', ?2)",
-            &[owner.into(), now.plus(600).into()],
+            &[delivery.into(), now.plus(600).into()],
         );
         let batch = vec![
             Statement { sql: statements::RETURN_CHARGES, parameters: own(Vec::new()) },
             Statement { sql: statements::VERIFY_DELIVERY, parameters: own(vec![now.into()]) },
         ];
         block_on(self.service.app.platform.batch(batch)).unwrap();
-        world.query("DELETE FROM enrollments WHERE id = ?1", &[owner.into()]);
+        world.query("DELETE FROM enrollments WHERE delivery_id = ?1", &[delivery.into()]);
     }
 
     fn run(&self, mut events: Vec<Event>) -> Tally {
@@ -287,10 +289,10 @@ impl Simulation {
                 block_on(sweep::run(&self.service.app, self.service.world.now())).unwrap();
                 next_sweep += 300;
             }
-            answers.retain(|(at, owner)| {
+            answers.retain(|(at, delivery)| {
                 if *at <= event.at {
                     self.service.world.set_time(self.started.plus(*at));
-                    self.answer(owner);
+                    self.answer(delivery);
                 }
                 *at > event.at
             });

@@ -165,11 +165,11 @@ describe("a consumer that dies", () => {
     const person = stage.person();
     const mfa_token = person.mfaToken();
     await world.fail({ on: "DB", mode: `dies ${when}`, matching, isolate: "consumer" });
-    const [{ oob_code }] = await Promise.all([
+    const [{ oob_code, id: owner }] = await Promise.all([
       accepted(await person.associateSms({ token: mfa_token, ...LIVING })),
       others(),
     ]);
-    const [{ id }] = await world.rows("SELECT id FROM deliveries ORDER BY rowid DESC LIMIT 1");
+    const [{ id }] = await world.rows("SELECT id FROM deliveries WHERE owner = ?", owner);
     await until("it has died", async () => (await world.died("consumer")) > 0);
     await world.heal();
     for (let minutes = 0; minutes < 3; minutes += 1) {

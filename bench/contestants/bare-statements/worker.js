@@ -17,12 +17,12 @@ export default {
     const now = Math.floor(Date.now() / 1000);
     const hash = oob ? HASH : null;
     const expiresAt = now + (oob ? 300 : 86400);
-    const enroll = (kind, ...message) =>
+    const enroll = (kind, delivery, ...message) =>
       DB.prepare(ENROLL).bind(
-        ...[id, user, CLIENT, kind, SEALED, hash, hash, id, HASH, 0, now, now, expiresAt, version, id, ...message, null, null],
+        ...[id, user, CLIENT, kind, SEALED, hash, hash, id, HASH, 0, now, now, expiresAt, version, id, ...message, null, null, delivery],
       );
     if (!oob) {
-      await enroll("totp", null, null, null).all();
+      await enroll("totp", null, null, null, null).all();
       return Response.json({ id });
     }
     // Four of the keys have an hour's and a day's bucket, one of them everybody's.
@@ -35,7 +35,7 @@ export default {
     ];
     const charges = JSON.stringify(keys.map((key) => [key, 360_000, 9e15]));
     await DB.batch([
-      enroll("sms", charges, "region:49", "network:64500"),
+      enroll("sms", id, charges, "region:49", "network:64500"),
       DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, expiresAt, id, "49", "64500", charges, user),
       DB.prepare(CHARGE_MESSAGE).bind(charges, now * 1000, id),
     ]);

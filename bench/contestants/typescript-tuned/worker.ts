@@ -26,8 +26,8 @@ const CLIENT_SECONDS = 60;
 const ENROLL = `
 INSERT OR REPLACE INTO enrollments
   (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof, created_at,
-   expires_at)
-SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11
+   expires_at, delivery_id)
+SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?15
 FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = +?2)
 WHERE NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'email')
   AND (SELECT version FROM clients WHERE id = ?3) = ?12
@@ -37,13 +37,14 @@ WHERE NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'e
 
 const ADD_DELIVERY = `
 INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at, owner, region, charges)
-SELECT ?1, 'sms', ?2, 'waiting', ?3, ?3, ?4, ?5, '49', ?6 WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?5)`;
+SELECT ?1, 'sms', ?2, 'waiting', ?3, ?3, ?4, ?5, '49', ?6
+WHERE EXISTS (SELECT 1 FROM enrollments WHERE user_id = ?7 AND id = ?5)`;
 
 const CHARGE = `
 INSERT INTO message_budgets (key, full_at)
 SELECT charge.value ->> 0, MAX(COALESCE(bucket.full_at, ?2), ?2) + (charge.value ->> 1)
 FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
-WHERE EXISTS (SELECT 1 FROM enrollments WHERE id = ?3)
+WHERE EXISTS (SELECT 1 FROM deliveries WHERE id = +?3)
 ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at`;
 
 let keySet: { keys: Map<string, CryptoKey>; until: number } | undefined;
@@ -115,7 +116,15 @@ app.post("/mfa/associate", async (c) => {
   const recoveryHash = hashed(keys, "recovery", user, recoveryCode);
   const id = randomId(asked.type === "otp" ? "totp_" : "sms_");
   const statement = env.DB.prepare(ENROLL);
-  const enroll = (sealed: string, seconds: number, hash: string, index?: string, code?: string, charged: Charge[] = []) =>
+  const enroll = (
+    sealed: string,
+    seconds: number,
+    hash: string,
+    index?: string,
+    code?: string,
+    charged: Charge[] = [],
+    delivery?: string,
+  ) =>
     statement.bind(
       id,
       user,
@@ -131,6 +140,7 @@ app.post("/mfa/associate", async (c) => {
       client.version,
       claims.jti ?? "",
       JSON.stringify(charged),
+      delivery ?? null,
     );
   const told = { event: "enrollment_begun", time: now, user, client: client.id, authenticator: id };
 
@@ -164,9 +174,9 @@ app.post("/mfa/associate", async (c) => {
   ]);
   const list = JSON.stringify(charged);
   const [added] = await env.DB.batch([
-    enroll(sealed, CODE_SECONDS, hash, index, codeHash, charged),
-    env.DB.prepare(ADD_DELIVERY).bind(delivery, payload, now, expiresAt, id, list),
-    env.DB.prepare(CHARGE).bind(list, now * 1000, id),
+    enroll(sealed, CODE_SECONDS, hash, index, codeHash, charged, delivery),
+    env.DB.prepare(ADD_DELIVERY).bind(delivery, payload, now, expiresAt, id, list, user),
+    env.DB.prepare(CHARGE).bind(list, now * 1000, delivery),
   ]);
   if (added.meta.changes === 0) throw refusal(403, "access_denied", "This cannot be enrolled.");
   c.executionCtx.waitUntil(env.OOB_QUEUE.send(delivery));

@@ -99,19 +99,26 @@ app.post("/mfa/associate", async (c) => {
   const id = randomId(sms ? "sms_" : "totp_");
   const recoveryCode = randomRecoveryCode();
   const recoveryHash = await hashed(keys, "recovery", user, recoveryCode);
-  const enroll = (kind: string, sealed: string, index: string | null, codeHash: string | null, seconds: number) =>
+  const enroll = (
+    kind: string,
+    sealed: string,
+    index: string | null,
+    codeHash: string | null,
+    seconds: number,
+    delivery: string | null,
+  ) =>
     DB.prepare(
       `INSERT OR REPLACE INTO enrollments
          (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
-          created_at, expires_at)
-       SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11
+          created_at, expires_at, delivery_id)
+       SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?12
        FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = ?2)`,
-    ).bind(id, user, clientId, kind, sealed, index, codeHash, randomId("rec_"), recoveryHash, now, now + seconds);
+    ).bind(id, user, clientId, kind, sealed, index, codeHash, randomId("rec_"), recoveryHash, now, now + seconds, delivery);
   const told = { event: "enrollment_begun", time: now, user, client: clientId, authenticator: id };
 
   if (!sms) {
     const secret = randomSecret();
-    await enroll("totp", await seal(keys, `${id}:${user}`, secret.bytes), null, null, ENROLLMENT_SECONDS).run();
+    await enroll("totp", await seal(keys, `${id}:${user}`, secret.bytes), null, null, ENROLLMENT_SECONDS, null).run();
     console.log(JSON.stringify(told));
     return c.json({
       id,
@@ -136,7 +143,7 @@ app.post("/mfa/associate", async (c) => {
   const returned = JSON.stringify(charged.map(([key, cost]) => [key, cost]));
   const rows = charged.map(() => "(?, ?)").join(", ");
   await DB.batch([
-    enroll("sms", sealed, index, codeHash, CODE_SECONDS),
+    enroll("sms", sealed, index, codeHash, CODE_SECONDS, delivery),
     DB.prepare(
       `INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at, owner, region, charges)
        VALUES (?1, 'sms', ?2, 'waiting', ?3, ?3, ?4, ?5, '49', ?6)`,

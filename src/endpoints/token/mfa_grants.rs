@@ -122,6 +122,7 @@ impl<P: Platform> Exchange<'_, P> {
                     step,
                     resealed,
                     address_indexes: Vec::new(),
+                    delivery: None,
                 }
             } else {
                 Redeemed::Totp { authenticator: &candidate.id, step, resealed }
@@ -200,6 +201,7 @@ impl<P: Platform> Exchange<'_, P> {
                 step: 0,
                 resealed,
                 address_indexes,
+                delivery: candidate.delivery.as_deref(),
             }
         } else {
             Redeemed::Challenge {
@@ -207,6 +209,7 @@ impl<P: Platform> Exchange<'_, P> {
                 authenticator: &candidate.authenticator,
                 resealed,
                 address_index: address_indexes.into_iter().next(),
+                delivery: candidate.delivery.as_deref(),
             }
         };
         self.redeem(Factor::Kind(candidate.kind), &redeemed, WireError::InvalidBindingCode, None).await

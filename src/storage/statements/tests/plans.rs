@@ -30,10 +30,14 @@ const CHARGES: &str = "charge VIRTUAL TABLE";
 /// Statements that go through a table, or through more of an index than one user has, and what bounds them.
 const BOUNDED: [(&str, &str, &str); 27] = [
     ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
-    ("OVERDUE_DELIVERIES", "deliveries_due (state=? AND due_at<?)", "the sweep's; 100 rows"),
-    ("EXPIRE_DELIVERIES", "deliveries_due (state=?)", "the sweep's; what waits to be sent"),
+    ("OVERDUE_DELIVERIES", "deliveries_not_done (expires_at>?)", "the sweep's; what waits to be sent"),
+    ("EXPIRE_DELIVERIES", "deliveries_not_done (expires_at<?)", "the sweep's; what waits to be sent"),
     ("CLOSE", "deliveries_by_creation (created_at>?)", "the sweep's; a day's messages"),
-    ("SWEEP_DELIVERIES", "deliveries_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    (
+        "SWEEP_DELIVERIES",
+        "deliveries_by_creation (created_at<?)",
+        "the sweep's; 10 000 rows, and a day's notices",
+    ),
     ("ADVANCE_ENROLLMENTS", "SCAN enrollments", "the first sweep's; 10 000 rows"),
     ("ADVANCE_ENROLLMENTS", "PRIMARY KEY (user_id>?)", "the sweep's; 10 000 rows"),
     ("SWEEP_ENROLLMENTS", "PRIMARY KEY (user_id>? AND user_id<?)", "the sweep's; 10 000 rows"),
@@ -55,7 +59,7 @@ const BOUNDED: [(&str, &str, &str); 27] = [
     ("ADVANCE_MESSAGE_BUDGETS", "SCAN message_budgets", "the first sweep's; 10 000 rows"),
     ("ADVANCE_MESSAGE_BUDGETS", "PRIMARY KEY (key>?)", "the sweep's; 10 000 rows"),
     ("SWEEP_MESSAGE_BUDGETS", "PRIMARY KEY (key>? AND key<?)", "the sweep's; 10 000 rows"),
-    ("SWEEP_CLOSURES", "closures_expiry (expires_at<?)", "the sweep's; 1000 rows"),
+    ("SWEEP_CLOSURES", "closures_expiry (expires_at<?)", "the sweep's; 10 000 rows"),
 ];
 
 /// A step of SQLite's plan, and how deep it stands.
@@ -70,7 +74,7 @@ impl Step {
         let is_short = |what: &str| SHORT.iter().chain([&CHARGES]).any(|short| what.starts_with(short));
         match self.detail.split_once(' ') {
             Some(("SCAN", what)) => is_short(what),
-            Some(("SEARCH", what)) => is_short(what) || (what.contains("=?") && !what.contains("(state=?")),
+            Some(("SEARCH", what)) => is_short(what) || what.contains("=?"),
             // How steps are put together, and what is sorted of what they found.
             _ => true,
         }
@@ -115,8 +119,7 @@ fn a_scan_is_noticed_under_whatever_name_the_table_goes() {
     for long in [
         "SCAN authenticators",
         "SCAN mail USING INDEX authenticators_by_user",
-        "SEARCH deliveries USING INDEX deliveries_due (state=?)",
-        "SEARCH deliveries USING COVERING INDEX deliveries_expiry (expires_at<?)",
+        "SEARCH deliveries USING INDEX deliveries_not_done (expires_at>?)",
     ] {
         assert!(!step(long).is_short(), "{long}");
     }

@@ -165,10 +165,10 @@ const SOMEBODY_ELSE_ANSWERED: &str = "INSERT INTO idempotent_answers (user_id, k
 /// Two buckets: name, cost, and the latest `full_at` with room.
 const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500]]"#;
 const VERIFIABLE: &str = "INSERT INTO message_budgets VALUES ('p1', 5000), ('p2', 6000), ('p3', 7000);
-  INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at, owner, charges)
-  VALUES ('d0', 'sms', 's1.d', 'sent', 900, 900, 2000, 'o2', '[[\"p1\",7]]'),
-         ('d', 'sms', 's1.d', 'sent', 900, 900, 2000, 'o', '[[\"p1\",40],[\"p2\",60]]'),
-         ('d2', 'sms', 's1.d', 'sent', 900, 900, 2000, 'o2', '[[\"p3\",40]]');
+  INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at, charges)
+  VALUES ('a', 'sms', 'sent', 900, 900, 2000, '[[\"p1\",7]]'),
+         ('d', 'sms', 'sent', 900, 900, 2000, '[[\"p1\",40],[\"p2\",60]]'),
+         ('d2', 'sms', 'sent', 900, 900, 2000, '[[\"p3\",40]]');
   INSERT INTO redemptions VALUES ('t', 'r', 2000)";
 /// Sent in the hour before 1000: five to region 49 and four from network 64500, of which 2 were typed in; 3 too young.
 const SENT: &str = "INSERT INTO deliveries
@@ -298,7 +298,7 @@ fn enrolling() -> Vec<Spec> {
     vec![
         spec!(ENROLL [
                 "totp|n", "alice", "app", "totp", "s1.n", NULL, NULL, "recovery-code|n", "h1.n", 0, 950, 1000, 2000, 7,
-                "t", CHARGES, "region:49", "network:64500", "k", NULL,
+                "t", CHARGES, "region:49", "network:64500", "k", NULL, "d",
             ] "";
             "the first", "", [] => Acts;
             "a factor is active", SMS_ACTIVE, [] => Nothing;
@@ -453,7 +453,7 @@ fn challenging() -> Vec<Spec> {
                   (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
                 VALUES ('cn', 'sms|b', 'sms', 'bob', 'app', 't', 'h1.cb', 900, 5000)", [] => Nothing;
         ),
-        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, CHARGES, "region:49", "network:64500", "sms", "k"]
+        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, CHARGES, "region:49", "network:64500", "sms", "k", "d"]
             SMS_ACTIVE;
             "the first", "", [] => Acts;
             "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
@@ -849,7 +849,7 @@ fn redeeming() -> Vec<Spec> {
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
-        spec!(RETURN_CHARGES ["t", "r", "o"] VERIFIABLE;
+        spec!(RETURN_CHARGES ["t", "r", "d"] VERIFIABLE;
             "won", "", [] => Acts;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
@@ -857,7 +857,7 @@ fn redeeming() -> Vec<Spec> {
             "nothing to return", "UPDATE deliveries SET charges = NULL", [] => Nothing;
             "swept buckets", "DELETE FROM message_budgets WHERE key <> 'p3'", [] => Nothing;
         ),
-        spec!(VERIFY_DELIVERY ["t", "r", "o", 1000] VERIFIABLE;
+        spec!(VERIFY_DELIVERY ["t", "r", "d", 1000] VERIFIABLE;
             "won", "", [] => Acts;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
@@ -1137,14 +1137,16 @@ fn delivering() -> Vec<Spec> {
             "since just long enough", "UPDATE deliveries SET due_at = 985 WHERE id = 'd'", [] => Acts;
             "not long enough", "UPDATE deliveries SET due_at = 986 WHERE id = 'd'", [] => Nothing;
             "claimed by somebody who died", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
-            "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
+            "sent", "UPDATE deliveries SET state = 'sent', sealed = NULL", [] => Nothing;
             "expired", "UPDATE deliveries SET expires_at = 1000", [] => Nothing;
+            "those that die first", "UPDATE deliveries SET due_at = 800, expires_at = 1001 WHERE id = 'd2'", []
+                => Answers("id=d2\nid=d");
         ),
         spec!(EXPIRE_DELIVERIES [1000] DELIVERY;
             "alive", "", [] => Nothing;
             "waiting", "UPDATE deliveries SET expires_at = 1000 WHERE id = 'd'", [] => Acts;
             "claimed", "UPDATE deliveries SET expires_at = 1000, state = 'claimed' WHERE id = 'd'", [] => Acts;
-            "sent", "UPDATE deliveries SET expires_at = 1000, state = 'sent' WHERE id = 'd'", [] => Nothing;
+            "sent", "UPDATE deliveries SET expires_at = 1000, state = 'sent', sealed = NULL WHERE id = 'd'", [] => Nothing;
         ),
     ]
 }
@@ -1325,7 +1327,10 @@ fn sweeping() -> Vec<Spec> {
         ),
         spec!(SWEEP_DELIVERIES [1000] DELIVERY;
             "recent", "", [] => Nothing;
-            "of yesterday", "UPDATE deliveries SET expires_at = 1000 WHERE id = 'd'", [] => Acts;
+            "of yesterday", "UPDATE deliveries SET created_at = 1000, expires_at = 1000 WHERE id = 'd'", [] => Acts;
+            "of yesterday, and alive since", "UPDATE deliveries SET expires_at = 1001 WHERE id = 'd'", [] => Nothing;
+            "made by a clock that was ahead", "UPDATE deliveries SET created_at = 1001, expires_at = 1000 WHERE id = 'd'", []
+                => Nothing;
         ),
     ]
 }
