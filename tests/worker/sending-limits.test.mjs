@@ -46,6 +46,25 @@ describe("an address", () => {
     expect((await sms(address)).status).toBe(200);
   });
 
+  test("has its day's limit too, which tells when there is room, however empty the hour is", async () => {
+    const address = freshAddress();
+    const hourly = () => statuses(4, () => sms(address));
+    // An hour gives four back, a day's limit five sixths of one.
+    for (let hour = 0; hour < 6; hour += 1) {
+      expect(await hourly(), `hour ${hour}`).toEqual([200, 200, 200, 200]);
+      await stage.world.advance(3600);
+    }
+    expect(await hourly()).toEqual([200, 429, 429, 429]);
+    const { retryAfter, limit } = await refused(await sms(address));
+    expect(limit).toBe(60);
+    // Three of sixty take 72 minutes to come back.
+    expect(retryAfter).toBeGreaterThan(4300);
+    expect(retryAfter).toBeLessThanOrEqual(4320);
+    expect((await spoken()).at(-1)).toMatchObject({ reason: "client_address", retry_after: retryAfter });
+    await stage.world.advance(retryAfter);
+    expect((await sms(address)).status).toBe(200);
+  });
+
   test("is named by the record of the refusal, with the rule and nothing that is secret", async () => {
     const address = freshAddress();
     await statuses(4, () => sms(address));
