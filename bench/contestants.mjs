@@ -28,10 +28,10 @@ const BODIES = {
 };
 
 /**
- * The buckets of so many people's messages: each has a user, a recipient and a range of numbers (as long as there are enough),
- * an address and a prefix of their own, all but the first two by hour and day; two are everybody's.
+ * The rows of buckets of so many people's messages: each has a user, a recipient, an address, a prefix and a range of numbers
+ * (as long as there are enough) of their own; one is everybody's.
  */
-const BUCKETS = (requests) => 6 * requests + 2 * Math.min(requests, RANGES) + 2;
+const BUDGETS = (requests) => 4 * requests + Math.min(requests, RANGES) + 1;
 
 /** The request that all but better-auth are sent. */
 const associate = (person, workload) => ({
@@ -46,11 +46,11 @@ const associate = (person, workload) => ({
 });
 
 /** What all that write Countersign's tables have written after so many requests: { what: [rows, wanted] }. */
-const associated = async (db, workload, requests, delivered, buckets = BUCKETS(requests)) => ({
+const associated = async (db, workload, requests, delivered, budgets = BUDGETS(requests)) => ({
   enrollments: [await count(db, "enrollments WHERE recovery_hash IS NOT NULL AND length(sealed) > 40"), requests],
   ...(workload === "sms" && {
     deliveries: [await count(db, `deliveries WHERE state = '${delivered ? "sent" : "waiting"}'`), requests],
-    "message budgets": [await count(db, "message_budgets WHERE full_at > 0"), buckets],
+    "message budgets": [await count(db, "message_budgets WHERE full_at > 0"), budgets],
   }),
 });
 
@@ -125,7 +125,7 @@ export const CONTESTANTS = {
     prepare: prepareAssociate,
     request: associate,
     // Each request has a range of numbers to itself as well.
-    rows: (db, workload, requests) => associated(db, workload, requests, false, 8 * requests + 2),
+    rows: (db, workload, requests) => associated(db, workload, requests, false, 5 * requests + 1),
     answered: () => ["id"],
   },
   countersign: {

@@ -47,13 +47,13 @@ const PASSING = [
     share: 1 / 10,
     columns: { id: like, owner: like, ...today },
   },
-  // Some buckets for each message.
+  // Five rows for each message: most of them until their day is full again.
   {
     table: "message_budgets",
-    by: "full_at",
-    only: "key LIKE 'user%'",
+    by: "day_full_at",
+    only: "key LIKE 'number_range%'",
     share: 1 / 2,
-    columns: { key: like, full_at: around(-DAY * 1000) },
+    columns: { key: like, full_at: around(-60 * 60 * 1000), day_full_at: around(-DAY * 1000) },
   },
   { table: "budgets", by: "full_at", only: "key LIKE 'guess:%'", share: 1 / 100, columns: { key: guesses, full_at: around(-DAY) } },
   { table: "redemptions", by: "expires_at", share: 1 / 100, columns: { spent: like, redemption: like, expires_at: around(-10 * 60) } },

@@ -134,10 +134,11 @@ impl SendingLimits {
             interval: interval(HOUR_MILLISECONDS, message.limit.per_hour),
         };
         let purpose = message.purpose;
-        let user = purpose.own_of_user(message.user);
-        charges.push(own.charge(Rule::User, key(Rule::User, &user), 1, message.now));
-        let recipient = purpose.own(message.recipient);
-        charges.push(own.charge(Rule::Recipient, key(Rule::Recipient, &recipient), 1, message.now));
+        let (user, recipient) = (purpose.own_of_user(message.user), purpose.own(message.recipient));
+        for (rule, whose) in [(Rule::User, user), (Rule::Recipient, recipient)] {
+            let bucket = own.bucket(1, message.now);
+            charges.push(Charge { rule, key: key(rule, &whose), bucket, day: None });
+        }
         let weight = if purpose == Purpose::Notice { 1 } else { self.unverified_weight };
         let range = range(message.recipient).map(|range| purpose.own(range));
         let address = message.origin.address.filter(|address| is_public(*address));
@@ -150,13 +151,10 @@ impl SendingLimits {
             (Rule::Overall, Some(purpose.own_of_all()), self.overall),
         ] {
             let Some(whose) = whose else { continue };
-            let name = key(rule, whose);
-            for (suffix, messages, window) in
-                [(":h", window.hour, HOUR_MILLISECONDS), (":d", window.day, DAY_MILLISECONDS)]
-            {
-                let rate = Rate { messages, interval: interval(window, messages) };
-                charges.push(rate.charge(rule, format!("{name}{suffix}"), weight, message.now));
-            }
+            let [hour, day] = [(window.hour, HOUR_MILLISECONDS), (window.day, DAY_MILLISECONDS)]
+                .map(|(messages, window)| Rate { messages, interval: interval(window, messages) })
+                .map(|rate| rate.bucket(weight, message.now));
+            charges.push(Charge { rule, key: key(rule, whose), bucket: hour, day: Some(day) });
         }
         charges
     }
@@ -306,14 +304,23 @@ pub const fn medium(kind: Kind) -> &'static str {
     }
 }
 
-/// A bucket, with what a message takes from it. Times are in milliseconds: a busy service sends several messages a
-/// second.
+/// What a message is charged to: one row, with one bucket or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     /// What is counted.
     pub rule: Rule,
-    /// The bucket.
+    /// The row.
     pub key: String,
+    /// Its bucket: that of a burst, or the hour's.
+    pub bucket: Bucket,
+    /// The day's, where there is one beside the hour's.
+    pub day: Option<Bucket>,
+}
+
+/// A token bucket, with what a message takes from it. Times are in milliseconds: a busy service sends several messages a
+/// second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket {
     /// By how much later the bucket will be full.
     pub cost: i64,
     /// The part of that which a code gives back that comes back.
@@ -342,12 +349,10 @@ fn interval(window: i64, messages: i64) -> i64 {
 }
 
 impl Rate {
-    fn charge(&self, rule: Rule, key: String, weight: i64, now: UnixSeconds) -> Charge {
+    const fn bucket(&self, weight: i64, now: UnixSeconds) -> Bucket {
         let cost = self.interval.saturating_mul(weight);
         let room = self.interval.saturating_mul(self.messages.saturating_sub(weight));
-        Charge {
-            rule,
-            key,
+        Bucket {
             cost,
             returned: cost.saturating_sub(self.interval),
             latest_full_at: milliseconds(now).saturating_add(room),
@@ -357,12 +362,21 @@ impl Rate {
 }
 
 impl Charge {
-    /// What to tell a client for whom there was no room.
+    /// What to tell a client for whom there was no room. Where two buckets refuse, the one that will have room last speaks.
     #[must_use]
-    pub fn refusal(&self, now: UnixSeconds, full_at: i64) -> Refusal {
-        let late = full_at.saturating_sub(self.latest_full_at).max(0);
+    pub fn refusal(&self, now: UnixSeconds, full_at: i64, day_full_at: Option<i64>) -> Refusal {
+        let late = self.bucket.late(full_at);
+        let day = self.day.zip(day_full_at).map(|(day, full_at)| (day, day.late(full_at)));
+        let (bucket, late) = day.filter(|(_, of_day)| *of_day > late).unwrap_or((self.bucket, late));
         let retry_after = late.saturating_add(999).wrapping_div(1000).max(1);
-        Refusal { limit: self.limit, retry_after, room_at: now.plus(retry_after) }
+        Refusal { limit: bucket.limit, retry_after, room_at: now.plus(retry_after) }
+    }
+}
+
+impl Bucket {
+    /// Milliseconds until there is room.
+    fn late(&self, full_at: i64) -> i64 {
+        full_at.saturating_sub(self.latest_full_at).max(0)
     }
 }
 
@@ -464,16 +478,13 @@ mod tests {
             [
                 "user=idp|alice",
                 "recipient=enrollment +4915123456789",
-                "client_address=4:c000024d:h",
-                "client_address=4:c000024d:d",
-                "address_prefix=4:c0000200:h",
-                "address_prefix=4:c0000200:d",
-                "number_range=enrollment 491512345:h",
-                "number_range=enrollment 491512345:d",
-                "overall=:h",
-                "overall=:d",
+                "client_address=4:c000024d",
+                "address_prefix=4:c0000200",
+                "number_range=enrollment 491512345",
+                "overall=",
             ]
         );
+        assert_eq!(all.iter().filter(|charge| charge.day.is_none()).count(), 2, "user and recipient");
         for nobody in [
             None,
             Some("127.0.0.1"),
@@ -486,7 +497,7 @@ mod tests {
             Some("fe80::1"),
         ] {
             let keys = charges(&SendingLimits::default(), nobody);
-            assert_eq!(keys.len(), 6, "{nobody:?} is not counted");
+            assert_eq!(keys.len(), 4, "{nobody:?} is not counted");
             assert_eq!(asked(nobody).origin.shield_key(), None, "{nobody:?}");
         }
     }
@@ -494,8 +505,8 @@ mod tests {
     #[test]
     fn addresses_are_called_by_their_first_bits() {
         let keys = charges(&SendingLimits::default(), Some("2001:db8:1:ab:cd::1"));
-        assert_eq!(keys[2].key, "client_address=6:20010db8000100ab:h");
-        assert_eq!(keys[4].key, "address_prefix=6:20010db800010000:h");
+        assert_eq!(keys[2].key, "client_address=6:20010db8000100ab");
+        assert_eq!(keys[3].key, "address_prefix=6:20010db800010000");
         let shield = |address| asked(Some(address)).origin.shield_key();
         assert_eq!(shield("192.0.2.77").as_deref(), Some("4:c000024d"));
         assert_eq!(shield("2001:db8:1:ab:cd::1").as_deref(), Some("6:20010db8000100ab"));
@@ -506,7 +517,7 @@ mod tests {
         let notice = Asked { purpose: Purpose::Notice, ..asked(None) };
         let all =
             SendingLimits::default().charges(&notice, &|rule, whose| format!("{}={whose}", rule.as_str()));
-        assert_eq!(all[all.len() - 1].key, "overall=notice:d");
+        assert_eq!(all[all.len() - 1].key, "overall=notice");
     }
 
     #[test]
@@ -519,7 +530,7 @@ mod tests {
         let mail = Asked { recipient: "ada@example.com", ..asked(None) };
         let charges = SendingLimits::default().charges(&mail, &|rule, _| rule.as_str().to_owned());
         assert!(charges.iter().all(|charge| charge.rule != Rule::NumberRange));
-        assert_eq!(charges.len(), 4);
+        assert_eq!(charges.len(), 3);
     }
 
     #[test]
@@ -536,19 +547,19 @@ mod tests {
             ("2001:db8:1:1::1", "2001:db8:2:1::1", false, false),
         ] {
             assert_eq!(key(one, 2) == key(other, 2), same_address, "{one} {other}");
-            assert_eq!(key(one, 4) == key(other, 4), same_prefix, "{one} {other}");
+            assert_eq!(key(one, 3) == key(other, 3), same_prefix, "{one} {other}");
         }
     }
 
     /// The statement's arithmetic, in miniature: how many messages pass at once, and how many of them if each code
     /// comes back.
-    fn pass_at_once(charge: &Charge, verified: bool) -> i64 {
+    fn pass_at_once(bucket: Bucket, verified: bool) -> i64 {
         let mut full_at = 0;
         let mut passed = 0;
-        while full_at <= charge.latest_full_at {
-            full_at = full_at.max(milliseconds(NOW)) + charge.cost;
+        while full_at <= bucket.latest_full_at {
+            full_at = full_at.max(milliseconds(NOW)) + bucket.cost;
             if verified {
-                full_at -= charge.returned;
+                full_at -= bucket.returned;
             }
             passed += 1;
         }
@@ -558,16 +569,18 @@ mod tests {
     #[test]
     fn what_is_never_typed_in_weighs_three_times_as_much() {
         let all = charges(&SendingLimits::default(), Some("192.0.2.1"));
-        let hourly = &all[2];
-        assert_eq!(hourly.limit, 30);
+        let (hourly, daily) = (all[2].bucket, all[2].day.unwrap());
+        assert_eq!((hourly.limit, daily.limit), (30, 100));
         assert_eq!(milliseconds(UnixSeconds(2)), 2000);
-        for (charge, window) in [(hourly, 3_600_000), (&all[3], 86_400_000)] {
-            assert_eq!(charge.cost, window / charge.limit * 3);
+        for (bucket, window) in [(hourly, 3_600_000), (daily, 86_400_000)] {
+            assert_eq!(bucket.cost, window / bucket.limit * 3);
         }
         assert_eq!(pass_at_once(hourly, false), 10);
         assert_eq!(pass_at_once(hourly, true), 28);
+        assert_eq!(pass_at_once(daily, false), 33);
+        assert_eq!(pass_at_once(daily, true), 98);
         // Whose own limit it is pays the same for each.
-        assert_eq!((all[0].returned, pass_at_once(&all[0], false)), (0, 10));
+        assert_eq!((all[0].bucket.returned, pass_at_once(all[0].bucket, false)), (0, 10));
     }
 
     #[test]
@@ -577,15 +590,36 @@ mod tests {
             ..SendingLimits::default()
         };
         let charge = &charges(&limits, Some("192.0.2.1"))[2];
-        assert_eq!((charge.cost, charge.returned), (3000, 2000));
+        let bucket = charge.bucket;
+        assert_eq!((bucket.cost, bucket.returned), (3000, 2000));
         for (late, retry_after) in [(1, 1), (999, 1), (1000, 1), (1001, 2), (60_000, 60)] {
-            let refusal = charge.refusal(NOW, charge.latest_full_at + late);
+            let refusal = charge.refusal(NOW, bucket.latest_full_at + late, None);
             assert_eq!(
                 refusal,
                 Refusal { limit: 3600, retry_after, room_at: NOW.plus(retry_after) },
                 "{late}"
             );
         }
+    }
+
+    #[test]
+    fn of_an_hour_and_a_day_without_room_the_one_that_has_room_last_is_told_of() {
+        let charge = &charges(&SendingLimits::default(), Some("192.0.2.1"))[2];
+        let (hour, day) = (charge.bucket.latest_full_at, charge.day.unwrap().latest_full_at);
+        for (of_hour, of_day, limit, retry_after) in [
+            (1, 0, 30, 1),
+            (0, 1, 100, 1),
+            (-1_000_000, 1, 100, 1),
+            (1, -1_000_000, 30, 1),
+            (5000, 4999, 30, 5),
+            (5000, 5001, 100, 6),
+        ] {
+            let refusal = charge.refusal(NOW, hour + of_hour, Some(day + of_day));
+            let told = Refusal { limit, retry_after, room_at: NOW.plus(retry_after) };
+            assert_eq!(refusal, told, "{of_hour} {of_day}");
+        }
+        // Nothing has been charged to the day's.
+        assert_eq!(charge.refusal(NOW, hour + 1, None).limit, 30);
     }
 
     #[test]

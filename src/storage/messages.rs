@@ -107,9 +107,12 @@ impl NewMessage {
         let mut obstacles: Vec<Obstacle> = Vec::new();
         for row in rows.into_iter().flatten() {
             let (key, full_at) = (row.text("key")?, row.integer("full_at")?);
+            let day_full_at = row.optional_integer("day_full_at")?;
             let charge = self.charges.iter().find(|charge| charge.key == key);
             let obstacle = match charge {
-                Some(charge) => Obstacle { rule: charge.rule, refusal: charge.refusal(now, full_at) },
+                Some(charge) => {
+                    Obstacle { rule: charge.rule, refusal: charge.refusal(now, full_at, day_full_at) }
+                }
                 None => self.closed(key, now, UnixSeconds(full_at.wrapping_div(1000))),
             };
             let place = obstacles.partition_point(|other| rank(other) <= rank(&obstacle));
@@ -139,12 +142,13 @@ impl NewMessage {
         ]
     }
 
-    /// What comes back to which bucket when the code does.
+    /// What comes back to which row when the code does: `[[key, of its bucket, of the day's], …]`.
     fn returned(&self) -> String {
-        let returned = self.charges.iter().filter(|charge| charge.returned > 0);
-        let returned =
-            returned.map(|charge| Json::Array(vec![charge.key.as_str().into(), charge.returned.into()]));
-        Json::Array(returned.collect()).write()
+        let returned = self.charges.iter().filter(|charge| charge.bucket.returned > 0).map(|charge| {
+            let day = charge.day.map(|day| day.returned.into());
+            [charge.key.as_str().into(), charge.bucket.returned.into()].into_iter().chain(day).collect()
+        });
+        Json::Array(returned.map(Json::Array).collect()).write()
     }
 }
 
@@ -200,10 +204,99 @@ pub fn budget_key(keyring: &Keyring, kind: Kind, rule: Rule, whose: &str) -> Str
     format!("{}:{medium}:{}", rule.as_str(), keyring.hash(places::BUDGET, &[medium, rule.as_str(), whose]))
 }
 
-/// `[[key, cost, latest full_at], …]`.
+/// `[[key, cost, latest full_at, the day's cost, its latest full_at], …]`, without the last two where a row has no day.
 fn list(charges: &[Charge], is_listed: impl Fn(&Charge) -> bool) -> String {
     let listed = charges.iter().filter(|charge| is_listed(charge)).map(|charge| {
-        Json::Array(vec![charge.key.as_str().into(), charge.cost.into(), charge.latest_full_at.into()])
+        let buckets = [charge.bucket].into_iter().chain(charge.day);
+        let numbers = buckets.flat_map(|bucket| [bucket.cost.into(), bucket.latest_full_at.into()]);
+        Json::Array([charge.key.as_str().into()].into_iter().chain(numbers).collect())
     });
     Json::Array(listed.collect()).write()
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
+mod tests {
+    use crate::platform::Platform;
+    use crate::storage::sweep;
+    use crate::testing::block_on;
+    use crate::testing::person::{Answer, Service};
+    use serde_json::json;
+
+    fn limited(limits: &str) -> Service {
+        Service::configured(&Service::variables().with("SENDING_LIMITS", limits))
+    }
+
+    /// A message to a number of the one range, asked for by somebody new.
+    fn asks(service: &Service, somebody: i64) -> Answer {
+        let person = service.person(&format!("person {somebody}"));
+        let number = format!("+491512345{somebody:04}");
+        let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": number });
+        person.associates(&person.logs_in(), &body)
+    }
+
+    /// Milliseconds until the range's hour and day are full again.
+    fn owed(service: &Service) -> (i64, i64) {
+        let rows = service.world.query("SELECT * FROM message_budgets WHERE key LIKE 'number_range:%'", &[]);
+        assert_eq!(rows.len(), 1);
+        let owed = |name| rows[0].integer(name).unwrap() - service.world.now().0 * 1000;
+        (owed("full_at"), owed("day_full_at"))
+    }
+
+    #[test]
+    fn an_hour_and_a_day_share_a_row_and_are_charged_and_given_back_each_at_its_rate() {
+        let service = limited(r#"{"number_range":{"hour":30,"day":60}}"#);
+        let alice = service.person("alice");
+        let login = alice.logs_in();
+        let message = alice.adds_phone(&login, "+4915123456789");
+        assert_eq!(service.world.count("message_budgets"), 4, "user, recipient, range, all");
+        assert_eq!(owed(&service), (3 * 120_000, 3 * 1_440_000));
+        alice.enters_code(&login, &message).granted();
+        assert_eq!(owed(&service), (120_000, 1_440_000));
+    }
+
+    #[test]
+    fn where_messages_are_only_recorded_an_hour_and_a_day_owe_their_size_at_most() {
+        let service = limited(r#"{"mode":"record_only","number_range":{"hour":30,"day":60}}"#);
+        for somebody in 0..12 {
+            asks(&service, somebody).granted();
+        }
+        assert_eq!(owed(&service), (3_600_000, 36 * 1_440_000));
+        for somebody in 12..24 {
+            asks(&service, somebody).granted();
+        }
+        assert_eq!(owed(&service), (3_600_000, 86_400_000));
+        let told = service.world.log_text().matches("number_range").count();
+        assert_eq!(told, 14, "once for each that would have been refused, by one bucket or by both");
+    }
+
+    #[test]
+    fn a_day_without_room_refuses_by_its_own_limit_and_when_the_hour_has_room_again_and_was_swept() {
+        let service = limited(r#"{"number_range":{"hour":30,"day":12}}"#);
+        for somebody in 0..4 {
+            asks(&service, somebody).granted();
+        }
+        for wait in [0, 3600] {
+            service.world.advance(wait);
+            block_on(sweep::run(&service.app, service.world.now())).unwrap();
+            let refused = asks(&service, 4);
+            assert_eq!(refused.refused().0, 429, "{wait}");
+            assert_eq!(refused.header("X-RateLimit-Limit"), Some("12"), "{wait}");
+            assert_eq!(refused.header("Retry-After"), Some((6 * 3600 - wait).to_string().as_str()), "{wait}");
+        }
+        service.world.advance(5 * 3600);
+        asks(&service, 4).granted();
+    }
+
+    #[test]
+    fn an_hour_without_room_refuses_by_its_own_limit() {
+        let service = limited(r#"{"number_range":{"hour":12,"day":60}}"#);
+        for somebody in 0..4 {
+            asks(&service, somebody).granted();
+        }
+        let refused = asks(&service, 4);
+        assert_eq!(refused.refused().0, 429);
+        assert_eq!(refused.header("X-RateLimit-Limit"), Some("12"));
+        assert_eq!(refused.header("Retry-After"), Some("900"));
+    }
 }

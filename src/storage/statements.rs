@@ -66,7 +66,8 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
   AND (SELECT version FROM clients WHERE id = ?3) = ?14
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?15)
   AND NOT EXISTS (SELECT 1 FROM json_each(?16) AS charge CROSS JOIN message_budgets
-                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
+                  WHERE message_budgets.key = charge.value ->> 0
+                    AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?17, ?18) AND closures.expires_at > ?12)
   AND NOT EXISTS (SELECT 1 FROM idempotent_answers
                   WHERE idempotent_answers.user_id = ?2 AND key = ?19 AND idempotent_answers.expires_at > ?12
@@ -93,10 +94,11 @@ SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = +?1) AS active,
 ///
 /// `?1` message budgets, `?2` region, `?3` network, `?4` now.
 pub const MESSAGE_OBSTACLES: &str = "\
-SELECT message_budgets.key AS key, full_at FROM json_each(?1) AS charge CROSS JOIN message_budgets
-WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2
+SELECT message_budgets.key AS key, full_at, day_full_at FROM json_each(?1) AS charge CROSS JOIN message_budgets
+WHERE message_budgets.key = charge.value ->> 0
+  AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4)
 UNION ALL
-SELECT key, expires_at * 1000 FROM closures WHERE key IN (?2, ?3) AND expires_at > ?4";
+SELECT key, expires_at * 1000, NULL FROM closures WHERE key IN (?2, ?3) AND expires_at > ?4";
 
 /// The outbox row of a code, written with its enrollment or challenge or not at all.
 ///
@@ -116,26 +118,29 @@ WHERE EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?10 AND id =
 ///
 /// `?1` message budgets, `?2` now in milliseconds, `?3` the delivery.
 pub const CHARGE_MESSAGE: &str = "\
-INSERT INTO message_budgets (key, full_at)
+INSERT INTO message_budgets (key, full_at, day_full_at)
 SELECT charge.value ->> 0,
-       MIN(MAX(COALESCE(bucket.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1)
-FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
+       MIN(MAX(COALESCE(charged.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1),
+       MIN(MAX(COALESCE(charged.day_full_at, ?2), ?2), charge.value ->> 4) + (charge.value ->> 3)
+FROM json_each(?1) AS charge LEFT JOIN message_budgets AS charged ON charged.key = charge.value ->> 0
 WHERE EXISTS (SELECT 1 FROM deliveries WHERE id = +?3)
-ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at";
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at";
 
 /// Charges the message budgets of a notice, if all that refuse have room and its region is not closed. Rows come back
 /// if they have.
 ///
 /// `?1` message budgets, `?2` now in milliseconds, `?3` those that refuse, `?4` region, `?5` now.
 pub const CHARGE_NOTICE: &str = "\
-INSERT INTO message_budgets (key, full_at)
+INSERT INTO message_budgets (key, full_at, day_full_at)
 SELECT charge.value ->> 0,
-       MIN(MAX(COALESCE(bucket.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1)
-FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
+       MIN(MAX(COALESCE(charged.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1),
+       MIN(MAX(COALESCE(charged.day_full_at, ?2), ?2), charge.value ->> 4) + (charge.value ->> 3)
+FROM json_each(?1) AS charge LEFT JOIN message_budgets AS charged ON charged.key = charge.value ->> 0
 WHERE NOT EXISTS (SELECT 1 FROM json_each(?3) AS charge CROSS JOIN message_budgets
-                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
+                  WHERE message_budgets.key = charge.value ->> 0
+                    AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key = ?4 AND closures.expires_at > ?5)
-ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at
 RETURNING key";
 
 /// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
@@ -195,7 +200,8 @@ WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND 
   AND EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?9)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = +?5)
   AND NOT EXISTS (SELECT 1 FROM json_each(?10) AS charge CROSS JOIN message_budgets
-                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)
+                  WHERE message_budgets.key = charge.value ->> 0
+                    AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?11, ?12) AND closures.expires_at > ?7)
   AND NOT EXISTS (SELECT 1 FROM idempotent_answers
                   WHERE idempotent_answers.user_id = +?3 AND key = +?14 AND idempotent_answers.expires_at > ?7
@@ -605,8 +611,9 @@ WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND re
 /// `?1` what is spent, `?2` redemption, `?3` the delivery.
 pub const RETURN_CHARGES: &str = "\
 UPDATE message_budgets
-SET full_at = full_at - (SELECT charge.value ->> 1 FROM deliveries CROSS JOIN json_each(charges) AS charge
-                         WHERE deliveries.id = +?3 AND charge.value ->> 0 = message_budgets.key)
+SET (full_at, day_full_at) = (SELECT full_at - (charge.value ->> 1), day_full_at - (charge.value ->> 2)
+                              FROM deliveries CROSS JOIN json_each(charges) AS charge
+                              WHERE deliveries.id = +?3 AND charge.value ->> 0 = message_budgets.key)
 WHERE message_budgets.key IN (SELECT charge.value ->> 0 FROM deliveries CROSS JOIN json_each(charges) AS charge
                               WHERE deliveries.id = +?3)
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
@@ -881,8 +888,9 @@ pub const SWEEP_BUDGETS: &str = sweep!("budgets", "key", "full_at <= ?1");
 /// Goes on among message budgets.
 pub const ADVANCE_MESSAGE_BUDGETS: &str = advance!("message_budgets", "key");
 
-/// Buckets of messages that are full again. `?1` now in milliseconds.
-pub const SWEEP_MESSAGE_BUDGETS: &str = sweep!("message_budgets", "key", "full_at <= ?1");
+/// Buckets of messages that are full again, the day's too. `?1` now in milliseconds.
+pub const SWEEP_MESSAGE_BUDGETS: &str =
+    sweep!("message_budgets", "key", "full_at <= ?1 AND COALESCE(day_full_at, 0) <= ?1");
 
 /// Deliveries whose record has served. `?1` a day ago.
 pub const SWEEP_DELIVERIES: &str = "\

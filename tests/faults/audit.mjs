@@ -113,10 +113,10 @@ function ofTables(tables, now, differs) {
     if (full_at > now + GUESSES * SECONDS_A_GUESS) differs(`${key} owes more than its size`);
     if (full_at <= now) differs(`${key} is full and kept`);
   }
-  for (const { key, full_at } of tables.message_budgets) {
-    const size = key.endsWith(":d") ? DAY : key.endsWith(":h") ? HOUR : OWN_MESSAGES;
-    if (full_at > (now + size) * 1000) differs(`${key} owes more than its size`);
-    if (full_at <= now * 1000) differs(`${key} is full and kept`);
+  for (const { key, full_at, day_full_at } of tables.message_budgets) {
+    const size = day_full_at === null ? OWN_MESSAGES : HOUR;
+    if (full_at > (now + size) * 1000 || day_full_at > (now + DAY) * 1000) differs(`${key} owes more than its size`);
+    if (Math.max(full_at, day_full_at) <= now * 1000) differs(`${key} is full and kept`);
   }
 }
 

@@ -91,6 +91,11 @@ const TAMPERED = [
   ],
   ["a row that should be swept", spoil("deliveries", "1", "expires_at = 1"), /the sweep should have taken/],
   ["a budget beyond its size", spoil("message_budgets", "1", "full_at = full_at + 172800000"), /more than its size/],
+  [
+    "a day's budget beyond its size",
+    spoil("message_budgets", "day_full_at > 0", "day_full_at = day_full_at + 172800000"),
+    /more than its size/,
+  ],
 ];
 
 describe(`a soak of ${seconds} s with the seed ${seed}`, () => {

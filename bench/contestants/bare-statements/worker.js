@@ -25,15 +25,10 @@ export default {
       await enroll("totp", null, null, null, null).all();
       return Response.json({ id });
     }
-    // Four of the keys have an hour's and a day's bucket, one of them everybody's.
-    const keys = [
-      `user:${user}`,
-      `recipient:${id}:${HASH}`,
-      ...["address", "prefix", "range"].flatMap((what) => [`${what}:${id}:${HASH}:d`, `${what}:${id}:${HASH}:h`]),
-      "overall:d",
-      "overall:h",
-    ];
-    const charges = JSON.stringify(keys.map((key) => [key, 360_000, 9e15]));
+    // Four of the six have an hour's and a day's bucket, one of them everybody's.
+    const own = [`user:${user}`, `recipient:${id}:${HASH}`].map((key) => [key, 360_000, 9e15]);
+    const shared = [...["address", "prefix", "range"].map((what) => `${what}:${id}:${HASH}`), "overall"];
+    const charges = JSON.stringify([...own, ...shared.map((key) => [key, 360_000, 9e15, 2_592_000, 9e15])]);
     await DB.batch([
       enroll("sms", id, charges, "region:49", "network:64500"),
       DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, expiresAt, id, "49", "64500", charges, user),

@@ -10,8 +10,10 @@ const DAY = 24 * HOUR;
 const WEIGHT = 3;
 const UNLIMITED = 1e8;
 
-/** A bucket, by how much later it will be full, and the latest that it may be full at: milliseconds. */
-export type Charge = [key: string, cost: number, latestFullAt: number];
+/** A bucket: by how much later it will be full, and the latest that it may be full at. Milliseconds. */
+type Bucket = [cost: number, latestFullAt: number];
+/** A row, with its bucket and, where there is one beside it, the day's. */
+export type Charge = [key: string, cost: number, latestFullAt: number, costOfDay?: number, latestFullAtOfDay?: number];
 
 export async function charges(keys: Keys, user: string, phone: string, address: string, now: number): Promise<Charge[]> {
   const range = phone.slice(0, -4);
@@ -22,20 +24,17 @@ export async function charges(keys: Keys, user: string, phone: string, address: 
     hashed(keys, "address", address),
     hashed(keys, "prefix", prefix),
   ]);
-  const bucket = (key: string, window: number, messages: number, weight = WEIGHT): Charge => {
+  const bucket = (window: number, messages: number, weight = WEIGHT): Bucket => {
     const interval = Math.max(1, Math.floor(window / messages));
-    return [key, interval * weight, now * 1000 + interval * (messages - weight)];
+    return [interval * weight, now * 1000 + interval * (messages - weight)];
   };
+  const own = bucket(10 * HOUR, 10, 1);
   return [
-    bucket(`user:${user}`, 10 * HOUR, 10, 1),
-    bucket(`recipient:${recipientKey}`, 10 * HOUR, 10, 1),
-    bucket(`address:hour:${addressKey}`, HOUR, 30),
-    bucket(`address:day:${addressKey}`, DAY, 100),
-    bucket(`prefix:hour:${prefixKey}`, HOUR, 100),
-    bucket(`prefix:day:${prefixKey}`, DAY, 400),
-    bucket(`range:hour:${rangeKey}`, HOUR, 30),
-    bucket(`range:day:${rangeKey}`, DAY, 60),
-    bucket("overall:hour", HOUR, UNLIMITED),
-    bucket("overall:day", DAY, UNLIMITED),
+    [`user:${user}`, ...own],
+    [`recipient:${recipientKey}`, ...own],
+    [`address:${addressKey}`, ...bucket(HOUR, 30), ...bucket(DAY, 100)],
+    [`prefix:${prefixKey}`, ...bucket(HOUR, 100), ...bucket(DAY, 400)],
+    [`range:${rangeKey}`, ...bucket(HOUR, 30), ...bucket(DAY, 60)],
+    ["overall", ...bucket(HOUR, UNLIMITED), ...bucket(DAY, UNLIMITED)],
   ];
 }

@@ -33,7 +33,8 @@ WHERE NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'e
   AND (SELECT version FROM clients WHERE id = ?3) = ?12
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?13)
   AND NOT EXISTS (SELECT 1 FROM json_each(?14) AS charge CROSS JOIN message_budgets
-                  WHERE message_budgets.key = charge.value ->> 0 AND full_at > charge.value ->> 2)`;
+                  WHERE message_budgets.key = charge.value ->> 0
+                    AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))`;
 
 const ADD_DELIVERY = `
 INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at, owner, region, charges)
@@ -41,11 +42,13 @@ SELECT ?1, 'sms', ?2, 'waiting', ?3, ?3, ?4, ?5, '49', ?6
 WHERE EXISTS (SELECT 1 FROM enrollments WHERE user_id = ?7 AND id = ?5)`;
 
 const CHARGE = `
-INSERT INTO message_budgets (key, full_at)
-SELECT charge.value ->> 0, MAX(COALESCE(bucket.full_at, ?2), ?2) + (charge.value ->> 1)
-FROM json_each(?1) AS charge LEFT JOIN message_budgets AS bucket ON bucket.key = charge.value ->> 0
+INSERT INTO message_budgets (key, full_at, day_full_at)
+SELECT charge.value ->> 0,
+       MAX(COALESCE(charged.full_at, ?2), ?2) + (charge.value ->> 1),
+       MAX(COALESCE(charged.day_full_at, ?2), ?2) + (charge.value ->> 3)
+FROM json_each(?1) AS charge LEFT JOIN message_budgets AS charged ON charged.key = charge.value ->> 0
 WHERE EXISTS (SELECT 1 FROM deliveries WHERE id = +?3)
-ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at`;
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at`;
 
 let keySet: { keys: Map<string, CryptoKey>; until: number } | undefined;
 const clients = new Map<string, { client: Client; until: number }>();

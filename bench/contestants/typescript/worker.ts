@@ -4,7 +4,7 @@ import { HTTPException } from "hono/http-exception";
 import { createRemoteJWKSet, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
 import { z } from "zod";
 import { type Bindings, type Client, CODE_SECONDS, ENROLLMENT_SECONDS, ISSUER_NAME } from "../shared/bindings.ts";
-import { charges } from "../shared/budgets.ts";
+import { type Charge, charges } from "../shared/budgets.ts";
 import {
   barcodeUri,
   hashed,
@@ -26,6 +26,14 @@ const Body = z.object({
     .regex(/^\+[1-9][0-9]{6,14}$/)
     .optional(),
 });
+
+/** A row of those that are read before anything is decided: of an authenticator, or of a message's buckets. */
+interface Read {
+  kind: string;
+  key: string;
+  full_at: number;
+  day_full_at: number | null;
+}
 
 let keySet: JWTVerifyGetKey | undefined;
 
@@ -84,15 +92,17 @@ app.post("/mfa/associate", async (c) => {
   if (sms) {
     const marks = charged.map(() => "?").join(", ");
     const names = charged.map(([key]) => key);
-    reads.push(DB.prepare(`SELECT key, full_at FROM message_budgets WHERE key IN (${marks})`).bind(...names));
+    reads.push(DB.prepare(`SELECT key, full_at, day_full_at FROM message_budgets WHERE key IN (${marks})`).bind(...names));
   }
-  const [authenticators, spent, budgets] = await DB.batch<{ kind: string; key: string; full_at: number }>(reads);
+  const [authenticators, spent, budgets] = await DB.batch<Read>(reads);
   if (spent.results.length > 0) throw refusal(401, "invalid_grant", "The mfa_token provided is invalid.");
   if (authenticators.results.some(({ kind }) => kind !== "email")) {
     throw refusal(403, "access_denied", "User is already enrolled.");
   }
-  const fullAt = new Map(budgets?.results.map(({ key, full_at }) => [key, full_at]));
-  if (charged.some(([key, , latest]) => (fullAt.get(key) ?? 0) > latest)) {
+  const full = new Map(budgets?.results.map(({ key, full_at, day_full_at }) => [key, { hour: full_at, day: day_full_at }]));
+  const isEmpty = ([key, , latest, , latestOfDay = Infinity]: Charge) =>
+    (full.get(key)?.hour ?? 0) > latest || (full.get(key)?.day ?? 0) > latestOfDay;
+  if (charged.some(isEmpty)) {
     throw refusal(429, "too_many_requests", "Too many messages.");
   }
 
@@ -140,8 +150,9 @@ app.post("/mfa/associate", async (c) => {
     seal(keys, `delivery:${delivery}`, JSON.stringify({ to: phone, code })),
     seal(keys, "oob_code", JSON.stringify({ id, user, client: clientId, transaction: claims.jti, expiresAt })),
   ]);
-  const returned = JSON.stringify(charged.map(([key, cost]) => [key, cost]));
-  const rows = charged.map(() => "(?, ?)").join(", ");
+  const returned = JSON.stringify(charged.map(([key, cost, , costOfDay]) => [key, cost, costOfDay]));
+  const rows = charged.map(() => "(?, ?, ?)").join(", ");
+  const later = (fullAt: number | null | undefined, cost: number) => Math.max(fullAt ?? 0, now * 1000) + cost;
   await DB.batch([
     enroll("sms", sealed, index, codeHash, CODE_SECONDS, delivery),
     DB.prepare(
@@ -149,9 +160,15 @@ app.post("/mfa/associate", async (c) => {
        VALUES (?1, 'sms', ?2, 'waiting', ?3, ?3, ?4, ?5, '49', ?6)`,
     ).bind(delivery, payload, now, expiresAt, id, returned),
     DB.prepare(
-      `INSERT INTO message_budgets (key, full_at) VALUES ${rows}
-       ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at`,
-    ).bind(...charged.flatMap(([key, cost]) => [key, Math.max(fullAt.get(key) ?? 0, now * 1000) + cost])),
+      `INSERT INTO message_budgets (key, full_at, day_full_at) VALUES ${rows}
+       ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at`,
+    ).bind(
+      ...charged.flatMap(([key, cost, , costOfDay]) => [
+        key,
+        later(full.get(key)?.hour, cost),
+        costOfDay === undefined ? null : later(full.get(key)?.day, costOfDay),
+      ]),
+    ),
   ]);
   await c.env.OOB_QUEUE.send(delivery);
   console.log(JSON.stringify({ ...told, delivery }));

@@ -162,13 +162,14 @@ const ANSWERED_LONG_AGO: &str = "INSERT INTO idempotent_answers (user_id, key, s
   VALUES ('alice', 'k', 's1.k', 1000), ('bob', 'k', 's1.k', 1000)";
 const SOMEBODY_ELSE_ANSWERED: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
   VALUES ('carol', 'k', 's1.k', 1001)";
-/// Two buckets: name, cost, and the latest `full_at` with room.
-const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500]]"#;
-const VERIFIABLE: &str = "INSERT INTO message_budgets VALUES ('p1', 5000), ('p2', 6000), ('p3', 7000);
+/// Two rows: key, cost, and the latest `full_at` with room; the second has an hour's and a day's bucket.
+const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500,80000,3500]]"#;
+const VERIFIABLE: &str =
+    "INSERT INTO message_budgets VALUES ('p1', 5000, NULL), ('p2', 6000, 6500), ('p3', 7000, 7500);
   INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at, charges)
   VALUES ('a', 'sms', 'sent', 900, 900, 2000, '[[\"p1\",7]]'),
-         ('d', 'sms', 'sent', 900, 900, 2000, '[[\"p1\",40],[\"p2\",60]]'),
-         ('d2', 'sms', 'sent', 900, 900, 2000, '[[\"p3\",40]]');
+         ('d', 'sms', 'sent', 900, 900, 2000, '[[\"p1\",40],[\"p2\",60,50]]'),
+         ('d2', 'sms', 'sent', 900, 900, 2000, '[[\"p3\",40,30]]');
   INSERT INTO redemptions VALUES ('t', 'r', 2000)";
 /// Sent in the hour before 1000: five to region 49 and four from network 64500, of which 2 were typed in; 3 too young.
 const SENT: &str = "INSERT INTO deliveries
@@ -321,15 +322,16 @@ fn enrolling() -> Vec<Spec> {
             "another version of the client", "", [(14, 8)] => Nothing;
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
-            "the user's messages are used up", "INSERT INTO message_budgets VALUES ('p1', 1501)", [] => Nothing;
-            "the number's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 2501)", [] => Nothing;
-            "a message is left", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500)", [] => Acts;
-            "somebody else's are used up", "INSERT INTO message_budgets VALUES ('p3', 9999)", [] => Acts;
+            "the user's messages are used up", "INSERT INTO message_budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
+            "the hour's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 2501, 3500)", [] => Nothing;
+            "the day's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 0, 3501)", [] => Nothing;
+            "a message is left", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 2500, 3500)", [] => Acts;
+            "somebody else's are used up", "INSERT INTO message_budgets VALUES ('p3', 9999, 9999)", [] => Acts;
             "the region is closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
             "the network is closed", "INSERT INTO closures VALUES ('network:64500', 'volume', 1001)", [] => Nothing;
             "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
             "the region was closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
-            "no message is wanted", "INSERT INTO message_budgets VALUES ('p1', 1501);
+            "no message is wanted", "INSERT INTO message_budgets VALUES ('p1', 1501, NULL);
                 INSERT INTO closures VALUES ('region:49', 'volume', 1001)",
                 [(16, NULL), (17, NULL), (18, NULL)] => Acts;
             "after others", PHONES_PENDING, [] => Acts;
@@ -367,11 +369,16 @@ fn enrolling() -> Vec<Spec> {
         ),
         spec!(MESSAGE_OBSTACLES [CHARGES, "region:49", "network:64500", 1000] "";
             "none", "", [] => Nothing;
-            "room is left", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500), ('p3', 9999)", [] => Nothing;
-            "buckets", "INSERT INTO message_budgets VALUES ('p1', 1501), ('p2', 2502)", []
-                => Answers("key=p1 full_at=1501\nkey=p2 full_at=2502");
+            "room is left", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 2500, 3500), ('p3', 9999, 9999)", []
+                => Nothing;
+            "buckets", "INSERT INTO message_budgets VALUES ('p1', 1501, NULL), ('p2', 2502, 3502)", []
+                => Answers("key=p1 full_at=1501 day_full_at=NULL\nkey=p2 full_at=2502 day_full_at=3502");
+            "the hour's alone", "INSERT INTO message_budgets VALUES ('p2', 2501, 3500)", []
+                => Answers("key=p2 full_at=2501 day_full_at=3500");
+            "the day's alone", "INSERT INTO message_budgets VALUES ('p2', 0, 3501)", []
+                => Answers("key=p2 full_at=0 day_full_at=3501");
             "closures", "INSERT INTO closures VALUES ('region:49', 'volume', 1001), ('network:64500', 'volume', 1002)", []
-                => Answers("key=network:64500 full_at=1002000\nkey=region:49 full_at=1001000");
+                => Answers("key=network:64500 full_at=1002000 day_full_at=NULL\nkey=region:49 full_at=1001000 day_full_at=NULL");
             "ended closures, and others'", "INSERT INTO closures
                 VALUES ('region:49', 'volume', 1000), ('region:44', 'volume', 1002)", [] => Nothing;
         ),
@@ -384,11 +391,13 @@ fn enrolling() -> Vec<Spec> {
         ),
         spec!(CHARGE_NOTICE [CHARGES, 1000, CHARGES, "region:49", 1000] "";
             "the first", "", [] => Acts;
-            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500)", [] => Acts;
-            "one is used up", "INSERT INTO message_budgets VALUES ('p2', 2501)", [] => Nothing;
-            "one that is only recorded is used up", "INSERT INTO message_budgets VALUES ('p2', 2501)",
+            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 2500, 3500)", [] => Acts;
+            "one is used up", "INSERT INTO message_budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
+            "an hour's is used up", "INSERT INTO message_budgets VALUES ('p2', 2501, 3500)", [] => Nothing;
+            "a day's is used up", "INSERT INTO message_budgets VALUES ('p2', 0, 3501)", [] => Nothing;
+            "what is only recorded is used up", "INSERT INTO message_budgets VALUES ('p2', 2501, 3501)",
                 [(3, r#"[["p1",60000,1500]]"#)] => Acts;
-            "somebody else's is used up", "INSERT INTO message_budgets VALUES ('p3', 9999)", [] => Acts;
+            "somebody else's is used up", "INSERT INTO message_budgets VALUES ('p3', 9999, 9999)", [] => Acts;
             "the region is closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
             "the region was closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1000)", [] => Acts;
             "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
@@ -397,8 +406,13 @@ fn enrolling() -> Vec<Spec> {
         spec!(CHARGE_MESSAGE [CHARGES, 1000, "d"] DELIVERY;
             "of a delivery", "", [] => Acts;
             "of none", "", [(3, "x")] => Nothing;
-            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 10)", [] => Acts;
-            "charged as far as may be", "INSERT INTO message_budgets VALUES ('p1', 61500), ('p2', 92500)", [] => Nothing;
+            "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 10, 10)", [] => Acts;
+            "charged as far as may be",
+                "INSERT INTO message_budgets VALUES ('p1', 61500, NULL), ('p2', 92500, 83500)", [] => Nothing;
+            "so but for an hour's",
+                "INSERT INTO message_budgets VALUES ('p1', 61500, NULL), ('p2', 92499, 83500)", [] => Acts;
+            "so but for a day's",
+                "INSERT INTO message_budgets VALUES ('p1', 61500, NULL), ('p2', 92500, 83499)", [] => Acts;
         ),
     ]
 }
@@ -463,10 +477,11 @@ fn challenging() -> Vec<Spec> {
             "another version of the client", "", [(9, 8)] => Nothing;
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
-            "the user's messages are used up", "INSERT INTO message_budgets VALUES ('p1', 1501)", [] => Nothing;
-            "the number's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 2501)", [] => Nothing;
-            "a message is left", "INSERT INTO message_budgets VALUES ('p1', 1500), ('p2', 2500)", [] => Acts;
-            "somebody else's are used up", "INSERT INTO message_budgets VALUES ('p3', 9999)", [] => Acts;
+            "the user's messages are used up", "INSERT INTO message_budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
+            "the hour's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 2501, 3500)", [] => Nothing;
+            "the day's messages are used up", "INSERT INTO message_budgets VALUES ('p2', 0, 3501)", [] => Nothing;
+            "a message is left", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 2500, 3500)", [] => Acts;
+            "somebody else's are used up", "INSERT INTO message_budgets VALUES ('p3', 9999, 9999)", [] => Acts;
             "the region is closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
             "the network is closed", "INSERT INTO closures VALUES ('network:64500', 'volume', 1001)", [] => Nothing;
             "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
@@ -855,6 +870,8 @@ fn redeeming() -> Vec<Spec> {
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
             "another's message", "DELETE FROM deliveries WHERE id = 'd'", [] => Nothing;
             "nothing to return", "UPDATE deliveries SET charges = NULL", [] => Nothing;
+            "to an hour's", "UPDATE deliveries SET charges = '[[\"p2\",60,0]]' WHERE id = 'd'", [] => Acts;
+            "to a day's", "UPDATE deliveries SET charges = '[[\"p2\",0,50]]' WHERE id = 'd'", [] => Acts;
             "swept buckets", "DELETE FROM message_budgets WHERE key <> 'p3'", [] => Nothing;
         ),
         spec!(VERIFY_DELIVERY ["t", "r", "d", 1000] VERIFIABLE;
@@ -1313,12 +1330,15 @@ fn sweeping() -> Vec<Spec> {
         ),
         spec!(SWEEP_MESSAGE_BUDGETS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('message_budgets', 'p1', 'p3')";
-            "charged", "INSERT INTO message_budgets VALUES ('p2', 1001)", [] => Nothing;
-            "full", "INSERT INTO message_budgets VALUES ('p2', 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO message_budgets VALUES ('p3', 1000)", [] => Acts;
-            "swept before", "INSERT INTO message_budgets VALUES ('p1', 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO message_budgets VALUES ('p4', 1000)", [] => Nothing;
-            "at the end", "INSERT INTO message_budgets VALUES ('\u{ff}', 1000);
+            "charged", "INSERT INTO message_budgets VALUES ('p2', 1001, NULL)", [] => Nothing;
+            "full", "INSERT INTO message_budgets VALUES ('p2', 1000, NULL)", [] => Acts;
+            "the hour's is full", "INSERT INTO message_budgets VALUES ('p2', 1000, 1001)", [] => Nothing;
+            "the day's is full", "INSERT INTO message_budgets VALUES ('p2', 1001, 1000)", [] => Nothing;
+            "both are full", "INSERT INTO message_budgets VALUES ('p2', 1000, 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO message_budgets VALUES ('p3', 1000, NULL)", [] => Acts;
+            "swept before", "INSERT INTO message_budgets VALUES ('p1', 1000, NULL)", [] => Nothing;
+            "to be swept later", "INSERT INTO message_budgets VALUES ('p4', 1000, NULL)", [] => Nothing;
+            "at the end", "INSERT INTO message_budgets VALUES ('\u{ff}', 1000, NULL);
                 UPDATE sweep_positions SET upto = NULL WHERE swept = 'message_budgets'", [] => Acts;
         ),
         spec!(SWEEP_CLOSURES [1000] "";
