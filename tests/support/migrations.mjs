@@ -4,9 +4,12 @@ import { REPOSITORY } from "./repository.mjs";
 
 const FOLDER = new URL("migrations/", REPOSITORY);
 
-/** Every statement of every migration. The files hold plain statements: no triggers, no semicolons inside literals. */
-export async function migrationStatements() {
-  const names = (await readdir(FOLDER)).filter((name) => name.endsWith(".sql")).sort();
+/**
+ * Every statement of every migration, or of those whose names are wanted. The files hold plain statements: no triggers, no
+ * semicolons inside literals.
+ */
+export async function migrationStatements(isWanted = () => true) {
+  const names = (await readdir(FOLDER)).filter((name) => name.endsWith(".sql") && isWanted(name)).sort();
   const files = await Promise.all(names.map((name) => readFile(new URL(name, FOLDER), "utf8")));
   return files.flatMap((sql) =>
     sql
