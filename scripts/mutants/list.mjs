@@ -465,6 +465,22 @@ export const MUTANTS = [
     killedBy: "endpoints::associate::tests::ten_text_messages_and_then_one_an_hour",
   },
   {
+    name: "messages: a day has no limit beside the hour's",
+    file: "src/storage/statements.rs",
+    text: "FROM json_each(?16) AS charge CROSS JOIN message_budgets\n                  WHERE message_budgets.key = charge.value ->> 0\n                    AND (full_at > charge.value ->> 2 OR ",
+    replacement:
+      "FROM json_each(?16) AS charge CROSS JOIN message_budgets\n                  WHERE message_budgets.key = charge.value ->> 0\n                    AND (full_at > charge.value ->> 2 OR 0 AND ",
+    killedBy:
+      "storage::messages::tests::a_day_without_room_refuses_by_its_own_limit_and_when_the_hour_has_room_again_and_was_swept",
+  },
+  {
+    name: "messages: a day's refusal is told as the hour's",
+    file: "src/mfa/sending.rs",
+    text: "day.filter(|(_, of_day)| *of_day > late)",
+    replacement: "day.filter(|(_, of_day)| false && *of_day > late)",
+    killedBy: "mfa::sending::tests::of_an_hour_and_a_day_without_room_the_one_that_has_room_last_is_told_of",
+  },
+  {
     name: "messages: one whose code never comes back weighs no more",
     file: "src/mfa/sending.rs",
     text: "let weight = if purpose == Purpose::Notice { 1 } else { self.unverified_weight };",
@@ -875,9 +891,17 @@ export const MUTANTS = [
   {
     name: "sweep: what a message has used up is given back before its time",
     file: "src/storage/statements.rs",
-    text: 'sweep!("message_budgets", "key", "full_at <= ?1")',
-    replacement: 'sweep!("message_budgets", "key", "?1 IS NOT NULL")',
+    text: 'sweep!("message_budgets", "key", "full_at <= ?1 AND',
+    replacement: 'sweep!("message_budgets", "key", "?1 IS NOT NULL AND',
     killedBy: "storage::sweep::tests::what_has_expired_is_deleted_at_that_second_and_not_before",
+  },
+  {
+    name: "sweep: what a day's messages have used up is given back once their hour is over",
+    file: "src/storage/statements.rs",
+    text: " AND COALESCE(day_full_at, 0) <= ?1",
+    replacement: "",
+    killedBy:
+      "storage::messages::tests::a_day_without_room_refuses_by_its_own_limit_and_when_the_hour_has_room_again_and_was_swept",
   },
   {
     name: "sweep: rows behind the first ten thousand stay",
