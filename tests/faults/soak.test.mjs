@@ -93,7 +93,7 @@ const TAMPERED = [
   ["a budget beyond its size", spoil("message_budgets", "1", "full_at = full_at + 172800000"), /more than its size/],
   [
     "a day's budget beyond its size",
-    spoil("message_budgets", "day_full_at > 0", "day_full_at = day_full_at + 172800000"),
+    add("message_budgets", "1", (soak) => ({ key: "x", full_at: 0, day_full_at: (soak.now() + 172800) * 1000 })),
     /more than its size/,
   ],
 ];
