@@ -4,21 +4,19 @@
 --
 -- The defaults are for the version before, which goes on writing until this one is deployed: without them it would fail.
 CREATE TABLE new_idempotent_answers (
+  key           TEXT PRIMARY KEY,
   user_id       TEXT NOT NULL DEFAULT '',
-  key           TEXT NOT NULL,
   sealed        TEXT NOT NULL,
   enrollment_id TEXT,
   challenge_id  TEXT,
-  expires_at    INTEGER NOT NULL,
-  PRIMARY KEY (user_id, key)
+  expires_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO new_idempotent_answers (user_id, key, sealed, enrollment_id, challenge_id, expires_at)
-SELECT COALESCE(enrollments.user_id, challenges.user_id), key, idempotent_answers.sealed, enrollment_id, challenge_id,
+INSERT INTO new_idempotent_answers (key, user_id, sealed, enrollment_id, challenge_id, expires_at)
+SELECT key, COALESCE(enrollments.user_id, challenges.user_id, ''), idempotent_answers.sealed, enrollment_id, challenge_id,
        idempotent_answers.expires_at
 FROM idempotent_answers
 LEFT JOIN enrollments ON enrollments.id = enrollment_id
-LEFT JOIN challenges ON challenges.id = challenge_id
-WHERE COALESCE(enrollments.user_id, challenges.user_id) IS NOT NULL;
+LEFT JOIN challenges ON challenges.id = challenge_id;
 DROP TABLE idempotent_answers;
 ALTER TABLE new_idempotent_answers RENAME TO idempotent_answers;
 

@@ -70,7 +70,7 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
                     AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?17, ?18) AND closures.expires_at > ?12)
   AND NOT EXISTS (SELECT 1 FROM idempotent_answers
-                  WHERE idempotent_answers.user_id = ?2 AND key = ?19 AND idempotent_answers.expires_at > ?12
+                  WHERE key = ?19 AND idempotent_answers.expires_at > ?12
                     AND (enrollment_id IS NULL
                          OR EXISTS (SELECT 1 FROM enrollments
                                     WHERE enrollments.user_id = ?2 AND enrollments.id = enrollment_id)))
@@ -149,11 +149,11 @@ RETURNING key";
 ///
 /// `?1` key, `?2` sealed answer, `?3` enrollment, `?4` challenge, `?5` expiry, `?6` now, `?7` user.
 pub const KEEP_ANSWER: &str = "\
-INSERT INTO idempotent_answers (user_id, key, sealed, enrollment_id, challenge_id, expires_at)
-SELECT ?7, ?1, ?2, ?3, ?4, ?5
+INSERT INTO idempotent_answers (key, sealed, enrollment_id, challenge_id, expires_at, user_id)
+SELECT ?1, ?2, ?3, ?4, ?5, ?7
 WHERE (?3 IS NULL OR EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?7 AND id = ?3))
   AND (?4 IS NULL OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = ?7 AND id = ?4))
-ON CONFLICT (user_id, key) DO UPDATE SET
+ON CONFLICT (key) DO UPDATE SET
   sealed = excluded.sealed, enrollment_id = excluded.enrollment_id, challenge_id = excluded.challenge_id,
   expires_at = excluded.expires_at
 WHERE expires_at <= ?6
@@ -173,7 +173,7 @@ pub const KEPT_ANSWER: &str = "\
 SELECT idempotent_answers.sealed AS sealed, recovery_hash IS NOT NULL AS recovery_issued
 FROM idempotent_answers
 LEFT JOIN enrollments ON enrollments.user_id = +?3 AND enrollments.id = enrollment_id
-WHERE idempotent_answers.user_id = +?3 AND key = +?1 AND idempotent_answers.expires_at > ?2
+WHERE key = +?1 AND idempotent_answers.expires_at > ?2
   AND (enrollment_id IS NULL OR enrollments.id IS NOT NULL)
   AND (challenge_id IS NULL
        OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = +?3 AND challenges.id = challenge_id))";
@@ -204,7 +204,7 @@ WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND 
                     AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?11, ?12) AND closures.expires_at > ?7)
   AND NOT EXISTS (SELECT 1 FROM idempotent_answers
-                  WHERE idempotent_answers.user_id = +?3 AND key = +?14 AND idempotent_answers.expires_at > ?7
+                  WHERE key = +?14 AND idempotent_answers.expires_at > ?7
                     AND (challenge_id IS NULL
                          OR EXISTS (SELECT 1 FROM challenges
                                     WHERE challenges.user_id = +?3 AND challenges.id = challenge_id)))
@@ -852,12 +852,12 @@ pub const ADVANCE_CHALLENGES: &str = advance!("challenges", "user_id");
 pub const SWEEP_CHALLENGES: &str = sweep!("challenges", "user_id", "expires_at <= ?1");
 
 /// Goes on among kept answers.
-pub const ADVANCE_ANSWERS: &str = advance!("idempotent_answers", "user_id");
+pub const ADVANCE_ANSWERS: &str = advance!("idempotent_answers", "key");
 
 /// Answers that are not repeated any more: they have expired, or what they announce is gone. `?1` now.
 pub const SWEEP_ANSWERS: &str = sweep!(
     "idempotent_answers",
-    "user_id",
+    "key",
     "(expires_at <= ?1
        OR (enrollment_id IS NOT NULL
            AND NOT EXISTS (SELECT 1 FROM enrollments

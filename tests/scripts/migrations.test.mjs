@@ -100,3 +100,80 @@ describe("0013: an hour's and a day's bucket share a row", () => {
     expect(budgets().map(({ key }) => key)).toEqual(["overall:phone:h1.B:d", "overall:phone:h1.B:h", "user:phone:h1.A"]);
   });
 });
+
+describe("0014 to 0016: rows stand under their user, deliveries under their id", () => {
+  const NAMES = ["0014_rows_of_a_user.sql", "0015_pending_rows_of_a_user.sql", "0016_deliveries_by_id.sql"];
+  const TABLES = ["authenticators", "contacts", "enrollments", "challenges", "idempotent_answers", "deliveries"];
+  const now = () => migrated((name) => NAMES.includes(name));
+  const add = (table, row) => {
+    const columns = Object.keys(row);
+    run(`INSERT OR REPLACE INTO ${table} (${columns}) VALUES (${columns.map(() => "?")})`, ...Object.values(row));
+  };
+  const times = { created_at: 1, expires_at: NOW + 100 };
+  const authenticator = (id, user_id) => ({ id, user_id, kind: "sms", sealed: "s", address_index: "h", last_step: 7, failures: 3 });
+  const enrollment = (id, user_id, sequence, more) => ({
+    ...{ id, user_id, sequence, client_id: "app", kind: "totp", sealed: "s", address_index: "i", code_hash: null, attempts: 2 },
+    ...{ recovery_id: "r", recovery_hash: "h", proof: 1, ...times, ...more },
+  });
+  const challenge = (id, user_id, authenticator_id) => ({
+    ...{ id, user_id, authenticator_id, channel: "sms", client_id: "app", transaction_id: "t", code_hash: "h", attempts: 4 },
+    ...times,
+  });
+  const delivery = (id, owner, more) => ({
+    ...{ id, owner, channel: "sms", sealed: "s", state: "waiting", attempts: 1, failure: "f", due_at: 5, ...times },
+    ...{ region: "49", network: "1", charges: "[]", verified_at: 6, provider: "p", message: "code" },
+    ...{ user_id: null, target: null, address: null, ...more },
+  });
+  const answer = (key, enrollment_id, challenge_id) => ({ key, sealed: "s", enrollment_id, challenge_id, expires_at: NOW + 100 });
+
+  beforeEach(async () => {
+    database = new DatabaseSync(":memory:");
+    await migrated((name) => name < NAMES[0]);
+  });
+
+  test("every row is carried over, in every column", async () => {
+    for (const id of ["sms|a", "sms|b"]) {
+      add("authenticators", { ...authenticator(id, "alice"), created_at: 1, confirmed_at: 2, last_used_at: 3 });
+    }
+    add("contacts", { user_id: "alice", sealed: "s", address_index: "i", updated_at: 4 });
+    for (let sequence = 7; sequence < 17; sequence += 1) add("enrollments", enrollment(`totp|${sequence}`, "alice", sequence));
+    add("enrollments", enrollment("sms|e", "bob", 0, { kind: "sms", code_hash: "h" }));
+    add("challenges", challenge("c", "alice", "sms|a"));
+    add("deliveries", delivery("d1", "sms|e"));
+    add("deliveries", delivery("d2", "c"));
+    const told = { message: "authenticator_added", user_id: "alice", target: "contact", address: "s" };
+    add("deliveries", delivery("n", null, { ...told, sealed: null, state: "sent", charges: null }));
+    add("idempotent_answers", answer("k1", "sms|e", null));
+    add("idempotent_answers", answer("k2", null, "c"));
+    add("idempotent_answers", answer("k3", null, null));
+    const rows = () => Object.fromEntries(TABLES.map((table) => [table, all(`SELECT * FROM ${table} ORDER BY 1, 2, 3`)]));
+    const before = rows();
+    await now();
+    const added = {
+      enrollments: ({ sequence, id }) => ({ place: sequence % 10, delivery_id: id === "sms|e" ? "d1" : null }),
+      challenges: () => ({ delivery_id: "d2" }),
+      idempotent_answers: ({ key }) => ({ user_id: { k1: "bob", k2: "alice", k3: "" }[key] }),
+    };
+    const after = rows();
+    for (const table of TABLES) {
+      const expected = before[table].map((row) => ({ ...row, ...added[table]?.(row) }));
+      expect(after[table], table).toHaveLength(expected.length);
+      expect(after[table], table).toEqual(expect.arrayContaining(expected));
+    }
+  });
+
+  test("the Worker before goes on writing until it is replaced", async () => {
+    await now();
+    for (const sequence of [0, 1]) add("enrollments", enrollment(`totp|${sequence}`, "alice", sequence));
+    add("challenges", challenge("c", "alice", "sms|a"));
+    add("challenges", challenge("c2", "alice", "sms|a"));
+    add("deliveries", delivery("d", "c2"));
+    run(
+      `INSERT INTO idempotent_answers (key, sealed, enrollment_id, challenge_id, expires_at) VALUES ('k', 's', NULL, 'c2', 1)
+       ON CONFLICT (key) DO UPDATE SET sealed = excluded.sealed WHERE expires_at <= 1`,
+    );
+    expect(all("SELECT id FROM enrollments")).toEqual([{ id: "totp|1" }]);
+    expect(all("SELECT id FROM challenges")).toEqual([{ id: "c2" }]);
+    expect(all("SELECT user_id FROM idempotent_answers")).toEqual([{ user_id: "" }]);
+  });
+});

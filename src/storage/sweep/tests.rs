@@ -89,7 +89,7 @@ const TABLES: [(&str, &str, i64); 9] = [
     ),
     (
         "idempotent_answers",
-        "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at) SELECT 'u' || i, 'k', 's1.x', ?1 FROM n",
+        "INSERT INTO idempotent_answers (key, sealed, expires_at) SELECT 'k' || i, 's1.x', ?1 FROM n",
         0,
     ),
     ("closures", "INSERT INTO closures (key, reason, expires_at) SELECT 'k' || i, 'volume', ?1 FROM n", 0),
@@ -108,7 +108,7 @@ const TABLES: [(&str, &str, i64); 9] = [
 const BY_KEY: [(&str, &str, &str, i64); 7] = [
     ("enrollments", "user_id", "expires_at", 1),
     ("challenges", "user_id", "expires_at", 1),
-    ("idempotent_answers", "user_id", "expires_at", 1),
+    ("idempotent_answers", "key", "expires_at", 1),
     ("redemptions", "spent", "expires_at", 1),
     ("client_assertions", "jti_hash", "expires_at", 1),
     ("message_budgets", "key", "full_at", 1000),

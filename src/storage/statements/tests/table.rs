@@ -156,12 +156,9 @@ const PAID_ELSEWHERE: &str = "UPDATE budgets SET key = 'elsewhere' WHERE key = '
 const WON: &str = "INSERT INTO redemptions VALUES ('t', 'r', 2000)";
 const WON_BY_ANOTHER: &str = "UPDATE redemptions SET redemption = 'another' WHERE spent = 't'";
 const WON_SOMETHING_ELSE: &str = "UPDATE redemptions SET spent = 'something else' WHERE spent = 't'";
-const ANSWERED: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
-  VALUES ('alice', 'k', 's1.k', 1001), ('bob', 'k', 's1.k', 1001)";
-const ANSWERED_LONG_AGO: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
-  VALUES ('alice', 'k', 's1.k', 1000), ('bob', 'k', 's1.k', 1000)";
-const SOMEBODY_ELSE_ANSWERED: &str = "INSERT INTO idempotent_answers (user_id, key, sealed, expires_at)
-  VALUES ('carol', 'k', 's1.k', 1001)";
+const ANSWERED: &str = "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1001)";
+const ANSWERED_LONG_AGO: &str =
+    "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1000)";
 /// Two rows: key, cost, and the latest `full_at` with room; the second has an hour's and a day's bucket.
 const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500,80000,3500]]"#;
 const VERIFIABLE: &str =
@@ -341,17 +338,16 @@ fn enrolling() -> Vec<Spec> {
             "answered under another key", ANSWERED, [(19, "another")] => Acts;
             "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
-            "somebody else was answered", SOMEBODY_ELSE_ANSWERED, [] => Acts;
             "answered, and it waits", "INSERT INTO enrollments
                 (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
               VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 2000);
-              INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', 'totp|p', NULL, 1001)", [] => Nothing;
+              INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', 'totp|p', NULL, 1001)", [] => Nothing;
             "answered, and another waits", "INSERT INTO enrollments
                 (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
               VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 2000);
-              INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
+              INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
             "answered, and what waits is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
+                "INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
         ),
         spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", NULL] "";
             "nothing", "", [] => Answers("active=0 since=NULL has_unused=0 client_current=1 spent=0");
@@ -431,23 +427,22 @@ fn challenging() -> Vec<Spec> {
             "answered under another key", ANSWERED, [(1, "another")] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
             "answered, and its enrollment waits",
-                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', 'totp|bp', NULL, 1001)", [] => Nothing;
+                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', 'totp|bp', NULL, 1001)", [] => Nothing;
             "answered, and its enrollment is gone",
-                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
+                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
             "answered, and its enrollment is somebody else's", "UPDATE enrollments SET user_id = 'alice' WHERE id = 'totp|bp';
-                INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
+                INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
             "answered, and its challenge is there",
-                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
+                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
             "answered, and its challenge is gone",
-                "INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', NULL, 'cx', 1001)", [] => Acts;
+                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', NULL, 'cx', 1001)", [] => Acts;
             "answered, and its challenge is somebody else's", "UPDATE challenges SET user_id = 'alice';
-                INSERT INTO idempotent_answers VALUES ('bob', 'k', 's1.k', NULL, 'cb', 1001)", [] => Acts;
+                INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', NULL, 'cb', 1001)", [] => Acts;
         ),
         spec!(KEPT_ANSWER ["k", 1000, "bob"] ANSWERED;
             "of nothing that is stored", "", [] => Answers("sealed=s1.k recovery_issued=0");
             "another", "", [(1, "another")] => Nothing;
             "long ago", "", [(2, 1001)] => Nothing;
-            "somebody else's", "", [(3, "carol")] => Nothing;
             "of somebody else's enrollment", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp'", [(3, "alice")] => Nothing;
             "of somebody else's challenge", "UPDATE idempotent_answers SET challenge_id = 'cb'", [(3, "alice")] => Nothing;
             "of a challenge", "UPDATE idempotent_answers SET challenge_id = 'cb'", []
@@ -490,13 +485,12 @@ fn challenging() -> Vec<Spec> {
             "answered before", ANSWERED, [] => Nothing;
             "answered under another key", ANSWERED, [(14, "another")] => Acts;
             "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
-            "somebody else was answered", SOMEBODY_ELSE_ANSWERED, [] => Acts;
             "answered, and it is there", "UPDATE challenges SET user_id = 'alice';
-                INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
+                INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
             "answered, and another is there", "UPDATE challenges SET user_id = 'alice';
-                INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', NULL, 'cx', 1001)", [] => Acts;
+                INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', NULL, 'cx', 1001)", [] => Acts;
             "answered, and what is there is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('alice', 'k', 's1.k', NULL, 'cb', 1001)", [] => Acts;
+                "INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', NULL, 'cb', 1001)", [] => Acts;
         ),
         spec!(LOGIN_STATE ["app", 7, "t"] "";
             "open", "", [] => Answers("client_current=1 spent=0");
@@ -1251,31 +1245,31 @@ fn sweeping() -> Vec<Spec> {
         ),
         spec!(ADVANCE_ANSWERS [] "INSERT INTO sweep_positions VALUES ('idempotent_answers', 'k00001', 'k10000')";
             "more than are swept at once",
-                twenty_thousand!("idempotent_answers (user_id, key, sealed, expires_at)", "'k', 's', 0"), [] => Acts;
+                twenty_thousand!("idempotent_answers (key, sealed, expires_at)", "'s', 0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
         ),
         spec!(SWEEP_ANSWERS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('idempotent_answers', 'p1', 'p3')";
-            "alive", "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, NULL, 1001)", [] => Nothing;
-            "expired", "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, NULL, 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO idempotent_answers VALUES ('p3', 'k', 's', NULL, NULL, 1000)", [] => Acts;
-            "swept before", "INSERT INTO idempotent_answers VALUES ('p1', 'k', 's', NULL, NULL, 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO idempotent_answers VALUES ('p4', 'k', 's', NULL, NULL, 1000)", [] => Nothing;
-            "at the end", "INSERT INTO idempotent_answers VALUES ('\u{ff}', 'k', 's', NULL, NULL, 1000);
+            "alive", "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, NULL, 1001)", [] => Nothing;
+            "expired", "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, NULL, 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO idempotent_answers VALUES ('p3', 'u', 's', NULL, NULL, 1000)", [] => Acts;
+            "swept before", "INSERT INTO idempotent_answers VALUES ('p1', 'u', 's', NULL, NULL, 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO idempotent_answers VALUES ('p4', 'u', 's', NULL, NULL, 1000)", [] => Nothing;
+            "at the end", "INSERT INTO idempotent_answers VALUES ('\u{ff}', 'u', 's', NULL, NULL, 1000);
                 UPDATE sweep_positions SET upto = NULL WHERE swept = 'idempotent_answers'", [] => Acts;
-            "its enrollment waits", "UPDATE enrollments SET user_id = 'p2' WHERE id = 'totp|bp';
-                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', 'totp|bp', NULL, 1001)", [] => Nothing;
-            "its enrollment is gone", "UPDATE enrollments SET user_id = 'p2' WHERE id = 'totp|bp';
-                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', 'totp|x', NULL, 1001)", [] => Acts;
+            "its enrollment waits", "UPDATE enrollments SET user_id = 'u' WHERE id = 'totp|bp';
+                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', 'totp|bp', NULL, 1001)", [] => Nothing;
+            "its enrollment is gone", "UPDATE enrollments SET user_id = 'u' WHERE id = 'totp|bp';
+                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', 'totp|x', NULL, 1001)", [] => Acts;
             "its enrollment is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', 'totp|bp', NULL, 1001)", [] => Acts;
-            "its challenge is there", "UPDATE challenges SET user_id = 'p2';
-                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, 'cb', 1001)", [] => Nothing;
-            "its challenge is gone", "UPDATE challenges SET user_id = 'p2';
-                INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, 'cx', 1001)", [] => Acts;
+                "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', 'totp|bp', NULL, 1001)", [] => Acts;
+            "its challenge is there", "UPDATE challenges SET user_id = 'u';
+                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, 'cb', 1001)", [] => Nothing;
+            "its challenge is gone", "UPDATE challenges SET user_id = 'u';
+                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, 'cx', 1001)", [] => Acts;
             "its challenge is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('p2', 'k', 's', NULL, 'cb', 1001)", [] => Acts;
+                "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, 'cb', 1001)", [] => Acts;
         ),
         spec!(ADVANCE_REDEMPTIONS [] "INSERT INTO sweep_positions VALUES ('redemptions', 'k00001', 'k10000')";
             "more than are swept at once", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0"), [] => Acts;
