@@ -49,12 +49,15 @@ async function restore(soak, table, row) {
   await soak.rows(sql, ...Object.values(row));
 }
 
+/** What no other row of the table has, where that is not an id. */
+const KEYS = { recovery_codes: "user_id", message_budgets: "key" };
+const keyOf = (table) => KEYS[table] ?? "id";
+
 /** Takes the first such row away, or changes it. Returns how to undo that. */
 const spoil = (table, where, change) => async (soak) => {
   const [row] = await soak.rows(`SELECT * FROM ${table} WHERE ${where} LIMIT 1`);
-  const [key, value] = Object.entries(row)[0];
   const sql = change ? `UPDATE ${table} SET ${change}` : `DELETE FROM ${table}`;
-  await soak.rows(`${sql} WHERE ${key} = ?`, value);
+  await soak.rows(`${sql} WHERE ${keyOf(table)} = ?`, row[keyOf(table)]);
   return () => restore(soak, table, row);
 };
 
@@ -63,8 +66,7 @@ const add = (table, where, members) => async (soak) => {
   const [row] = await soak.rows(`SELECT * FROM ${table} WHERE ${where} LIMIT 1`);
   const changed = { ...row, ...members(soak) };
   await restore(soak, table, changed);
-  const [key] = Object.keys(row);
-  return () => soak.rows(`DELETE FROM ${table} WHERE ${key} = ?`, changed[key]);
+  return () => soak.rows(`DELETE FROM ${table} WHERE ${keyOf(table)} = ?`, changed[keyOf(table)]);
 };
 
 const SENT = "state = 'sent'";
