@@ -2,8 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildWorker } from "../build/worker.mjs";
 import { migrate } from "../database.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
+import { rustToolchain } from "../setup/rust-toolchain.mjs";
+import { wasmTools } from "../setup/wasm-tools.mjs";
 import { step } from "../terminal/step.mjs";
 import { wranglerOrFail } from "../wrangler.mjs";
 import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
@@ -20,6 +23,7 @@ import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
 export async function carryOut(steps, deployment) {
   for (const each of steps) {
     if (each.what === "worker") await deployWorker(each);
+    else if (each.what === "build") await build();
     else await step(each.text, "seconds", () => actions[each.what](each, deployment));
   }
 }
@@ -34,16 +38,21 @@ const actions = {
   migrations: () => migrate({ remote: true }),
 };
 
+async function build() {
+  const toolchain = await rustToolchain();
+  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+}
+
 async function create(args, name) {
   await wranglerOrFail(args, `${name} could not be created.`);
 }
 
 /**
- * Builds and deploys the Worker with wrangler.deploy.json and these secrets, which are made where they have no value.
+ * Deploys the Worker with wrangler.deploy.json and these secrets, which are made where they have no value.
  * Secrets travel in a file that only this user can read and that is gone afterwards, never on a command line.
  */
 export async function deployWorker({ text, secrets }) {
-  console.log(`• ${text} (one to three minutes)`);
+  console.log(`• ${text} (three minutes at most)`);
   const folder = mkdtempSync(join(tmpdir(), "countersign-deploy-"));
   try {
     const args = ["deploy", "--config", DEPLOYMENT];

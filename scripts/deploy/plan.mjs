@@ -42,6 +42,8 @@ export function planDeployment(resources, account, { variables, secrets }) {
     steps.push({ what: "queue", name, text: `Create the queue ${name}` });
   }
   steps.push({ what: "settings", text: "Write wrangler.deploy.json" });
+  // Before the migrations, so that the Worker of before stands on the new tables for no longer than an upload takes.
+  steps.push({ what: "build", text: "Build the Worker" });
   steps.push({ what: "migrations", text: "Apply the migrations that the database lacks" });
   const missing = missingSecrets(account, variables, secrets);
   const withSecrets = missing.length > 0 ? `, with the secrets ${missing.map(({ name }) => name).join(", ")}` : "";
@@ -49,7 +51,7 @@ export function planDeployment(resources, account, { variables, secrets }) {
     what: "worker",
     name: resources.worker,
     secrets: missing,
-    text: `Build and deploy the Worker ${resources.worker}${withSecrets}`,
+    text: `Deploy the Worker ${resources.worker}${withSecrets}`,
   });
   return steps;
 }

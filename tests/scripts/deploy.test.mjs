@@ -41,6 +41,7 @@ describe("the plan", () => {
       "queue countersign-oob",
       "queue countersign-oob-dead",
       "settings",
+      "build",
       "migrations",
       "worker countersign",
     ]);
@@ -58,6 +59,7 @@ describe("the plan", () => {
       "namespace countersign-jwks",
       "queue countersign-oob-dead",
       "settings",
+      "build",
       "migrations",
       "worker countersign",
     ]);
@@ -66,7 +68,7 @@ describe("the plan", () => {
 
   test("for a complete account only deploys again, and leaves the secrets alone", () => {
     const steps = plan(COMPLETE, { secrets: { ENCRYPTION_KEYS: "another", SIGNING_KEY_9: "another" } });
-    expect(what(steps)).toEqual(["settings", "migrations", "worker countersign"]);
+    expect(what(steps)).toEqual(["settings", "build", "migrations", "worker countersign"]);
     expect(secretsIn(steps)).toEqual([]);
   });
 
@@ -213,7 +215,7 @@ describe("the command", () => {
     const { code, out, err } = await deploy(["--dry-run"], { TENANT_NAME: "" });
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(
-      /1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n *7\. Build and deploy the Worker/,
+      /1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n.*\n *8\. Deploy the Worker/,
     );
     expect(out).toMatch(/It would ask for TENANT_NAME\./);
     expect(cloudflare.account.requests).toEqual([]);
