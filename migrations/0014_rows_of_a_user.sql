@@ -16,7 +16,7 @@ CREATE TABLE new_authenticators (
 INSERT INTO new_authenticators
   (user_id, id, kind, sealed, address_index, last_step, failures, created_at, confirmed_at, last_used_at)
 SELECT user_id, id, kind, sealed, address_index, last_step, failures, created_at, confirmed_at, last_used_at
-FROM authenticators;
+FROM authenticators ORDER BY user_id, id;
 DROP TABLE authenticators;
 ALTER TABLE new_authenticators RENAME TO authenticators;
 
@@ -27,6 +27,6 @@ CREATE TABLE new_contacts (
   updated_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO new_contacts (user_id, sealed, address_index, updated_at)
-SELECT user_id, sealed, address_index, updated_at FROM contacts;
+SELECT user_id, sealed, address_index, updated_at FROM contacts ORDER BY user_id;
 DROP TABLE contacts;
 ALTER TABLE new_contacts RENAME TO contacts;

@@ -4,8 +4,8 @@ import { literal } from "../sql.mjs";
 /** Every column that names its key. Counters of messages have keyed names as well, but nothing is lost with those. */
 export const KEYED = [
   ["authenticators", ["sealed", "address_index"]],
-  ["enrollments", ["sealed", "address_index", "code_hash", "recovery_hash"]],
-  ["challenges", ["code_hash"]],
+  ["enrollments", ["sealed", "address_index", "code_hash", "recovery_hash", "answer"]],
+  ["challenges", ["code_hash", "answer"]],
   ["recovery_codes", ["hash"]],
   ["contacts", ["sealed", "address_index"]],
   ["idempotent_answers", ["sealed"]],

@@ -43,19 +43,19 @@ export function unlockUser(user, authenticator) {
 }
 
 /**
- * Removes what a user could prove a second factor with, and what is kept under an Idempotency-Key. Notices that are on their
- * way still tell the person of what was done before, and the contact stays, so that they hear of what comes after.
+ * Removes what a user could prove a second factor with. Notices that are on their way still tell the person of what was done
+ * before, and the contact stays, so that they hear of what comes after.
  */
 export function resetUser(user) {
   return [
-    ...deleted(user, ["idempotent_answers", "challenges", "enrollments", "authenticators", "recovery_codes"]),
+    ...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes"]),
     buckets(user),
   ].join(";\n");
 }
 
 /**
  * Removes every row that names a user, or names a row that does: a delivery names the enrollment or challenge whose code
- * it carries, and a confirmation by access token the enrollment that it has spent.
+ * it carries, a confirmation by access token the enrollment that it has spent, and the sweep how far it has come.
  */
 export function removeUser(user) {
   const mine = `WHERE user_id = ${literal(user)}`;
@@ -66,11 +66,18 @@ export function removeUser(user) {
     `DELETE FROM redemptions WHERE spent IN (${own}) RETURNING 'redemptions' AS what`,
     resetUser(user),
     ...deleted(user, ["contacts"]),
+    positions(user),
   ].join(";\n");
 }
 
 function deleted(user, tables) {
   return tables.map((table) => `DELETE FROM ${table} WHERE user_id = ${literal(user)} RETURNING '${table}' AS what`);
+}
+
+/** A sweep that has come as far as this user begins anew. */
+function positions(user) {
+  const keys = `(${literal(user)}, ${literal(`guess:${user}`)}, ${literal(`recovery:${user}`)})`;
+  return `DELETE FROM sweep_positions WHERE after IN ${keys} OR upto IN ${keys} RETURNING 'sweep_positions' AS what`;
 }
 
 function buckets(user) {

@@ -1,6 +1,6 @@
 //! Sending a code to an active authenticator.
 
-use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
+use super::idempotent_answers::{self, KeptAnswer, NewAnswer};
 use super::messages::{self, NewMessage, Obstacle};
 use super::statements;
 use crate::app::App;
@@ -135,6 +135,8 @@ pub async fn add<P: Platform>(app: &App<P>, new: &NewChallenge<'_>) -> Result<Ch
 impl NewChallenge<'_> {
     fn statements(&self) -> Vec<Statement> {
         let [charges, region, network] = messages::guard(Some(&self.message));
+        let [answer_key, answer, answer_expires_at] =
+            idempotent_answers::kept_with(self.answer.as_ref(), self.expires_at);
         let mut statements = vec![Statement {
             sql: statements::CHALLENGE,
             parameters: vec![
@@ -151,15 +153,13 @@ impl NewChallenge<'_> {
                 region,
                 network,
                 self.message.channel.as_str().into(),
-                self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
+                answer_key,
                 self.message.delivery_id.as_str().into(),
+                answer,
+                answer_expires_at,
             ],
         }];
         statements.extend(self.message.statements(self.user, self.id, self.now, self.expires_at));
-        let answer = self.answer.as_ref();
-        statements.extend(
-            answer.map(|answer| answer.statement(self.user, Announces::Challenge(self.id), self.now)),
-        );
         statements
     }
 }

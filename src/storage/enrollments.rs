@@ -1,6 +1,6 @@
 //! Adding a pending enrollment, with the message that goes with it, in one round trip.
 
-use super::idempotent_answers::{self, Announces, KeptAnswer, NewAnswer};
+use super::idempotent_answers::{self, KeptAnswer, NewAnswer};
 use super::messages::{self, NewMessage, Obstacle};
 use super::statements;
 use crate::app::App;
@@ -101,6 +101,8 @@ impl NewEnrollment<'_> {
             Some((id, hash)) => (Value::from(id.as_str()), Value::from(hash.as_str())),
             None => (Value::Null, Value::Null),
         };
+        let [answer_key, answer, answer_expires_at] =
+            idempotent_answers::kept_with(self.answer.as_ref(), self.expires_at);
         let mut statements = vec![Statement {
             sql: statements::ENROLL,
             parameters: vec![
@@ -122,16 +124,15 @@ impl NewEnrollment<'_> {
                 charges,
                 region,
                 network,
-                self.answer.as_ref().map(|answer| answer.key.as_str()).into(),
+                answer_key,
                 self.used_kinds(),
                 message.map(|message| message.delivery_id.as_str()).into(),
+                answer,
+                answer_expires_at,
             ],
         }];
         if let Some(message) = message {
             statements.extend(message.statements(self.user, self.id.as_str(), self.now, self.expires_at));
-        }
-        if let Some(answer) = &self.answer {
-            statements.push(answer.statement(self.user, Announces::Enrollment(self.id.as_str()), self.now));
         }
         statements
     }

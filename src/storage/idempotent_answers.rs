@@ -1,9 +1,9 @@
-//! What requests with an `Idempotency-Key` were answered. An answer is kept in the batch that makes what it announces,
-//! so that of parallel requests with one key one acts and the others find its answer.
+//! What requests with an `Idempotency-Key` were answered. An answer stands in the row that it announces, and goes with it:
+//! of parallel requests with one key one acts, and the others find its answer.
 
 use super::statements;
 use crate::app::App;
-use crate::platform::{Platform, Row, Statement, StorageError};
+use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::types::{UnixSeconds, UserId};
 
 /// An answer as it will stand in its row.
@@ -17,17 +17,6 @@ pub struct NewAnswer {
     pub expires_at: UnixSeconds,
 }
 
-/// What an answer announces, and goes with.
-#[derive(Debug, Clone, Copy)]
-pub enum Announces<'a> {
-    /// An enrollment, by its id.
-    Enrollment(&'a str),
-    /// A challenge, by its id.
-    Challenge(&'a str),
-    /// Nothing that is stored.
-    Nothing,
-}
-
 /// A kept answer.
 #[derive(Debug)]
 pub struct KeptAnswer {
@@ -37,28 +26,14 @@ pub struct KeptAnswer {
     pub recovery_issued: bool,
 }
 
-impl NewAnswer {
-    /// Keeps the answer, if what it announces was added before it in the batch.
-    #[must_use]
-    pub fn statement(&self, user: &UserId, announces: Announces<'_>, now: UnixSeconds) -> Statement {
-        let (enrollment, challenge) = match announces {
-            Announces::Enrollment(id) => (Some(id), None),
-            Announces::Challenge(id) => (None, Some(id)),
-            Announces::Nothing => (None, None),
-        };
-        Statement {
-            sql: statements::KEEP_ANSWER,
-            parameters: vec![
-                self.key.as_str().into(),
-                self.sealed.as_str().into(),
-                enrollment.into(),
-                challenge.into(),
-                self.expires_at.into(),
-                now.into(),
-                user.as_str().into(),
-            ],
-        }
-    }
+/// What [`ENROLL`](statements::ENROLL) and [`CHALLENGE`](statements::CHALLENGE) keep with what they add: the key, the
+/// answer, and until when it is repeated, which is no longer than what it announces is there.
+#[must_use]
+pub fn kept_with(answer: Option<&NewAnswer>, expires_at: UnixSeconds) -> [Value; 3] {
+    let Some(answer) = answer else {
+        return [Value::Null, Value::Null, Value::Null];
+    };
+    [answer.key.as_str().into(), answer.sealed.as_str().into(), answer.expires_at.min(expires_at).into()]
 }
 
 /// Keeps an answer that announces nothing. False where another request with this key was faster.
@@ -68,7 +43,17 @@ pub async fn keep<P: Platform>(
     answer: &NewAnswer,
     now: UnixSeconds,
 ) -> Result<bool, StorageError> {
-    let results = app.platform.batch(vec![answer.statement(user, Announces::Nothing, now)]).await?;
+    let statement = Statement {
+        sql: statements::KEEP_ANSWER,
+        parameters: vec![
+            answer.key.as_str().into(),
+            answer.sealed.as_str().into(),
+            answer.expires_at.into(),
+            now.into(),
+            user.as_str().into(),
+        ],
+    };
+    let results = app.platform.batch(vec![statement]).await?;
     Ok(results.first().is_some_and(|rows| !rows.is_empty()))
 }
 

@@ -37,14 +37,14 @@ RETURNING jti_hash";
 /// `?9` recovery hash, `?10` whether the bearer proves MFA, `?11` when the bearer was issued, `?12` now,
 /// `?13` expiry, `?14` client version, `?15` transaction, `?16` message budgets that refuse, `?17` region and `?18`
 /// network of the message, `?19` key of the answer, `?20` kinds that a login which must go on has used (JSON array), or
-/// NULL, `?21` delivery of its code.
+/// NULL, `?21` delivery of its code, `?22` the answer, sealed, and `?23` until when it is repeated.
 pub const ENROLL: &str = "\
 INSERT OR REPLACE INTO enrollments
   (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof,
-   created_at, expires_at, delivery_id)
+   created_at, expires_at, delivery_id, answer_key, answer, answer_expires_at)
 SELECT ?1, ?2, next.sequence % 10, next.sequence, ?3, ?4, ?5, ?6, ?7,
        CASE factors.independent WHEN 0 THEN ?8 END, CASE factors.independent WHEN 0 THEN ?9 END,
-       factors.independent > 0, ?12, ?13, ?21
+       factors.independent > 0, ?12, ?13, ?21, ?19, ?22, ?23
 FROM (SELECT COUNT(*) AS active,
              COUNT(*) FILTER (WHERE kind <> 'email') AS independent,
              MIN(confirmed_at) FILTER (WHERE kind <> 'email') AS since
@@ -69,11 +69,8 @@ WHERE (factors.independent = 0 OR (?10 = 1 AND ?11 >= factors.since))
                   WHERE message_budgets.key = charge.value ->> 0
                     AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?17, ?18) AND closures.expires_at > ?12)
-  AND NOT EXISTS (SELECT 1 FROM idempotent_answers
-                  WHERE key = ?19 AND idempotent_answers.expires_at > ?12
-                    AND (enrollment_id IS NULL
-                         OR EXISTS (SELECT 1 FROM enrollments
-                                    WHERE enrollments.user_id = ?2 AND enrollments.id = enrollment_id)))
+  AND NOT EXISTS (SELECT 1 FROM enrollments
+                  WHERE enrollments.user_id = ?2 AND answer_key = ?19 AND answer_expires_at > ?12)
 RETURNING recovery_hash IS NOT NULL AS recovery_issued";
 
 /// Why [`ENROLL`] added nothing. Read only then, in a round trip of its own.
@@ -143,40 +140,28 @@ WHERE NOT EXISTS (SELECT 1 FROM json_each(?3) AS charge CROSS JOIN message_budge
 ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at
 RETURNING key";
 
-/// Keeps what a request with an `Idempotency-Key` is answered, if the enrollment or challenge that the answer announces
-/// was added, or it announces none. A living answer stays: the request that finds one repeats it. One that has expired, or
-/// whose enrollment or challenge is gone, gives way.
+/// Keeps what a request for a challenge with an `Idempotency-Key` is answered where the answer announces nothing that is
+/// stored. A living answer stays: the request that finds one repeats it. One that has expired gives way.
 ///
-/// `?1` key, `?2` sealed answer, `?3` enrollment, `?4` challenge, `?5` expiry, `?6` now, `?7` user.
+/// `?1` key, `?2` sealed answer, `?3` expiry, `?4` now, `?5` user.
 pub const KEEP_ANSWER: &str = "\
-INSERT INTO idempotent_answers (key, sealed, enrollment_id, challenge_id, expires_at, user_id)
-SELECT ?1, ?2, ?3, ?4, ?5, ?7
-WHERE (?3 IS NULL OR EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?7 AND id = ?3))
-  AND (?4 IS NULL OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = ?7 AND id = ?4))
-ON CONFLICT (key) DO UPDATE SET
-  sealed = excluded.sealed, enrollment_id = excluded.enrollment_id, challenge_id = excluded.challenge_id,
-  expires_at = excluded.expires_at
-WHERE expires_at <= ?6
-   OR (enrollment_id IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM enrollments
-                       WHERE enrollments.user_id = ?7 AND enrollments.id = idempotent_answers.enrollment_id))
-   OR (challenge_id IS NOT NULL
-       AND NOT EXISTS (SELECT 1 FROM challenges
-                       WHERE challenges.user_id = ?7 AND challenges.id = idempotent_answers.challenge_id))
+INSERT INTO idempotent_answers (key, sealed, expires_at)
+SELECT ?1, ?2, ?3
+WHERE NOT EXISTS (SELECT 1 FROM challenges WHERE user_id = ?5 AND answer_key = ?1 AND answer_expires_at > ?4)
+ON CONFLICT (key) DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at WHERE expires_at <= ?4
 RETURNING key";
 
-/// The answer that is kept under a key, as long as what it announces is there, and whether the recovery code in it was kept
-/// with its enrollment.
+/// The answer that is kept under a key: with the enrollment or challenge that it announces, or by itself. And whether the
+/// recovery code in it was kept with its enrollment.
 ///
 /// `?1` key, `?2` now, `?3` user.
 pub const KEPT_ANSWER: &str = "\
-SELECT idempotent_answers.sealed AS sealed, recovery_hash IS NOT NULL AS recovery_issued
-FROM idempotent_answers
-LEFT JOIN enrollments ON enrollments.user_id = +?3 AND enrollments.id = enrollment_id
-WHERE key = +?1 AND idempotent_answers.expires_at > ?2
-  AND (enrollment_id IS NULL OR enrollments.id IS NOT NULL)
-  AND (challenge_id IS NULL
-       OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = +?3 AND challenges.id = challenge_id))";
+SELECT answer AS sealed, recovery_hash IS NOT NULL AS recovery_issued FROM enrollments
+WHERE user_id = ?3 AND answer_key = ?1 AND answer_expires_at > ?2
+UNION ALL
+SELECT answer, 0 FROM challenges WHERE user_id = ?3 AND answer_key = ?1 AND answer_expires_at > ?2
+UNION ALL
+SELECT sealed, 0 FROM idempotent_answers WHERE key = ?1 AND expires_at > ?2";
 
 /// A user's active authenticators, the one used last first: what a challenge may be sent to.
 ///
@@ -191,11 +176,12 @@ ORDER BY last_used_at DESC, created_at DESC";
 ///
 /// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
 /// `?9` client version, `?10` message budgets that refuse, `?11` region and `?12` network of the message, `?13` channel,
-/// `?14` key of the answer, `?15` delivery of its code.
+/// `?14` key of the answer, `?15` delivery of its code, `?16` the answer, sealed, and `?17` until when it is repeated.
 pub const CHALLENGE: &str = "\
 INSERT OR REPLACE INTO challenges
-  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at, delivery_id)
-SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8, ?15
+  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at, delivery_id,
+   answer_key, answer, answer_expires_at)
+SELECT ?1, ?2, ?13, ?3, ?4, ?5, ?6, ?7, ?8, ?15, ?14, ?16, ?17
 WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND failures < 100)
   AND EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?9)
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = +?5)
@@ -203,11 +189,9 @@ WHERE EXISTS (SELECT 1 FROM authenticators WHERE id = +?2 AND user_id = +?3 AND 
                   WHERE message_budgets.key = charge.value ->> 0
                     AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
   AND NOT EXISTS (SELECT 1 FROM closures WHERE key IN (?11, ?12) AND closures.expires_at > ?7)
-  AND NOT EXISTS (SELECT 1 FROM idempotent_answers
-                  WHERE key = +?14 AND idempotent_answers.expires_at > ?7
-                    AND (challenge_id IS NULL
-                         OR EXISTS (SELECT 1 FROM challenges
-                                    WHERE challenges.user_id = +?3 AND challenges.id = challenge_id)))
+  AND NOT EXISTS (SELECT 1 FROM challenges
+                  WHERE challenges.user_id = +?3 AND answer_key = +?14 AND answer_expires_at > ?7)
+  AND NOT EXISTS (SELECT 1 FROM idempotent_answers WHERE key = +?14 AND idempotent_answers.expires_at > ?7)
 RETURNING id";
 
 /// Whether a login may still go on, and why [`CHALLENGE`] added nothing.
@@ -795,14 +779,14 @@ UPDATE deliveries SET failure = 'the queue has given up; ' || COALESCE(failure, 
 WHERE id = ?1 AND state IN ('waiting', 'claimed')
 RETURNING id, message, channel, attempts, failure";
 
-/// Deliveries that the queue must be told about again, those that die first: its first message was lost, or a consumer died.
-/// What is done has nothing sealed any more.
+/// Deliveries that the queue must be told about again: its first message was lost, or a consumer died. What is done has
+/// nothing sealed any more.
 ///
 /// `?1` now, `?2` waiting since.
 pub const OVERDUE_DELIVERIES: &str = "\
 SELECT id FROM deliveries
 WHERE sealed IS NOT NULL AND due_at <= ?2 AND expires_at > ?1
-ORDER BY expires_at LIMIT 100";
+ORDER BY due_at LIMIT 100";
 
 /// What nobody could deliver in time is not sent late; its payload is forgotten.
 ///
@@ -819,7 +803,8 @@ macro_rules! advance {
     ($table:literal, $key:literal) => {
         concat!("\
 INSERT INTO sweep_positions (swept, after, upto)
-VALUES ('", $table, "', '', (SELECT ", $key, " FROM ", $table, " ORDER BY ", $key, " LIMIT 1 OFFSET 9999))
+VALUES ('", $table, "', '', CASE WHEN NOT EXISTS (SELECT 1 FROM sweep_positions WHERE swept = '", $table, "')
+  THEN (SELECT ", $key, " FROM ", $table, " ORDER BY ", $key, " LIMIT 1 OFFSET 9999) END)
 ON CONFLICT (swept) DO UPDATE SET
   after = COALESCE(upto, ''),
   upto = (SELECT ", $key, " FROM ", $table, "
@@ -851,21 +836,16 @@ pub const ADVANCE_CHALLENGES: &str = advance!("challenges", "user_id");
 /// Expired challenges. `?1` now.
 pub const SWEEP_CHALLENGES: &str = sweep!("challenges", "user_id", "expires_at <= ?1");
 
-/// Goes on among kept answers.
+/// An enrollment waits longer than its answer is repeated. `?1` now.
+pub const FORGET_ANSWERS: &str = "\
+UPDATE enrollments SET answer_key = NULL, answer = NULL, answer_expires_at = NULL
+WHERE answer IS NOT NULL AND answer_expires_at <= ?1";
+
+/// Goes on among answers that announce nothing.
 pub const ADVANCE_ANSWERS: &str = advance!("idempotent_answers", "key");
 
-/// Answers that are not repeated any more: they have expired, or what they announce is gone. `?1` now.
-pub const SWEEP_ANSWERS: &str = sweep!(
-    "idempotent_answers",
-    "key",
-    "(expires_at <= ?1
-       OR (enrollment_id IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM enrollments
-                           WHERE enrollments.user_id = idempotent_answers.user_id AND enrollments.id = enrollment_id))
-       OR (challenge_id IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM challenges
-                           WHERE challenges.user_id = idempotent_answers.user_id AND challenges.id = challenge_id)))"
-);
+/// Those of them that are not repeated any more. `?1` now.
+pub const SWEEP_ANSWERS: &str = sweep!("idempotent_answers", "key", "expires_at <= ?1");
 
 /// Goes on among redemptions.
 pub const ADVANCE_REDEMPTIONS: &str = advance!("redemptions", "spent");

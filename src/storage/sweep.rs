@@ -93,9 +93,9 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
     let unspent = now.plus(-GRACE_SECONDS);
     let by_time = [
         (statements::SWEEP_CLOSURES, now),
+        (statements::FORGET_ANSWERS, now),
         (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
     ];
-    // Behind what answers announce, they themselves.
     let by_key = [
         (statements::ADVANCE_ENROLLMENTS, statements::SWEEP_ENROLLMENTS, now.into()),
         (statements::ADVANCE_CHALLENGES, statements::SWEEP_CHALLENGES, now.into()),

@@ -256,7 +256,7 @@ describe("the SQL", () => {
       database
         .prepare(`SELECT name FROM pragma_table_info('${table}')`)
         .all()
-        .filter(({ name }) => /^(sealed|address|address_index|(code_|recovery_)?hash)$/.test(name))
+        .filter(({ name }) => /^(sealed|answer|address|address_index|(code_|recovery_)?hash)$/.test(name))
         .map(({ name }) => `${table}.${name}`),
     );
     expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(

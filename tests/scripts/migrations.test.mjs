@@ -1,4 +1,4 @@
-/** Migrations that carry rows over: what the Worker before has written is good after them, and what it still does fails not. */
+/** Migrations that carry rows over: what the Worker before has written is good after them, and what it still does harms not. */
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test } from "vitest";
 import { migrationStatements } from "../support/migrations.mjs";
@@ -109,7 +109,7 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     const columns = Object.keys(row);
     run(`INSERT OR REPLACE INTO ${table} (${columns}) VALUES (${columns.map(() => "?")})`, ...Object.values(row));
   };
-  const times = { created_at: 1, expires_at: NOW + 100 };
+  const times = { created_at: 1, expires_at: NOW + 1000 };
   const authenticator = (id, user_id) => ({ id, user_id, kind: "sms", sealed: "s", address_index: "h", last_step: 7, failures: 3 });
   const enrollment = (id, user_id, sequence, more) => ({
     ...{ id, user_id, sequence, client_id: "app", kind: "totp", sealed: "s", address_index: "i", code_hash: null, attempts: 2 },
@@ -124,7 +124,7 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     ...{ region: "49", network: "1", charges: "[]", verified_at: 6, provider: "p", message: "code" },
     ...{ user_id: null, target: null, address: null, ...more },
   });
-  const answer = (key, enrollment_id, challenge_id) => ({ key, sealed: "s", enrollment_id, challenge_id, expires_at: NOW + 100 });
+  const answer = (key, enrollment_id, challenge_id) => ({ key, sealed: "s", enrollment_id, challenge_id, expires_at: NOW + 600 });
 
   beforeEach(async () => {
     database = new DatabaseSync(":memory:");
@@ -137,7 +137,7 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     }
     add("contacts", { user_id: "alice", sealed: "s", address_index: "i", updated_at: 4 });
     for (let sequence = 7; sequence < 17; sequence += 1) add("enrollments", enrollment(`totp|${sequence}`, "alice", sequence));
-    add("enrollments", enrollment("sms|e", "bob", 0, { kind: "sms", code_hash: "h" }));
+    add("enrollments", enrollment("sms|e", "bob", 0, { kind: "sms", code_hash: "h", expires_at: NOW + 300 }));
     add("challenges", challenge("c", "alice", "sms|a"));
     add("deliveries", delivery("d1", "sms|e"));
     add("deliveries", delivery("d2", "c"));
@@ -146,14 +146,21 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     add("idempotent_answers", answer("k1", "sms|e", null));
     add("idempotent_answers", answer("k2", null, "c"));
     add("idempotent_answers", answer("k3", null, null));
+    add("idempotent_answers", answer("k4", "totp|16", null));
     const rows = () => Object.fromEntries(TABLES.map((table) => [table, all(`SELECT * FROM ${table} ORDER BY 1, 2, 3`)]));
     const before = rows();
     await now();
+    const none = { answer_key: null, answer: null, answer_expires_at: null };
+    const kept = (key, row) => ({ answer_key: key, answer: "s", answer_expires_at: Math.min(NOW + 600, row.expires_at) });
     const added = {
-      enrollments: ({ sequence, id }) => ({ place: sequence % 10, delivery_id: id === "sms|e" ? "d1" : null }),
-      challenges: () => ({ delivery_id: "d2" }),
-      idempotent_answers: ({ key }) => ({ user_id: { k1: "bob", k2: "alice", k3: "" }[key] }),
+      enrollments: (row) => ({
+        place: row.sequence % 10,
+        delivery_id: row.id === "sms|e" ? "d1" : null,
+        ...(row.id === "sms|e" ? kept("k1", row) : row.id === "totp|16" ? kept("k4", row) : none),
+      }),
+      challenges: (row) => ({ delivery_id: "d2", ...kept("k2", row) }),
     };
+    before.idempotent_answers = [{ key: "k3", sealed: "s", expires_at: NOW + 600 }];
     const after = rows();
     for (const table of TABLES) {
       const expected = before[table].map((row) => ({ ...row, ...added[table]?.(row) }));
@@ -162,18 +169,12 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     }
   });
 
-  test("the Worker before goes on writing until it is replaced", async () => {
+  test("the Worker before fails where it would do harm, and takes nothing", async () => {
+    add("enrollments", enrollment("totp|0", "alice", 0));
     await now();
-    for (const sequence of [0, 1]) add("enrollments", enrollment(`totp|${sequence}`, "alice", sequence));
-    add("challenges", challenge("c", "alice", "sms|a"));
-    add("challenges", challenge("c2", "alice", "sms|a"));
-    add("deliveries", delivery("d", "c2"));
-    run(
-      `INSERT INTO idempotent_answers (key, sealed, enrollment_id, challenge_id, expires_at) VALUES ('k', 's', NULL, 'c2', 1)
-       ON CONFLICT (key) DO UPDATE SET sealed = excluded.sealed WHERE expires_at <= 1`,
-    );
-    expect(all("SELECT id FROM enrollments")).toEqual([{ id: "totp|1" }]);
-    expect(all("SELECT id FROM challenges")).toEqual([{ id: "c2" }]);
-    expect(all("SELECT user_id FROM idempotent_answers")).toEqual([{ user_id: "" }]);
+    expect(() => add("enrollments", enrollment("totp|1", "alice", 1))).toThrow(/NOT NULL constraint failed: enrollments.place/);
+    expect(() => run("INSERT INTO idempotent_answers (key, sealed, enrollment_id) VALUES ('k', 's', NULL)")).toThrow(/no column/);
+    expect(() => run("DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments LIMIT 1000)")).toThrow(/no such/);
+    expect(all("SELECT id FROM enrollments")).toEqual([{ id: "totp|0" }]);
   });
 });

@@ -60,6 +60,7 @@ const rowsOf = (user, name) => ({
     {
       id: `sms|dev_${name}4`,
       user_id: user,
+      place: 0,
       sequence: 0,
       client_id: "app",
       kind: "sms",
@@ -71,6 +72,9 @@ const rowsOf = (user, name) => ({
       recovery_hash: HASH,
       proof: 0,
       created_at: NOW,
+      answer_key: `answer-1-${name}`,
+      answer: SEALED,
+      answer_expires_at: NOW + 300,
       expires_at: NOW + 300,
     },
     {
@@ -100,15 +104,15 @@ const rowsOf = (user, name) => ({
       expires_at: NOW + 300,
     },
   ],
-  idempotent_answers: [
-    { user_id: user, key: `answer-1-${name}`, sealed: SEALED, enrollment_id: `sms|dev_${name}4`, expires_at: NOW + 600 },
-    { user_id: user, key: `answer-2-${name}`, sealed: SEALED, challenge_id: `challenge-${name}`, expires_at: NOW + 600 },
-  ],
   recovery_codes: [{ user_id: user, id: `recovery-code|dev_${name}`, hash: HASH, created_at: NOW }],
   contacts: [{ user_id: user, sealed: SEALED, address_index: HASH, updated_at: NOW }],
   budgets: [
     { key: `guess:${user}`, full_at: NOW + 3600, attempt: "a" },
     { key: `recovery:${user}`, full_at: NOW + 361, attempt: "a" },
+  ],
+  sweep_positions: [
+    { swept: `enrollments ${name}`, after: user, upto: null },
+    { swept: `budgets ${name}`, after: "", upto: `guess:${user}` },
   ],
   redemptions: [{ spent: `totp|dev_${name}1`, redemption: "r", expires_at: NOW + 600 }],
   deliveries: [
@@ -313,9 +317,9 @@ describe("the SQL", () => {
   test("resets a user: nothing is left to prove a second factor with, and messages go on", () => {
     const before = dump();
     database.exec(resetUser(ANN));
-    const { deliveries, redemptions, contacts } = before;
+    const { deliveries, redemptions, contacts, sweep_positions } = before;
     // The contact stays: the person shall hear of what comes after.
-    expect(dump()).toEqual({ ...without(before, "ann"), deliveries, redemptions, contacts });
+    expect(dump()).toEqual({ ...without(before, "ann"), deliveries, redemptions, contacts, sweep_positions });
   });
 
   test("removes a user: no row names them, and all others are as they were", () => {
@@ -334,9 +338,9 @@ describe("the SQL", () => {
 
   test("knows every table in which a user, an authenticator or a challenge stands", () => {
     const naming = all("SELECT name, sql FROM sqlite_master WHERE type = 'table'").filter(({ sql }) =>
-      /\b(user_id|authenticator_id|enrollment_id|challenge_id|owner|spent)\b/.test(sql),
+      /\b(user_id|authenticator_id|owner|spent)\b/.test(sql),
     );
-    const known = Object.keys(rowsOf(ANN, "ann")).filter((table) => table !== "budgets");
+    const known = Object.keys(rowsOf(ANN, "ann")).filter((table) => !["budgets", "sweep_positions"].includes(table));
     expect(naming.map(({ name }) => name).sort()).toEqual(known.sort());
   });
 });

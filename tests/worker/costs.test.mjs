@@ -19,7 +19,7 @@ const WARM = {
   "associate, app": [1, 1, 0, 0, 0],
   "associate, SMS": [1, 3, 0, 0, 1],
   "associate, e-mail": [1, 3, 0, 0, 1],
-  "associate, SMS, with an Idempotency-Key": [1, 4, 0, 0, 1],
+  "associate, SMS, with an Idempotency-Key": [1, 3, 0, 0, 1],
   "challenge, app": [1, 2, 0, 0, 0],
   "challenge, SMS": [2, 5, 0, 0, 1],
   "token, first code of an app": [2, 15, 0, 0, 0],

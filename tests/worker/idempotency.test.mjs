@@ -156,17 +156,44 @@ describe("associate", () => {
     expect((await accepted(other)).secret).not.toBe(first.secret);
   });
 
-  test("is forgotten when the enrollment is confirmed, and gone within the minute", async () => {
+  test("is repeated for as long as its code lives, and acts anew after that, swept or not", async () => {
+    const { world } = stage;
+    const person = stage.person();
+    const headers = { "idempotency-key": randomUUID() };
+    const token = person.mfaToken();
+    const first = await accepted(await person.associateSms({ token, headers }));
+    await world.advance(299);
+    const again = await person.associateSms({ token, headers });
+    expect(replayed(again)).toBe("true");
+    expect((await accepted(again)).id).toBe(first.id);
+    await world.advance(1);
+    const anew = await person.associateSms({ token, headers });
+    expect(replayed(anew)).toBe(null);
+    expect((await accepted(anew)).id).not.toBe(first.id);
+  });
+
+  test("is forgotten after ten minutes, though its enrollment waits", async () => {
+    const { world } = stage;
+    const { id } = await accepted(await stage.person().associateOtp(keyed(randomUUID())));
+    const kept = () => world.rows("SELECT answer_key, answer FROM enrollments WHERE id = ?", id);
+    await world.advance(599);
+    await world.sweep();
+    expect(await kept()).toEqual([{ answer_key: expect.any(String), answer: expect.any(String) }]);
+    await world.advance(1);
+    await world.sweep();
+    expect(await kept()).toEqual([{ answer_key: null, answer: null }]);
+  });
+
+  test("is forgotten when the enrollment is confirmed", async () => {
     const { world } = stage;
     const person = stage.person();
     const options = keyed(randomUUID(), { token: person.mfaToken() });
     const { id, secret } = await accepted(await person.associateOtp(options));
-    const kept = () => world.rows("SELECT key FROM idempotent_answers WHERE enrollment_id = ?", id);
+    const kept = () => world.rows("SELECT answer FROM enrollments WHERE id = ? AND answer IS NOT NULL", id);
     expect(await kept()).toHaveLength(1);
     await accepted(await person.exchange("otp", { mfa_token: options.token, otp: totp(secret, world.now()) }));
-    await refused(await person.associateOtp(options), 401, "invalid_grant");
-    await world.sweep();
     expect(await kept()).toEqual([]);
+    await refused(await person.associateOtp(options), 401, "invalid_grant");
   });
 });
 

@@ -52,12 +52,12 @@ fn a_queue_that_refuses_again_stops_no_sweep() {
 }
 
 #[test]
-fn each_run_tells_at_most_a_hundred_those_that_die_first() {
+fn each_run_tells_at_most_a_hundred_the_oldest_first() {
     let service = Service::new();
     service.world.query(
         "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
-         SELECT 'd' || i, 'sms', 's1.x', 'waiting', ?1 - i, ?1 - i, ?1 + 300 - i FROM n",
+         SELECT 'd' || i, 'sms', 's1.x', 'waiting', ?1 - i, ?1 - i, ?1 + 100 FROM n",
         &[service.world.now().plus(-20).into()],
     );
     swept(&service);
@@ -70,8 +70,8 @@ fn each_run_tells_at_most_a_hundred_those_that_die_first() {
 const TABLES: [(&str, &str, i64); 9] = [
     (
         "enrollments",
-        "INSERT INTO enrollments (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-         SELECT 'e' || i, 'u' || i, 0, 'app', 'totp', 's1.x', 0, 0, ?1 FROM n",
+        "INSERT INTO enrollments (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+         SELECT 'e' || i, 'u' || i, 0, 0, 'app', 'totp', 's1.x', 0, 0, ?1 FROM n",
         0,
     ),
     (

@@ -28,7 +28,7 @@ const SHORT: [&str; 5] = [
 const CHARGES: &str = "charge VIRTUAL TABLE";
 
 /// Statements that go through a table, or through more of an index than one user has, and what bounds them.
-const BOUNDED: [(&str, &str, &str); 27] = [
+const BOUNDED: [(&str, &str, &str); 28] = [
     ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
     ("OVERDUE_DELIVERIES", "deliveries_not_done (expires_at>?)", "the sweep's; what waits to be sent"),
     ("EXPIRE_DELIVERIES", "deliveries_not_done (expires_at<?)", "the sweep's; what waits to be sent"),
@@ -44,6 +44,11 @@ const BOUNDED: [(&str, &str, &str); 27] = [
     ("ADVANCE_CHALLENGES", "SCAN challenges", "the first sweep's; 10 000 rows"),
     ("ADVANCE_CHALLENGES", "PRIMARY KEY (user_id>?)", "the sweep's; 10 000 rows"),
     ("SWEEP_CHALLENGES", "PRIMARY KEY (user_id>? AND user_id<?)", "the sweep's; 10 000 rows"),
+    (
+        "FORGET_ANSWERS",
+        "enrollments_answered (answer_expires_at<?)",
+        "the sweep's; what was answered in a minute",
+    ),
     ("ADVANCE_ANSWERS", "SCAN idempotent_answers", "the first sweep's; 10 000 rows"),
     ("ADVANCE_ANSWERS", "PRIMARY KEY (key>?)", "the sweep's; 10 000 rows"),
     ("SWEEP_ANSWERS", "PRIMARY KEY (key>? AND key<?)", "the sweep's; 10 000 rows"),

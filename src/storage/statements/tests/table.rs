@@ -156,9 +156,11 @@ const PAID_ELSEWHERE: &str = "UPDATE budgets SET key = 'elsewhere' WHERE key = '
 const WON: &str = "INSERT INTO redemptions VALUES ('t', 'r', 2000)";
 const WON_BY_ANOTHER: &str = "UPDATE redemptions SET redemption = 'another' WHERE spent = 't'";
 const WON_SOMETHING_ELSE: &str = "UPDATE redemptions SET spent = 'something else' WHERE spent = 't'";
-const ANSWERED: &str = "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1001)";
-const ANSWERED_LONG_AGO: &str =
-    "INSERT INTO idempotent_answers (key, sealed, expires_at) VALUES ('k', 's1.k', 1000)";
+const ANSWERED: &str = "INSERT INTO idempotent_answers VALUES ('k', 's1.k', 1001)";
+const ANSWERED_WITH_ENROLLMENT: &str =
+    "UPDATE enrollments SET answer_key = 'k', answer = 's1.e', answer_expires_at = 1001 WHERE id = 'totp|bp'";
+const ANSWERED_WITH_CHALLENGE: &str =
+    "UPDATE challenges SET answer_key = 'k', answer = 's1.c', answer_expires_at = 1001";
 /// Two rows: key, cost, and the latest `full_at` with room; the second has an hour's and a day's bucket.
 const CHARGES: &str = r#"[["p1",60000,1500],["p2",90000,2500,80000,3500]]"#;
 const VERIFIABLE: &str =
@@ -296,7 +298,7 @@ fn enrolling() -> Vec<Spec> {
     vec![
         spec!(ENROLL [
                 "totp|n", "alice", "app", "totp", "s1.n", NULL, NULL, "recovery-code|n", "h1.n", 0, 950, 1000, 2000, 7,
-                "t", CHARGES, "region:49", "network:64500", "k", NULL, "d",
+                "t", CHARGES, "region:49", "network:64500", "k", NULL, "d", "s1.k", 1600,
             ] "";
             "the first", "", [] => Acts;
             "a factor is active", SMS_ACTIVE, [] => Nothing;
@@ -334,20 +336,14 @@ fn enrolling() -> Vec<Spec> {
             "after others", PHONES_PENDING, [] => Acts;
             "beside ten", TEN_PENDING, [] => Acts;
             "beside ten of which one has expired", TEN_PENDING_ONE_EXPIRED, [] => Acts;
-            "answered before", ANSWERED, [] => Nothing;
-            "answered under another key", ANSWERED, [(19, "another")] => Acts;
-            "answered before, without a key", ANSWERED, [(19, NULL)] => Acts;
-            "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
-            "answered, and it waits", "INSERT INTO enrollments
-                (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-              VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 2000);
-              INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', 'totp|p', NULL, 1001)", [] => Nothing;
-            "answered, and another waits", "INSERT INTO enrollments
-                (id, user_id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-              VALUES ('totp|p', 'alice', 0, 'app', 'totp', 's1.p', 0, 900, 2000);
-              INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
-            "answered, and what waits is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
+            "answered before", "UPDATE enrollments SET user_id = 'alice', answer_key = 'k', answer_expires_at = 1001", [] => Nothing;
+            "answered under another key",
+                "UPDATE enrollments SET user_id = 'alice', answer_key = 'x', answer_expires_at = 1001", [] => Acts;
+            "answered before, without a key",
+                "UPDATE enrollments SET user_id = 'alice', answer_key = 'k', answer_expires_at = 1001", [(19, NULL)] => Acts;
+            "answered long ago",
+                "UPDATE enrollments SET user_id = 'alice', answer_key = 'k', answer_expires_at = 1000", [] => Acts;
+            "somebody else was answered", "UPDATE enrollments SET answer_key = 'k', answer_expires_at = 1001", [] => Acts;
         ),
         spec!(ENROLLMENT_STATE ["alice", "app", 7, "t", NULL] "";
             "nothing", "", [] => Answers("active=0 since=NULL has_unused=0 client_current=1 spent=0");
@@ -415,54 +411,37 @@ fn enrolling() -> Vec<Spec> {
 
 fn challenging() -> Vec<Spec> {
     vec![
-        spec!(KEEP_ANSWER ["k", "s1.k", "sms|bp", NULL, 1600, 1000, "bob"] "";
-            "of an enrollment", "", [] => Acts;
-            "of an enrollment that was not added", "", [(3, "sms|x")] => Nothing;
-            "of a challenge", "", [(3, NULL), (4, "cb")] => Acts;
-            "of a challenge that was not added", "", [(3, NULL), (4, "cx")] => Nothing;
-            "of nothing", "", [(3, NULL)] => Acts;
-            "of somebody else's enrollment", "", [(7, "alice")] => Nothing;
-            "of somebody else's challenge", "", [(3, NULL), (4, "cb"), (7, "alice")] => Nothing;
-            "answered before", ANSWERED, [] => Nothing;
-            "answered under another key", ANSWERED, [(1, "another")] => Acts;
-            "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
-            "answered, and its enrollment waits",
-                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', 'totp|bp', NULL, 1001)", [] => Nothing;
-            "answered, and its enrollment is gone",
-                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', 'totp|x', NULL, 1001)", [] => Acts;
-            "answered, and its enrollment is somebody else's", "UPDATE enrollments SET user_id = 'alice' WHERE id = 'totp|bp';
-                INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', 'totp|bp', NULL, 1001)", [] => Acts;
-            "answered, and its challenge is there",
-                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
-            "answered, and its challenge is gone",
-                "INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', NULL, 'cx', 1001)", [] => Acts;
-            "answered, and its challenge is somebody else's", "UPDATE challenges SET user_id = 'alice';
-                INSERT INTO idempotent_answers VALUES ('k', 'bob', 's1.k', NULL, 'cb', 1001)", [] => Acts;
+        spec!(KEEP_ANSWER ["k", "s1.k", 1600, 1000, "bob"] "";
+            "the first", "", [] => Acts;
+            "answered before", "INSERT INTO idempotent_answers VALUES ('k', 's1.x', 1001)", [] => Nothing;
+            "answered under another key", "INSERT INTO idempotent_answers VALUES ('x', 's1.x', 1001)", [] => Acts;
+            "answered long ago", "INSERT INTO idempotent_answers VALUES ('k', 's1.x', 1000)", [] => Acts;
+            "answered with a challenge",
+                "UPDATE challenges SET answer_key = 'k', answer = 's1.c', answer_expires_at = 1001", [] => Nothing;
+            "with another", "UPDATE challenges SET answer_key = 'x', answer = 's1.c', answer_expires_at = 1001", [] => Acts;
+            "with one, long ago", "UPDATE challenges SET answer_key = 'k', answer = 's1.c', answer_expires_at = 1000", []
+                => Acts;
+            "with somebody else's", "UPDATE challenges SET answer_key = 'k', answer = 's1.c', answer_expires_at = 1001",
+                [(5, "alice")] => Acts;
         ),
-        spec!(KEPT_ANSWER ["k", 1000, "bob"] ANSWERED;
-            "of nothing that is stored", "", [] => Answers("sealed=s1.k recovery_issued=0");
-            "another", "", [(1, "another")] => Nothing;
-            "long ago", "", [(2, 1001)] => Nothing;
-            "of somebody else's enrollment", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp'", [(3, "alice")] => Nothing;
-            "of somebody else's challenge", "UPDATE idempotent_answers SET challenge_id = 'cb'", [(3, "alice")] => Nothing;
-            "of a challenge", "UPDATE idempotent_answers SET challenge_id = 'cb'", []
-                => Answers("sealed=s1.k recovery_issued=0");
-            "with a recovery code", "UPDATE idempotent_answers SET enrollment_id = 'totp|bp'", []
-                => Answers("sealed=s1.k recovery_issued=1");
-            "without one", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp'", []
-                => Answers("sealed=s1.k recovery_issued=0");
-            "of an enrollment that is gone", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp';
-                DELETE FROM enrollments WHERE id = 'sms|bp'", [] => Nothing;
-            "of an enrollment that was replaced", "UPDATE idempotent_answers SET enrollment_id = 'sms|bp';
-                INSERT OR REPLACE INTO enrollments
-                  (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('totp|n', 'bob', 1, 11, 'app', 'totp', 's1.n', 0, 900, 5000)", [] => Nothing;
-            "of a challenge that was replaced", "UPDATE idempotent_answers SET challenge_id = 'cb';
-                INSERT OR REPLACE INTO challenges
-                  (id, authenticator_id, channel, user_id, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('cn', 'sms|b', 'sms', 'bob', 'app', 't', 'h1.cb', 900, 5000)", [] => Nothing;
+        spec!(KEPT_ANSWER ["k", 1000, "bob"] "";
+            "none", "", [] => Nothing;
+            "of an enrollment with a recovery code", ANSWERED_WITH_ENROLLMENT, []
+                => Answers("sealed=s1.e recovery_issued=1");
+            "of one without", "UPDATE enrollments SET answer_key = 'k', answer = 's1.e', answer_expires_at = 1001
+                WHERE id = 'sms|bp'", [] => Answers("sealed=s1.e recovery_issued=0");
+            "of another enrollment", ANSWERED_WITH_ENROLLMENT, [(1, "x")] => Nothing;
+            "of somebody else's enrollment", ANSWERED_WITH_ENROLLMENT, [(3, "alice")] => Nothing;
+            "of an enrollment, long ago", ANSWERED_WITH_ENROLLMENT, [(2, 1001)] => Nothing;
+            "of a challenge", ANSWERED_WITH_CHALLENGE, [] => Answers("sealed=s1.c recovery_issued=0");
+            "of another challenge", ANSWERED_WITH_CHALLENGE, [(1, "x")] => Nothing;
+            "of somebody else's challenge", ANSWERED_WITH_CHALLENGE, [(3, "alice")] => Nothing;
+            "of a challenge, long ago", ANSWERED_WITH_CHALLENGE, [(2, 1001)] => Nothing;
+            "of nothing that is stored", ANSWERED, [] => Answers("sealed=s1.k recovery_issued=0");
+            "of nothing, under another key", ANSWERED, [(1, "x")] => Nothing;
+            "of nothing, long ago", ANSWERED, [(2, 1001)] => Nothing;
         ),
-        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, CHARGES, "region:49", "network:64500", "sms", "k", "d"]
+        spec!(CHALLENGE ["n", "sms|a", "alice", "app", "t", "h1.n", 1000, 1300, 7, CHARGES, "region:49", "network:64500", "sms", "k", "d", "s1.k", 1300]
             SMS_ACTIVE;
             "the first", "", [] => Acts;
             "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
@@ -484,13 +463,14 @@ fn challenging() -> Vec<Spec> {
             "after another", "UPDATE challenges SET authenticator_id = 'sms|a', user_id = 'alice'", [] => Acts;
             "answered before", ANSWERED, [] => Nothing;
             "answered under another key", ANSWERED, [(14, "another")] => Acts;
-            "answered long ago", ANSWERED_LONG_AGO, [] => Acts;
-            "answered, and it is there", "UPDATE challenges SET user_id = 'alice';
-                INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', NULL, 'cb', 1001)", [] => Nothing;
-            "answered, and another is there", "UPDATE challenges SET user_id = 'alice';
-                INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', NULL, 'cx', 1001)", [] => Acts;
-            "answered, and what is there is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('k', 'alice', 's1.k', NULL, 'cb', 1001)", [] => Acts;
+            "answered long ago", "INSERT INTO idempotent_answers VALUES ('k', 's1.k', 1000)", [] => Acts;
+            "answered with a challenge",
+                "UPDATE challenges SET user_id = 'alice', answer_key = 'k', answer_expires_at = 1001", [] => Nothing;
+            "with another",
+                "UPDATE challenges SET user_id = 'alice', answer_key = 'x', answer_expires_at = 1001", [] => Acts;
+            "with one, long ago",
+                "UPDATE challenges SET user_id = 'alice', answer_key = 'k', answer_expires_at = 1000", [] => Acts;
+            "with somebody else's", "UPDATE challenges SET answer_key = 'k', answer_expires_at = 1001", [] => Acts;
         ),
         spec!(LOGIN_STATE ["app", 7, "t"] "";
             "open", "", [] => Answers("client_current=1 spent=0");
@@ -1150,8 +1130,7 @@ fn delivering() -> Vec<Spec> {
             "claimed by somebody who died", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
             "sent", "UPDATE deliveries SET state = 'sent', sealed = NULL", [] => Nothing;
             "expired", "UPDATE deliveries SET expires_at = 1000", [] => Nothing;
-            "those that die first", "UPDATE deliveries SET due_at = 800, expires_at = 1001 WHERE id = 'd2'", []
-                => Answers("id=d2\nid=d");
+            "the oldest first", "UPDATE deliveries SET due_at = 800 WHERE id = 'd2'", [] => Answers("id=d2\nid=d");
         ),
         spec!(EXPIRE_DELIVERIES [1000] DELIVERY;
             "alive", "", [] => Nothing;
@@ -1195,24 +1174,26 @@ fn sweeping() -> Vec<Spec> {
         ),
         spec!(ADVANCE_ENROLLMENTS [] "INSERT INTO sweep_positions VALUES ('enrollments', 'k00001', 'k10000')";
             "more than are swept at once",
-                twenty_thousand!("enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)", "'e', 0, 'app', 'totp', 's', 0, 0, 0"), [] => Acts;
+                twenty_thousand!("enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)", "'e', 0, 0, 'app', 'totp', 's', 0, 0, 0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)", "'e', 0, 0, 'app', 'totp', 's', 0, 0, 0")), [] => Acts;
         ),
         spec!(SWEEP_ENROLLMENTS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('enrollments', 'p1', 'p3')";
-            "alive", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p2', 'e', 0, 'app', 'totp', 's', 0, 0, 1001)", [] => Nothing;
-            "expired", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p2', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p3', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
-            "swept before", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p1', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p4', 'e', 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
-            "at the end", "INSERT INTO enrollments (user_id, id, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('\u{ff}', 'e', 0, 'app', 'totp', 's', 0, 0, 1000);
+            "alive", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p2', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1001)", [] => Nothing;
+            "expired", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p2', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p3', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
+            "swept before", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p1', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('p4', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
+            "at the end", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                VALUES ('\u{ff}', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000);
                 UPDATE sweep_positions SET upto = NULL WHERE swept = 'enrollments'", [] => Acts;
         ),
         spec!(ADVANCE_CHALLENGES [] "INSERT INTO sweep_positions VALUES ('challenges', 'k00001', 'k10000')";
@@ -1220,6 +1201,8 @@ fn sweeping() -> Vec<Spec> {
                 twenty_thousand!("challenges (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)", "'c', 'a', 'sms', 'app', 't', 'h', 0, 0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("challenges (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)", "'c', 'a', 'sms', 'app', 't', 'h', 0, 0")), [] => Acts;
         ),
         spec!(SWEEP_CHALLENGES [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('challenges', 'p1', 'p3')";
@@ -1243,38 +1226,35 @@ fn sweeping() -> Vec<Spec> {
                 VALUES ('\u{ff}', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000);
                 UPDATE sweep_positions SET upto = NULL WHERE swept = 'challenges'", [] => Acts;
         ),
+        spec!(FORGET_ANSWERS [1000] ANSWERED_WITH_ENROLLMENT;
+            "kept", "", [] => Nothing;
+            "long ago", "UPDATE enrollments SET answer_expires_at = 1000", [] => Acts;
+            "nothing was kept", "UPDATE enrollments SET answer = NULL, answer_expires_at = 1000", [] => Nothing;
+        ),
         spec!(ADVANCE_ANSWERS [] "INSERT INTO sweep_positions VALUES ('idempotent_answers', 'k00001', 'k10000')";
             "more than are swept at once",
                 twenty_thousand!("idempotent_answers (key, sealed, expires_at)", "'s', 0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("idempotent_answers (key, sealed, expires_at)", "'s', 0")), [] => Acts;
         ),
         spec!(SWEEP_ANSWERS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('idempotent_answers', 'p1', 'p3')";
-            "alive", "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, NULL, 1001)", [] => Nothing;
-            "expired", "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, NULL, 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO idempotent_answers VALUES ('p3', 'u', 's', NULL, NULL, 1000)", [] => Acts;
-            "swept before", "INSERT INTO idempotent_answers VALUES ('p1', 'u', 's', NULL, NULL, 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO idempotent_answers VALUES ('p4', 'u', 's', NULL, NULL, 1000)", [] => Nothing;
-            "at the end", "INSERT INTO idempotent_answers VALUES ('\u{ff}', 'u', 's', NULL, NULL, 1000);
+            "alive", "INSERT INTO idempotent_answers VALUES ('p2', 's', 1001)", [] => Nothing;
+            "expired", "INSERT INTO idempotent_answers VALUES ('p2', 's', 1000)", [] => Acts;
+            "the last of this run", "INSERT INTO idempotent_answers VALUES ('p3', 's', 1000)", [] => Acts;
+            "swept before", "INSERT INTO idempotent_answers VALUES ('p1', 's', 1000)", [] => Nothing;
+            "to be swept later", "INSERT INTO idempotent_answers VALUES ('p4', 's', 1000)", [] => Nothing;
+            "at the end", "INSERT INTO idempotent_answers VALUES ('\u{ff}', 's', 1000);
                 UPDATE sweep_positions SET upto = NULL WHERE swept = 'idempotent_answers'", [] => Acts;
-            "its enrollment waits", "UPDATE enrollments SET user_id = 'u' WHERE id = 'totp|bp';
-                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', 'totp|bp', NULL, 1001)", [] => Nothing;
-            "its enrollment is gone", "UPDATE enrollments SET user_id = 'u' WHERE id = 'totp|bp';
-                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', 'totp|x', NULL, 1001)", [] => Acts;
-            "its enrollment is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', 'totp|bp', NULL, 1001)", [] => Acts;
-            "its challenge is there", "UPDATE challenges SET user_id = 'u';
-                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, 'cb', 1001)", [] => Nothing;
-            "its challenge is gone", "UPDATE challenges SET user_id = 'u';
-                INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, 'cx', 1001)", [] => Acts;
-            "its challenge is somebody else's",
-                "INSERT INTO idempotent_answers VALUES ('p2', 'u', 's', NULL, 'cb', 1001)", [] => Acts;
         ),
         spec!(ADVANCE_REDEMPTIONS [] "INSERT INTO sweep_positions VALUES ('redemptions', 'k00001', 'k10000')";
             "more than are swept at once", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0")), [] => Acts;
         ),
         spec!(SWEEP_REDEMPTIONS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('redemptions', 'p1', 'p3')";
@@ -1291,6 +1271,8 @@ fn sweeping() -> Vec<Spec> {
                 twenty_thousand!("client_assertions (jti_hash, client_id, expires_at)", "'app', 0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("client_assertions (jti_hash, client_id, expires_at)", "'app', 0")), [] => Acts;
         ),
         spec!(SWEEP_ASSERTIONS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('client_assertions', 'p1', 'p3')";
@@ -1306,6 +1288,8 @@ fn sweeping() -> Vec<Spec> {
             "more than are swept at once", twenty_thousand!("budgets (key, full_at)", "0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("budgets (key, full_at)", "0")), [] => Acts;
         ),
         spec!(SWEEP_BUDGETS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('budgets', 'p1', 'p3')";
@@ -1321,6 +1305,8 @@ fn sweeping() -> Vec<Spec> {
             "more than are swept at once", twenty_thousand!("message_budgets (key, full_at)", "0"), [] => Acts;
             "the rest", "", [] => Acts;
             "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+            "for the first time, of many",
+                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("message_budgets (key, full_at)", "0")), [] => Acts;
         ),
         spec!(SWEEP_MESSAGE_BUDGETS [1000]
             "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('message_budgets', 'p1', 'p3')";
