@@ -242,6 +242,10 @@ describe("a run", () => {
   const tried = async (contestant, workload = "otp") =>
     round([{ ...(await ready(BASE)), ...contestant }], { ...plan, workload }, { cast, load, people: cast.people(51) });
 
+  test.each(["otp", "sms"])("puts Countersign's own statements to D1 with all that they bind: %s", async (workload) => {
+    await expect(tried(await ready("bare-statements"), workload)).resolves.toHaveLength(1);
+  });
+
   test("ends where an answer is no success, and shows it", async () => {
     const countersign = await ready("countersign");
     const request = (person) => ({ ...countersign.request({ ...person, token: "none" }, "otp") });
