@@ -1,6 +1,6 @@
 -- What waits for a code stands under its user as well, and the ten places of a user are the key: with a rowid and three
 -- indexes, an enrollment or challenge was four rows to write. What was answered under an Idempotency-Key stands in the row
--- that it announces, and so goes with it without a foreign key; that of nothing stays in a table of its own.
+-- that it announces, and so goes with it without a foreign key; an answer that announces nothing stays in a table of its own.
 CREATE TABLE new_enrollments (
   user_id           TEXT NOT NULL,
   place             INTEGER NOT NULL,

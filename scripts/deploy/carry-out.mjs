@@ -38,7 +38,8 @@ const actions = {
   migrations: () => migrate({ remote: true }),
 };
 
-async function build() {
+/** Builds the Worker before the database is migrated: see the plan. */
+export async function build() {
   const toolchain = await rustToolchain();
   await buildWorker("deploy", toolchain, await wasmTools(toolchain));
 }
@@ -48,7 +49,7 @@ async function create(args, name) {
 }
 
 /**
- * Deploys the Worker with wrangler.deploy.json and these secrets, which are made where they have no value.
+ * Deploys the Worker (wrangler builds it, where that has not been done) with wrangler.deploy.json and these secrets, which are made where they have no value.
  * Secrets travel in a file that only this user can read and that is gone afterwards, never on a command line.
  */
 export async function deployWorker({ text, secrets }) {

@@ -5,7 +5,7 @@ import { parseEnv } from "node:util";
 import { isSecret, variablesIn } from "../configuration/variables.mjs";
 import { migrate } from "../database.mjs";
 import { secretNames } from "../deploy/account.mjs";
-import { deployWorker } from "../deploy/carry-out.mjs";
+import { build, deployWorker } from "../deploy/carry-out.mjs";
 import { keepSettings, keptSettings } from "../deploy/settings.mjs";
 import { fromCaller, ROOT } from "../setup/repository.mjs";
 import { Failure } from "../terminal/failure.mjs";
@@ -68,6 +68,7 @@ function deployed() {
     // Secrets and variables change in one deployment, so that there is no moment with one and without the other.
     async change({ secrets, variables, remove }) {
       if (secrets.length > 0 || Object.keys(variables).length > 0) {
+        await build();
         await migrate({ remote: true });
         const before = settings.vars;
         keepSettings({ ...settings, vars: { ...before, ...variables } });

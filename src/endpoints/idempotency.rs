@@ -1,8 +1,8 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent again gets the answer that it
 //! got, and nothing is made or sent twice.
 //!
-//! The first answer is sealed and kept in the batch that makes what it announces. Only answers of 200 are kept: a
-//! request that was refused may be sent again as if it were new.
+//! The first answer is sealed and kept in the row that it announces, or in one of its own where it announces nothing.
+//! Only answers of 200 are kept: a request that was refused may be sent again as if it were new.
 
 use sha2::{Digest, Sha256};
 

@@ -125,7 +125,7 @@ impl SendingLimits {
         Ok(limits)
     }
 
-    /// What a message is charged to. `key` makes the name of a bucket out of what it counts by.
+    /// What a message is charged to. `key` makes the key of a row of budgets out of what it counts by.
     #[must_use]
     pub fn charges(&self, message: &Asked<'_>, key: &dyn Fn(Rule, &str) -> String) -> Vec<Charge> {
         let mut charges = Vec::new();
@@ -323,7 +323,7 @@ pub struct Charge {
 pub struct Bucket {
     /// By how much later the bucket will be full.
     pub cost: i64,
-    /// The part of that which a code gives back that comes back.
+    /// The part of that which is taken back when the message's code comes back.
     pub returned: i64,
     /// There is room as long as the bucket's `full_at` is not later than this.
     pub latest_full_at: i64,

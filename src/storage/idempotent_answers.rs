@@ -1,5 +1,6 @@
-//! What requests with an `Idempotency-Key` were answered. An answer stands in the row that it announces, and goes with it:
-//! of parallel requests with one key one acts, and the others find its answer.
+//! What requests with an `Idempotency-Key` were answered. An answer stands in the row of the enrollment or challenge that it
+//! announces, and goes with it; one that announces nothing has a row of its own. Of parallel requests with one key one acts,
+//! and the others find its answer.
 
 use super::statements;
 use crate::app::App;

@@ -164,7 +164,7 @@ pub fn recorded(
     }
 }
 
-/// The guard's parameters: the buckets that refuse, the region, the network. NULL where nothing is sent.
+/// The guard's parameters: the charges that refuse, the region, the network. NULL where nothing is sent.
 #[must_use]
 pub fn guard(message: Option<&NewMessage>) -> [Value; 3] {
     let Some(message) = message else {
@@ -197,7 +197,7 @@ pub async fn charge_notice<P: Platform>(
     Ok(results.first().is_some_and(|rows| !rows.is_empty()))
 }
 
-/// A bucket's name. What is counted by something that nobody should read stands in it as a keyed hash.
+/// The key of a row of budgets. What is counted by something that nobody should read stands in it as a keyed hash.
 #[must_use]
 pub fn budget_key(keyring: &Keyring, kind: Kind, rule: Rule, whose: &str) -> String {
     let medium = medium(kind);

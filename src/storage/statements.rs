@@ -89,6 +89,9 @@ SELECT (SELECT COUNT(*) FROM authenticators WHERE user_id = +?1) AS active,
 /// The message budgets without room, and the region or network that is closed: what [`ENROLL`] and [`CHALLENGE`] found
 /// in a message's way, and what would be in its way where it is only recorded. Times in milliseconds.
 ///
+/// Message budgets are bound as `[[key, cost, latest full_at, the day's cost, the day's latest full_at], …]`, here and in the
+/// other statements; the last two are left out where there is no day's bucket.
+///
 /// `?1` message budgets, `?2` region, `?3` network, `?4` now.
 pub const MESSAGE_OBSTACLES: &str = "\
 SELECT message_budgets.key AS key, full_at, day_full_at FROM json_each(?1) AS charge CROSS JOIN message_budgets
@@ -171,8 +174,8 @@ SELECT id, kind, sealed FROM authenticators
 WHERE user_id = +?1 AND failures < 100
 ORDER BY last_used_at DESC, created_at DESC";
 
-/// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]; a code that was sent to the authenticator
-/// before is replaced, which the key is, so that a newer code kills the older.
+/// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]. Its key is its user and authenticator, so that a
+/// code that was sent there before is replaced: a newer code kills the older.
 ///
 /// `?1` id, `?2` authenticator, `?3` user, `?4` client, `?5` transaction, `?6` code hash, `?7` now, `?8` expiry,
 /// `?9` client version, `?10` message budgets that refuse, `?11` region and `?12` network of the message, `?13` channel,
@@ -590,7 +593,7 @@ UPDATE recovery_codes SET hash = ?4
 WHERE user_id = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
 /// The code of a message has come back: the message was worth sending, and weighs less. Runs once, since the charges
-/// are forgotten by [`VERIFY_DELIVERY`] in the same batch.
+/// are forgotten by [`VERIFY_DELIVERY`] in the same batch: `[[key, what comes back to its bucket, to the day's], …]`.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` the delivery.
 pub const RETURN_CHARGES: &str = "\
@@ -836,7 +839,8 @@ pub const ADVANCE_CHALLENGES: &str = advance!("challenges", "user_id");
 /// Expired challenges. `?1` now.
 pub const SWEEP_CHALLENGES: &str = sweep!("challenges", "user_id", "expires_at <= ?1");
 
-/// An enrollment waits longer than its answer is repeated. `?1` now.
+/// Forgets the answers of enrollments that wait longer than they are repeated. A challenge's goes with its row, which ends
+/// first. `?1` now.
 pub const FORGET_ANSWERS: &str = "\
 UPDATE enrollments SET answer_key = NULL, answer = NULL, answer_expires_at = NULL
 WHERE answer IS NOT NULL AND answer_expires_at <= ?1";

@@ -1,4 +1,4 @@
-/** Migrations that carry rows over: what the Worker before has written is good after them, and what it still does harms not. */
+/** Migrations that carry rows over: what the Worker before has written is good after them, and what it still does, does no harm. */
 import { DatabaseSync } from "node:sqlite";
 import { beforeEach, describe, expect, test } from "vitest";
 import { migrationStatements } from "../support/migrations.mjs";
@@ -104,7 +104,7 @@ describe("0013: an hour's and a day's bucket share a row", () => {
 describe("0014 to 0016: rows stand under their user, deliveries under their id", () => {
   const NAMES = ["0014_rows_of_a_user.sql", "0015_pending_rows_of_a_user.sql", "0016_deliveries_by_id.sql"];
   const TABLES = ["authenticators", "contacts", "enrollments", "challenges", "idempotent_answers", "deliveries"];
-  const now = () => migrated((name) => NAMES.includes(name));
+  const migrate = () => migrated((name) => NAMES.includes(name));
   const add = (table, row) => {
     const columns = Object.keys(row);
     run(`INSERT OR REPLACE INTO ${table} (${columns}) VALUES (${columns.map(() => "?")})`, ...Object.values(row));
@@ -149,7 +149,7 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     add("idempotent_answers", answer("k4", "totp|16", null));
     const rows = () => Object.fromEntries(TABLES.map((table) => [table, all(`SELECT * FROM ${table} ORDER BY 1, 2, 3`)]));
     const before = rows();
-    await now();
+    await migrate();
     const none = { answer_key: null, answer: null, answer_expires_at: null };
     const kept = (key, row) => ({ answer_key: key, answer: "s", answer_expires_at: Math.min(NOW + 600, row.expires_at) });
     const added = {
@@ -169,9 +169,9 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     }
   });
 
-  test("the Worker before fails where it would do harm, and takes nothing", async () => {
+  test("the Worker before cannot enroll, keep an answer or sweep, and takes nothing", async () => {
     add("enrollments", enrollment("totp|0", "alice", 0));
-    await now();
+    await migrate();
     expect(() => add("enrollments", enrollment("totp|1", "alice", 1))).toThrow(/NOT NULL constraint failed: enrollments.place/);
     expect(() => run("INSERT INTO idempotent_answers (key, sealed, enrollment_id) VALUES ('k', 's', NULL)")).toThrow(/no column/);
     expect(() => run("DELETE FROM enrollments WHERE rowid IN (SELECT rowid FROM enrollments LIMIT 1000)")).toThrow(/no such/);

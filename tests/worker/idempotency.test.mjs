@@ -280,14 +280,19 @@ describe("the header", () => {
 
 test("a kept answer is sealed, and swept when it is not repeated any more", async () => {
   const { world } = stage;
-  const person = stage.person();
   const key = randomUUID();
-  const { secret, recovery_codes } = await accepted(await person.associateOtp(keyed(key)));
-  const dump = JSON.stringify(await world.rows("SELECT * FROM idempotent_answers"));
+  const { id, secret, recovery_codes } = await accepted(await stage.person().associateOtp(keyed(key)));
+  const person = stage.person();
+  await person.enrollOtp();
+  await accepted(await person.challenge({ challenge_type: "otp" }, keyed(key)));
+  const [{ answer, answer_key }] = await world.rows("SELECT answer, answer_key FROM enrollments WHERE id = ?", id);
+  const kept = await world.rows("SELECT * FROM idempotent_answers");
+  expect(answer).toMatch(/^s1\./);
+  expect(kept.length).toBeGreaterThan(0);
+  const dump = JSON.stringify([answer, answer_key, kept]);
   for (const text of [secret, recovery_codes[0], key]) expect(dump).not.toContain(text);
-  const before = (await world.rows("SELECT key FROM idempotent_answers")).length;
-  expect(before).toBeGreaterThan(0);
   await world.advance(601);
   await world.sweep();
   expect(await world.rows("SELECT key FROM idempotent_answers")).toEqual([]);
+  expect(await world.rows("SELECT id FROM enrollments WHERE answer IS NOT NULL")).toEqual([]);
 });

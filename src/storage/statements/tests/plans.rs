@@ -123,7 +123,7 @@ fn a_scan_is_noticed_under_whatever_name_the_table_goes() {
     let step = |detail: &str| Step { depth: 0, detail: detail.to_owned() };
     for long in [
         "SCAN authenticators",
-        "SCAN mail USING INDEX authenticators_by_user",
+        "SCAN mail USING INDEX deliveries_by_creation",
         "SEARCH deliveries USING INDEX deliveries_not_done (expires_at>?)",
     ] {
         assert!(!step(long).is_short(), "{long}");
