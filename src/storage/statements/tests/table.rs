@@ -85,18 +85,49 @@ macro_rules! spec {
     };
 }
 
+/// Both statements of a table that the sweep goes through by its key. The columns begin with the key and end with the time;
+/// between these two stand the others' values. More cases of the second statement may follow.
+#[rustfmt::skip]
+macro_rules! swept {
+    ($advance:ident, $sweep:ident, $table:literal, $columns:literal, $others:literal; $($more:tt)*) => {
+        [
+            spec!($advance [] concat!("INSERT INTO sweep_positions VALUES ('", $table, "', 'k00001', 'k10000')");
+                "more than are swept at once", twenty_thousand!($table, $columns, $others), [] => Acts;
+                "the rest", "", [] => Acts;
+                "for the first time", "DELETE FROM sweep_positions", [] => Acts;
+                "for the first time, of many",
+                    concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!($table, $columns, $others)),
+                    [] => Acts;
+            ),
+            spec!($sweep [1000]
+                concat!("INSERT INTO sweep_positions VALUES ('another', '', NULL), ('", $table, "', 'p1', 'p3')");
+                "alive", row!($table, $columns, "p2", $others, "1001"), [] => Nothing;
+                "over", row!($table, $columns, "p2", $others, "1000"), [] => Acts;
+                "the last of this run", row!($table, $columns, "p3", $others, "1000"), [] => Acts;
+                "swept before", row!($table, $columns, "p1", $others, "1000"), [] => Nothing;
+                "to be swept later", row!($table, $columns, "p4", $others, "1000"), [] => Nothing;
+                "at the end", concat!(row!($table, $columns, "\u{ff}", $others, "1000"),
+                    "; UPDATE sweep_positions SET upto = NULL WHERE swept = '", $table, "'"), [] => Acts;
+                $($more)*
+            ),
+        ]
+    };
+}
+
+#[rustfmt::skip]
+macro_rules! row {
+    ($table:literal, $columns:literal, $key:literal, $others:literal, $time:literal) => {
+        concat!("INSERT INTO ", $table, " (", $columns, ") VALUES ('", $key, "', ", $others, $time, ")")
+    };
+}
+
 /// Twenty thousand rows with the keys k00001, k00002, …
+#[rustfmt::skip]
 macro_rules! twenty_thousand {
-    ($columns:literal, $others:literal) => {
-        concat!(
-            "INSERT INTO ",
-            $columns,
-            "
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)
-             SELECT printf('k%05d', i), ",
-            $others,
-            " FROM n"
-        )
+    ($table:literal, $columns:literal, $others:literal) => {
+        concat!("INSERT INTO ", $table, " (", $columns, ")
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)
+            SELECT printf('k%05d', i), ", $others, "0 FROM n")
     };
 }
 
@@ -1142,7 +1173,7 @@ fn delivering() -> Vec<Spec> {
 }
 
 fn sweeping() -> Vec<Spec> {
-    vec![
+    let mut specs = vec![
         spec!(CLOSE [50, 9, 9, 700, 9, 20, 4000] SENT;
             "few messages", "", [] => Nothing;
             "too many to a region", "", [(2, 4)] => Acts;
@@ -1172,154 +1203,10 @@ fn sweeping() -> Vec<Spec> {
                 UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
             "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
         ),
-        spec!(ADVANCE_ENROLLMENTS [] "INSERT INTO sweep_positions VALUES ('enrollments', 'k00001', 'k10000')";
-            "more than are swept at once",
-                twenty_thousand!("enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)", "'e', 0, 0, 'app', 'totp', 's', 0, 0, 0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)", "'e', 0, 0, 'app', 'totp', 's', 0, 0, 0")), [] => Acts;
-        ),
-        spec!(SWEEP_ENROLLMENTS [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('enrollments', 'p1', 'p3')";
-            "alive", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p2', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1001)", [] => Nothing;
-            "expired", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p2', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p3', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Acts;
-            "swept before", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p1', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('p4', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000)", [] => Nothing;
-            "at the end", "INSERT INTO enrollments (user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
-                VALUES ('\u{ff}', 'e', 0, 0, 'app', 'totp', 's', 0, 0, 1000);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'enrollments'", [] => Acts;
-        ),
-        spec!(ADVANCE_CHALLENGES [] "INSERT INTO sweep_positions VALUES ('challenges', 'k00001', 'k10000')";
-            "more than are swept at once",
-                twenty_thousand!("challenges (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)", "'c', 'a', 'sms', 'app', 't', 'h', 0, 0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("challenges (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)", "'c', 'a', 'sms', 'app', 't', 'h', 0, 0")), [] => Acts;
-        ),
-        spec!(SWEEP_CHALLENGES [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('challenges', 'p1', 'p3')";
-            "alive", "INSERT INTO challenges
-                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('p2', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1001)", [] => Nothing;
-            "expired", "INSERT INTO challenges
-                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('p2', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO challenges
-                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('p3', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Acts;
-            "swept before", "INSERT INTO challenges
-                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('p1', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO challenges
-                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('p4', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000)", [] => Nothing;
-            "at the end", "INSERT INTO challenges
-                (user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at)
-                VALUES ('\u{ff}', 'c', 'a', 'sms', 'app', 't', 'h', 0, 1000);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'challenges'", [] => Acts;
-        ),
         spec!(FORGET_ANSWERS [1000] ANSWERED_WITH_ENROLLMENT;
             "kept", "", [] => Nothing;
             "long ago", "UPDATE enrollments SET answer_expires_at = 1000", [] => Acts;
             "nothing was kept", "UPDATE enrollments SET answer = NULL, answer_expires_at = 1000", [] => Nothing;
-        ),
-        spec!(ADVANCE_ANSWERS [] "INSERT INTO sweep_positions VALUES ('idempotent_answers', 'k00001', 'k10000')";
-            "more than are swept at once",
-                twenty_thousand!("idempotent_answers (key, sealed, expires_at)", "'s', 0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("idempotent_answers (key, sealed, expires_at)", "'s', 0")), [] => Acts;
-        ),
-        spec!(SWEEP_ANSWERS [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('idempotent_answers', 'p1', 'p3')";
-            "alive", "INSERT INTO idempotent_answers VALUES ('p2', 's', 1001)", [] => Nothing;
-            "expired", "INSERT INTO idempotent_answers VALUES ('p2', 's', 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO idempotent_answers VALUES ('p3', 's', 1000)", [] => Acts;
-            "swept before", "INSERT INTO idempotent_answers VALUES ('p1', 's', 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO idempotent_answers VALUES ('p4', 's', 1000)", [] => Nothing;
-            "at the end", "INSERT INTO idempotent_answers VALUES ('\u{ff}', 's', 1000);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'idempotent_answers'", [] => Acts;
-        ),
-        spec!(ADVANCE_REDEMPTIONS [] "INSERT INTO sweep_positions VALUES ('redemptions', 'k00001', 'k10000')";
-            "more than are swept at once", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("redemptions (spent, redemption, expires_at)", "'r', 0")), [] => Acts;
-        ),
-        spec!(SWEEP_REDEMPTIONS [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('redemptions', 'p1', 'p3')";
-            "alive", "INSERT INTO redemptions VALUES ('p2', 'r', 1001)", [] => Nothing;
-            "expired", "INSERT INTO redemptions VALUES ('p2', 'r', 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO redemptions VALUES ('p3', 'r', 1000)", [] => Acts;
-            "swept before", "INSERT INTO redemptions VALUES ('p1', 'r', 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO redemptions VALUES ('p4', 'r', 1000)", [] => Nothing;
-            "at the end", "INSERT INTO redemptions VALUES ('\u{ff}', 'r', 1000);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'redemptions'", [] => Acts;
-        ),
-        spec!(ADVANCE_ASSERTIONS [] "INSERT INTO sweep_positions VALUES ('client_assertions', 'k00001', 'k10000')";
-            "more than are swept at once",
-                twenty_thousand!("client_assertions (jti_hash, client_id, expires_at)", "'app', 0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("client_assertions (jti_hash, client_id, expires_at)", "'app', 0")), [] => Acts;
-        ),
-        spec!(SWEEP_ASSERTIONS [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('client_assertions', 'p1', 'p3')";
-            "alive", "INSERT INTO client_assertions VALUES ('p2', 'app', 1001)", [] => Nothing;
-            "expired", "INSERT INTO client_assertions VALUES ('p2', 'app', 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO client_assertions VALUES ('p3', 'app', 1000)", [] => Acts;
-            "swept before", "INSERT INTO client_assertions VALUES ('p1', 'app', 1000)", [] => Nothing;
-            "to be swept later", "INSERT INTO client_assertions VALUES ('p4', 'app', 1000)", [] => Nothing;
-            "at the end", "INSERT INTO client_assertions VALUES ('\u{ff}', 'app', 1000);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'client_assertions'", [] => Acts;
-        ),
-        spec!(ADVANCE_BUDGETS [] "INSERT INTO sweep_positions VALUES ('budgets', 'k00001', 'k10000')";
-            "more than are swept at once", twenty_thousand!("budgets (key, full_at)", "0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("budgets (key, full_at)", "0")), [] => Acts;
-        ),
-        spec!(SWEEP_BUDGETS [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('budgets', 'p1', 'p3')";
-            "charged", "INSERT INTO budgets VALUES ('p2', 1001, NULL)", [] => Nothing;
-            "full", "INSERT INTO budgets VALUES ('p2', 1000, NULL)", [] => Acts;
-            "the last of this run", "INSERT INTO budgets VALUES ('p3', 1000, NULL)", [] => Acts;
-            "swept before", "INSERT INTO budgets VALUES ('p1', 1000, NULL)", [] => Nothing;
-            "to be swept later", "INSERT INTO budgets VALUES ('p4', 1000, NULL)", [] => Nothing;
-            "at the end", "INSERT INTO budgets VALUES ('\u{ff}', 1000, NULL);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'budgets'", [] => Acts;
-        ),
-        spec!(ADVANCE_MESSAGE_BUDGETS [] "INSERT INTO sweep_positions VALUES ('message_budgets', 'k00001', 'k10000')";
-            "more than are swept at once", twenty_thousand!("message_budgets (key, full_at)", "0"), [] => Acts;
-            "the rest", "", [] => Acts;
-            "for the first time", "DELETE FROM sweep_positions", [] => Acts;
-            "for the first time, of many",
-                concat!("UPDATE sweep_positions SET swept = 'another'; ", twenty_thousand!("message_budgets (key, full_at)", "0")), [] => Acts;
-        ),
-        spec!(SWEEP_MESSAGE_BUDGETS [1000]
-            "INSERT INTO sweep_positions VALUES ('another', '', NULL), ('message_budgets', 'p1', 'p3')";
-            "charged", "INSERT INTO message_budgets VALUES ('p2', 1001, NULL)", [] => Nothing;
-            "full", "INSERT INTO message_budgets VALUES ('p2', 1000, NULL)", [] => Acts;
-            "the hour's is full", "INSERT INTO message_budgets VALUES ('p2', 1000, 1001)", [] => Nothing;
-            "the day's is full", "INSERT INTO message_budgets VALUES ('p2', 1001, 1000)", [] => Nothing;
-            "both are full", "INSERT INTO message_budgets VALUES ('p2', 1000, 1000)", [] => Acts;
-            "the last of this run", "INSERT INTO message_budgets VALUES ('p3', 1000, NULL)", [] => Acts;
-            "swept before", "INSERT INTO message_budgets VALUES ('p1', 1000, NULL)", [] => Nothing;
-            "to be swept later", "INSERT INTO message_budgets VALUES ('p4', 1000, NULL)", [] => Nothing;
-            "at the end", "INSERT INTO message_budgets VALUES ('\u{ff}', 1000, NULL);
-                UPDATE sweep_positions SET upto = NULL WHERE swept = 'message_budgets'", [] => Acts;
         ),
         spec!(SWEEP_CLOSURES [1000] "";
             "closed", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [] => Nothing;
@@ -1332,5 +1219,26 @@ fn sweeping() -> Vec<Spec> {
             "made by a clock that was ahead", "UPDATE deliveries SET created_at = 1001, expires_at = 1000 WHERE id = 'd'", []
                 => Nothing;
         ),
-    ]
+    ];
+    specs.extend(swept!(ADVANCE_ENROLLMENTS, SWEEP_ENROLLMENTS, "enrollments",
+        "user_id, id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at",
+        "'e', 0, 0, 'app', 'totp', 's', 0, 0, ";));
+    specs.extend(swept!(ADVANCE_CHALLENGES, SWEEP_CHALLENGES, "challenges",
+        "user_id, id, authenticator_id, channel, client_id, transaction_id, code_hash, created_at, expires_at",
+        "'c', 'a', 'sms', 'app', 't', 'h', 0, ";));
+    specs.extend(
+        swept!(ADVANCE_ANSWERS, SWEEP_ANSWERS, "idempotent_answers", "key, sealed, expires_at", "'s', ";),
+    );
+    specs.extend(swept!(ADVANCE_REDEMPTIONS, SWEEP_REDEMPTIONS, "redemptions", "spent, redemption, expires_at", "'r', ";));
+    specs.extend(swept!(ADVANCE_ASSERTIONS, SWEEP_ASSERTIONS, "client_assertions",
+        "jti_hash, client_id, expires_at", "'app', ";));
+    specs.extend(swept!(ADVANCE_BUDGETS, SWEEP_BUDGETS, "budgets", "key, full_at", "";));
+    specs.extend(
+        swept!(ADVANCE_MESSAGE_BUDGETS, SWEEP_MESSAGE_BUDGETS, "message_budgets", "key, full_at", "";
+            "the hour's is full", "INSERT INTO message_budgets VALUES ('p2', 1000, 1001)", [] => Nothing;
+            "the day's is full", "INSERT INTO message_budgets VALUES ('p2', 1001, 1000)", [] => Nothing;
+            "both are full", "INSERT INTO message_budgets VALUES ('p2', 1000, 1000)", [] => Acts;
+        ),
+    );
+    specs
 }
