@@ -49,8 +49,9 @@ async function create(args, name) {
 }
 
 /**
- * Deploys the Worker (wrangler builds it, where that has not been done) with wrangler.deploy.json and these secrets, which are made where they have no value.
- * Secrets travel in a file that only this user can read and that is gone afterwards, never on a command line.
+ * Deploys the Worker (wrangler builds it, where that has not been done) with wrangler.deploy.json and these secrets, which
+ * are made where they have no value. Secrets travel in a file that only this user can read and that is gone afterwards,
+ * never on a command line.
  */
 export async function deployWorker({ text, secrets }) {
   console.log(`• ${text} (three minutes at most)`);

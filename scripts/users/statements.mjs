@@ -4,7 +4,8 @@ import { literal } from "../sql.mjs";
 /** Wrong codes in a row until an authenticator is disabled, as in src/storage/statements.rs. */
 export const MOST_FAILURES = 100;
 
-const bucketKeys = (user) => `(${literal(`guess:${user}`)}, ${literal(`recovery:${user}`)})`;
+const bucketKeys = (user) => [`guess:${user}`, `recovery:${user}`];
+const among = (texts) => `(${texts.map(literal).join(", ")})`;
 
 /** Everything worth showing of a user, as one row of JSON texts. */
 export function showUser(user, now) {
@@ -38,7 +39,7 @@ export function unlockUser(user, authenticator) {
   return [
     `UPDATE authenticators SET failures = 0 WHERE user_id = ${literal(user)}${which} AND failures >= ${MOST_FAILURES} ` +
       "RETURNING 'authenticator' AS what, id",
-    `DELETE FROM budgets WHERE key IN ${bucketKeys(user)} RETURNING 'bucket' AS what, key AS id`,
+    `DELETE FROM budgets WHERE key IN ${among(bucketKeys(user))} RETURNING 'bucket' AS what, key AS id`,
   ].join(";\n");
 }
 
@@ -76,10 +77,10 @@ function deleted(user, tables) {
 
 /** A sweep that has come as far as this user begins anew. */
 function positions(user) {
-  const keys = `(${literal(user)}, ${literal(`guess:${user}`)}, ${literal(`recovery:${user}`)})`;
+  const keys = among([user, ...bucketKeys(user)]);
   return `DELETE FROM sweep_positions WHERE after IN ${keys} OR upto IN ${keys} RETURNING 'sweep_positions' AS what`;
 }
 
 function buckets(user) {
-  return `DELETE FROM budgets WHERE key IN ${bucketKeys(user)} RETURNING 'budgets' AS what`;
+  return `DELETE FROM budgets WHERE key IN ${among(bucketKeys(user))} RETURNING 'budgets' AS what`;
 }

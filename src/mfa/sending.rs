@@ -135,8 +135,8 @@ impl SendingLimits {
         };
         let purpose = message.purpose;
         let (user, recipient) = (purpose.own_of_user(message.user), purpose.own(message.recipient));
+        let bucket = own.bucket(1, message.now);
         for (rule, whose) in [(Rule::User, user), (Rule::Recipient, recipient)] {
-            let bucket = own.bucket(1, message.now);
             charges.push(Charge { rule, key: key(rule, &whose), bucket, day: None });
         }
         let weight = if purpose == Purpose::Notice { 1 } else { self.unverified_weight };

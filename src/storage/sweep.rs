@@ -1,6 +1,6 @@
 //! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, close what is
-//! milked, forget answers that are not repeated any more, and delete what has expired: of each table 10 000 rows a run at most, which it goes through by their key or
-//! finds by their time.
+//! milked, forget answers that are not repeated any more, and delete what has expired: of each table 10 000 rows a run at
+//! most, which it goes through by their key or finds by their time.
 
 use super::statements;
 use crate::app::App;
