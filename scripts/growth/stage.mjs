@@ -108,4 +108,5 @@ export class Door {
   }
 }
 
-const anyAddress = () => Array.from({ length: 4 }, () => randomInt(1, 224)).join(".");
+/** A public one: others, such as 10.0.0.1, are not counted, and their messages write two rows less. */
+const anyAddress = () => [randomInt(11, 100), ...Array.from({ length: 3 }, () => randomInt(1, 224))].join(".");
