@@ -432,8 +432,8 @@ export const MUTANTS = [
   {
     name: "enrollment: the same, in SQL",
     file: "src/storage/statements.rs",
-    text: "WHERE user_id = ?2 AND kind <> 'email' AND ?20 IS NOT NULL",
-    replacement: "WHERE 0 AND user_id = ?2 AND kind <> 'email' AND ?20 IS NOT NULL",
+    text: "AND (?20 IS NULL OR factors.unused = 0)",
+    replacement: "AND (?20 IS NULL OR 1 OR factors.unused = 0)",
     killedBy: {
       file: "tests/worker/two-factors.test.mjs",
       test: "may add no third in place of the other: that would make two out of one",

@@ -22,13 +22,14 @@ import { deliver } from "../shared/delivery.ts";
 const KEY_SET_SECONDS = 600;
 const CLIENT_SECONDS = 60;
 
-// `user_id = +?2` keeps SQLite from compiling the statement for each request again, and so does reading the version.
+// `user_id = +?2` keeps SQLite from compiling the statement for each request again, and so does reading the version. `LIMIT 1`
+// keeps it from testing the conditions where the next sequence is looked for, too.
 const ENROLL = `
 INSERT OR REPLACE INTO enrollments
   (id, user_id, place, sequence, client_id, kind, sealed, address_index, code_hash, recovery_id, recovery_hash, proof, created_at,
    expires_at, delivery_id)
 SELECT ?1, ?2, next % 10, next, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?11, ?15
-FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = +?2)
+FROM (SELECT COALESCE(MAX(sequence), -1) + 1 AS next FROM enrollments WHERE user_id = +?2 LIMIT 1)
 WHERE NOT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?2 AND kind <> 'email')
   AND (SELECT version FROM clients WHERE id = ?3) = ?12
   AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?13)

@@ -13,12 +13,13 @@ use crate::testing::platform::FakePlatform;
 const DOCUMENT: &str = "docs/query-plans.md";
 
 /// What may be gone through from end to end, since it is as long as what the request has bound, or one row.
-const SHORT: [&str; 5] = [
+const SHORT: [&str; 6] = [
     "CONSTANT ROW",
     // Parts of the statement that have rows of one user, each found by a step of its own.
     "(subquery-",
-    // The one row of a COUNT.
+    // The one row of a COUNT, and the one place that is next.
     "factors",
+    "next",
     // A JSON array that was bound.
     "json_each VIRTUAL TABLE",
     // Ten numbers that stand in the statement.
