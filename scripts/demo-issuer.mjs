@@ -62,7 +62,12 @@ export async function startDemoIssuer({ port, countersign, audience, log = conso
   const servers = ADDRESSES.map(() =>
     createServer((request, response) => answer(request, response).catch(() => response.destroy())),
   );
-  const close = () => servers.forEach((server) => (server.close(), server.closeAllConnections()));
+  const close = () => {
+    for (const server of servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+  };
   try {
     const listening = await Promise.all(servers.map((server, index) => listen(server, port, ADDRESSES[index])));
     if (!listening.some(Boolean)) throw new Error(`neither ${ADDRESSES.join(" nor ")} can be listened on`);

@@ -59,7 +59,7 @@ function readArguments() {
 
 function tell(steps) {
   console.log("Steps:");
-  steps.forEach(({ text }, index) => console.log(`  ${index + 1}. ${text}`));
+  for (const [index, { text }] of steps.entries()) console.log(`  ${index + 1}. ${text}`);
 }
 
 /** Secrets that the operator brings along in the environment; they count only where the Worker has none. */

@@ -8,6 +8,7 @@ export function queueMicrotask(task) {
 
 // Watches closures that JavaScript drops uncalled: here only those of promises that never settle, and registering the
 // others is most of what the collector has to do.
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the build puts it in the global's place
 export class FinalizationRegistry {
   register() {}
   unregister() {}

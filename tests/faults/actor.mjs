@@ -152,11 +152,11 @@ export class Actor {
 
   async #verify() {
     const [id, authenticator] = this.#one([...this.record.active]);
-    if (authenticator.kind === "totp") return this.#verifyApp(id, authenticator);
+    if (authenticator.kind === "totp") return this.#verifyApp(authenticator);
     return this.#verifyMessage(id, authenticator);
   }
 
-  async #verifyApp(id, app) {
+  async #verifyApp(app) {
     const { person } = this.record;
     const step = this.#step();
     if (step <= app.step) return;

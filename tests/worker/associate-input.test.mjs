@@ -170,7 +170,7 @@ describe("a parameter", () => {
     ...wrongTypes("a string", "client_secret", otp, [null, 1]),
     ...wrongTypes("a string", "client_assertion", otp, [null, 1]),
     ...wrongTypes("a string", "client_assertion_type", otp, [null, 1]),
-  ])("%s may not be %s", async (name, _, body, description) => {
+  ])("%s may not be %s", async (_name, _type, body, description) => {
     await refused(await raw(body), 400, "invalid_request", description);
   });
 

@@ -28,6 +28,6 @@ describe("the deploy build", () => {
 
   test("has no path of this machine in it", async () => {
     const built = await bundle("deploy");
-    for (const path of [fileURLToPath(REPOSITORY), homedir() + "/"]) expect(built.includes(path), path).toBe(false);
+    for (const path of [fileURLToPath(REPOSITORY), `${homedir()}/`]) expect(built.includes(path), path).toBe(false);
   });
 });

@@ -14,7 +14,7 @@ const nearby = async (ask, good = accepted) => {
 };
 
 test("the client is read there, once an isolate and minute", async () => {
-  const client = { constraint: NEAREST, sqls: [expect.stringMatching(/^SELECT id, version[^]*FROM clients WHERE id = \?1$/)] };
+  const client = { constraint: NEAREST, sqls: [expect.stringMatching(/^SELECT id, version[\s\S]*FROM clients WHERE id = \?1$/)] };
   for (const isolate of [0, 1]) {
     expect(await nearby(() => stage.person().associateOtp({ isolate }))).toEqual([client]);
     expect(await nearby(() => stage.person().associateOtp({ isolate }))).toEqual([]);

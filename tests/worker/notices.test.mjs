@@ -269,7 +269,7 @@ test("guesses that are locked out are told of once a day, however many follow", 
 });
 
 describe("wrong codes in a row", () => {
-  const wrong = (person, world = stage.world, options) =>
+  const wrong = (person, options) =>
     person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, options);
   /** Wears the person's authenticators down to so many. */
   const wear = (person, failures, world = stage.world) =>
@@ -335,7 +335,7 @@ describe("wrong codes in a row", () => {
       const person = twins.person({ claims: verified() });
       await person.enrollOtp();
       await wear(person, failures, world);
-      const { statuses } = await atOnce(world, 50, CHARGE, (isolate) => wrong(person, world, { isolate }));
+      const { statuses } = await atOnce(world, 50, CHARGE, (isolate) => wrong(person, { isolate }));
       expect(statuses).toEqual([...Array(10).fill(403), ...Array(40).fill(429)]);
       await world.settle();
       // Forty are locked out meanwhile: that somebody guesses is told once, whichever comes first.

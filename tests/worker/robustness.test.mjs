@@ -182,7 +182,7 @@ test.each([
   "/%",
   "/%ff",
   "/mfa/associate;x",
-  "/." + "x".repeat(8000),
+  `/.${"x".repeat(8000)}`,
   "/oauth/token/",
 ])("the path %s is unknown", async (path) => {
   const response = await stage.world.fetch(path, {

@@ -71,6 +71,7 @@ app.post("/mfa/associate", async (c) => {
   if (sms && !(body.oob_channels && body.phone_number)) {
     throw refusal(400, "invalid_request", "oob_channels and phone_number are required with oob.");
   }
+  const phone = body.phone_number ?? "";
   const clientId = body.client_id ?? (claims.azp as string);
   const { DB } = c.env;
 
@@ -83,7 +84,7 @@ app.post("/mfa/associate", async (c) => {
   const user = `${ISSUER_NAME}|${claims.sub}`;
   const keys = await importedKeys(c.env);
   const charged = sms
-    ? await charges(keys, user, body.phone_number!, c.req.header("cf-connecting-ip") ?? "", now)
+    ? await charges(keys, user, phone, c.req.header("cf-connecting-ip") ?? "", now)
     : [];
   const reads = [
     DB.prepare("SELECT id, kind FROM authenticators WHERE user_id = ?").bind(user),
@@ -139,7 +140,6 @@ app.post("/mfa/associate", async (c) => {
     });
   }
 
-  const phone = body.phone_number!;
   const code = randomCode();
   const delivery = randomId("dlv_");
   const expiresAt = now + CODE_SECONDS;

@@ -74,7 +74,7 @@ export class Ses extends Double {
     if (!parts.text?.Data && !parts.html?.Data) return bad("Content body is empty");
     for (const part of Object.values(parts))
       // Without one, SES takes 7-bit ASCII.
-      if (part && part.Charset !== "UTF-8" && !/^[\x00-\x7f]*$/.test(part.Data)) return bad("Not in that charset");
+      if (part && part.Charset !== "UTF-8" && !/^\p{ASCII}*$/u.test(part.Data)) return bad("Not in that charset");
     if (set !== undefined && set !== CONFIGURATION_SET)
       return error(404, "NotFoundException", `Configuration set <${set}> does not exist.`);
     if (!VERIFIED.includes(address.split("@")[1]))
