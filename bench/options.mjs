@@ -60,7 +60,11 @@ function parsed(args) {
   try {
     return parseArgs({ args, options: OPTIONS }).values;
   } catch (error) {
-    throw new Failure(`${error.message} The options are ${Object.keys(OPTIONS).map((name) => `--${name}`).join(", ")}.`);
+    throw new Failure(
+      `${error.message} The options are ${Object.keys(OPTIONS)
+        .map((name) => `--${name}`)
+        .join(", ")}.`,
+    );
   }
 }
 

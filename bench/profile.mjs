@@ -25,9 +25,7 @@ export async function profile(contestant, plan, world) {
   try {
     await stand.sendFirst();
     await stand.send(warmup);
-    const inspector = await Inspector.attach(
-      new URL(`/core:user:${contestant.name}`, await stand.miniflare.getInspectorURL()),
-    );
+    const inspector = await Inspector.attach(new URL(`/core:user:${contestant.name}`, await stand.miniflare.getInspectorURL()));
     await inspector.ask("Profiler.enable");
     await inspector.ask("Profiler.setSamplingInterval", { interval: INTERVAL_MICROSECONDS });
     await inspector.ask("Profiler.start");

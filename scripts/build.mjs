@@ -6,8 +6,7 @@ import { Failure, runMain } from "./terminal/failure.mjs";
 
 await runMain(async () => {
   const variant = process.argv[2] ?? process.env.COUNTERSIGN_BUILD ?? "deploy";
-  if (!Object.hasOwn(VARIANTS, variant))
-    throw new Failure(`There is no build "${variant}": it is deploy or development.`);
+  if (!Object.hasOwn(VARIANTS, variant)) throw new Failure(`There is no build "${variant}": it is deploy or development.`);
   const toolchain = await rustToolchain();
   await buildWorker(variant, toolchain, await wasmTools(toolchain));
 });

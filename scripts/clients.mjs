@@ -36,8 +36,7 @@ async function list({ where }) {
   const clients = await execute(listClients(), where);
   if (clients.length === 0) console.log("No clients yet: `npm run clients -- add` makes one.");
   const width = Math.max(...clients.map(({ id }) => id.length));
-  for (const { id, authentication, name } of clients)
-    console.log(`${id.padEnd(width)}  ${authentication.padEnd(15)}  ${name}`);
+  for (const { id, authentication, name } of clients) console.log(`${id.padEnd(width)}  ${authentication.padEnd(15)}  ${name}`);
 }
 
 async function show({ id, where }) {
@@ -82,14 +81,11 @@ async function rotate({ id, given, where }) {
   const hours = checkedHours(given["keep-hours"] ?? "24");
   const secret = given.secret === undefined ? freshSecret() : checkedSecret(given.secret);
   const { authentication } = await existing(id, where);
-  if (!hasSecret(authentication))
-    throw new Failure(`Client "${id}" has no secret: it authenticates by ${authentication}.`);
+  if (!hasSecret(authentication)) throw new Failure(`Client "${id}" has no secret: it authenticates by ${authentication}.`);
   const keepUntil = hours === 0 ? null : now() + hours * 3600;
   await execute(rotateSecret(id, secretHash(secret), keepUntil), where);
   console.log(
-    keepUntil
-      ? `The secret before stays valid until ${isoTime(keepUntil)}.`
-      : "The secret before is not valid any more.",
+    keepUntil ? `The secret before stays valid until ${isoTime(keepUntil)}.` : "The secret before is not valid any more.",
   );
   tellSecret(secret);
 }

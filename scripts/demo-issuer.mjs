@@ -50,12 +50,9 @@ export async function startDemoIssuer({ port, countersign, audience, log = conso
       return;
     }
     const route =
-      answers[`${request.method} ${request.url.split("?")[0]}`] ??
-      (() => ({ status: 404, body: { error: "not_found" } }));
+      answers[`${request.method} ${request.url.split("?")[0]}`] ?? (() => ({ status: 404, body: { error: "not_found" } }));
     const { status = 200, body, cache = "no-store" } = await route(request);
-    response
-      .writeHead(status, { "Content-Type": "application/json", "Cache-Control": cache })
-      .end(JSON.stringify(body));
+    response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": cache }).end(JSON.stringify(body));
   };
 
   // A caller that goes away in the middle of a request is no reason to stop.
@@ -132,9 +129,7 @@ async function jsonBody(request) {
 // A machine may lack IPv6: then there is nobody to listen for on it.
 function listen(server, port, address) {
   return new Promise((resolve, reject) => {
-    server.once("error", (error) =>
-      ["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(error.code) ? resolve(false) : reject(error),
-    );
+    server.once("error", (error) => (["EADDRNOTAVAIL", "EAFNOSUPPORT"].includes(error.code) ? resolve(false) : reject(error)));
     server.listen({ port, host: address, ipv6Only: address === "::1" }, () => resolve(true));
   });
 }

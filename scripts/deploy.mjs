@@ -28,8 +28,7 @@ await runMain(async () => {
   }
 
   const variables = await askForMissing(known);
-  if (!/^https:\/\//.test(variables.PUBLIC_URL))
-    throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
+  if (!/^https:\/\//.test(variables.PUBLIC_URL)) throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
   let account;
   await step("Look at the account", "seconds", async () => {
     account = await readAccount(resources);
@@ -71,10 +70,7 @@ function givenSecrets() {
 async function checkBefore({ account, variables, added }) {
   const secrets = [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added];
   const values = secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]);
-  const { right, said } = await checkConfiguration(
-    { ...variables, ...Object.fromEntries(values) },
-    await rustToolchain(),
-  );
+  const { right, said } = await checkConfiguration({ ...variables, ...Object.fromEntries(values) }, await rustToolchain());
   if (!right) throw new Failure(`${said}\nNothing was deployed: put this right, then repeat.`);
 }
 

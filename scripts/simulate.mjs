@@ -23,6 +23,10 @@ await runMain(async () => {
   });
   const rows = stdout.split("\n").filter((line) => line.startsWith("| "));
   if (code !== 0 || rows.length === 0) throw new Failure("The simulation broke down.", output);
-  console.log(["| limits | traffic | pumping stopped | people refused | saved | lost |", "| --- | --- | --- | --- | --- | --- |"].join("\n"));
+  console.log(
+    ["| limits | traffic | pumping stopped | people refused | saved | lost |", "| --- | --- | --- | --- | --- | --- |"].join(
+      "\n",
+    ),
+  );
   console.log(rows.join("\n"));
 });

@@ -75,8 +75,7 @@ async function serve({ port, publicUrl, issuer, where }) {
   let running = true;
   ended.finally(() => (running = false)).catch(() => {});
   while (running && !(await answers(publicUrl))) await pause(200);
-  if (running)
-    console.log(`\nCountersign is ready at ${publicUrl} (the demo issuer at ${issuer}). Ctrl-C stops both.\n`);
+  if (running) console.log(`\nCountersign is ready at ${publicUrl} (the demo issuer at ${issuer}). Ctrl-C stops both.\n`);
 
   const how = await ended;
   if (!stopping) throw new Failure(`wrangler dev stopped by itself (${how}): its message stands above.`);

@@ -16,10 +16,7 @@ import { SUBJECT_AUDIENCE } from "../tests/support/token-exchange.mjs";
 
 /** Asked before anything is measured: code is compiled, keys are imported. */
 const WARM_UP = 30;
-const HEAD = [
-  "| asked in turn | medians | quartiles | difference | rank test |",
-  "| --- | --- | --- | --- | --- |",
-];
+const HEAD = ["| asked in turn | medians | quartiles | difference | rank test |", "| --- | --- | --- | --- | --- |"];
 
 await runMain(async () => {
   const { samples, only } = readArguments();

@@ -19,9 +19,7 @@ async function show({ user, where }) {
 async function unlock({ user, authenticator, where }) {
   const { authenticators } = await stored(user, where);
   if (authenticator !== undefined && !authenticators.some(({ id }) => id === authenticator))
-    throw new Failure(
-      `"${user}" has no active authenticator "${authenticator}": \`npm run users -- show\` lists them.`,
-    );
+    throw new Failure(`"${user}" has no active authenticator "${authenticator}": \`npm run users -- show\` lists them.`);
   await execute(unlockUser(user, authenticator), where);
   const enabled = authenticators.filter(({ id, disabled }) => disabled && [undefined, id].includes(authenticator));
   for (const { id } of enabled) console.log(`${id} is let in again.`);

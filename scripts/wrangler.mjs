@@ -34,14 +34,8 @@ export async function wranglerOrFail(args, sentence, options) {
 
 /** The failure that wrangler's output tells of. */
 export function wranglerFailure(output, sentence) {
-  if (
-    /not authenticated|not logged in|"loggedIn": false|CLOUDFLARE_API_TOKEN environment variable for wrangler/i.test(
-      output,
-    )
-  ) {
-    return new Failure(
-      "Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.",
-    );
+  if (/not authenticated|not logged in|"loggedIn": false|CLOUDFLARE_API_TOKEN environment variable for wrangler/i.test(output)) {
+    return new Failure("Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.");
   }
   if (output.includes("More than one account available")) {
     return new Failure(

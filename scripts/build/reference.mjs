@@ -218,10 +218,11 @@ class Page {
     const whole = this.resolved(schema);
     if (whole.const !== undefined) return html`<code>${whole.const}</code>`;
     if (whole.enum) return joined(whole.enum.map((value) => html`<code>${value}</code>`));
-    if (whole.oneOf) return joined(
-      whole.oneOf.map((each) => this.#type(each)),
-      ", or ",
-    );
+    if (whole.oneOf)
+      return joined(
+        whole.oneOf.map((each) => this.#type(each)),
+        ", or ",
+      );
     if (whole.type === "array") return html`array of ${this.#type(whole.items)}`;
     const longest = whole.maxLength ? `, at most ${whole.maxLength} characters` : "";
     return `${whole.type ?? "object"}${longest}`;
@@ -229,7 +230,10 @@ class Page {
 }
 
 const signature = (verb, path) =>
-  html`<span class="verb">${verb}</span> <code>${joined(path.split(/(?=[/])/).map((part) => html`${part}`), new Html("<wbr>"))}</code>`;
+  html`<span class="verb">${verb}</span> <code>${joined(
+    path.split(/(?=[/])/).map((part) => html`${part}`),
+    new Html("<wbr>"),
+  )}</code>`;
 
 function joined(parts, separator = " or ") {
   return parts.flatMap((part, index) => (index === 0 ? [part] : [separator, part]));

@@ -56,11 +56,7 @@ export async function buildWorker(variant, toolchain, tools) {
   const target = resolve(ROOT, process.env.CARGO_TARGET_DIR ?? "target");
   const flags = [...withoutMachinePaths(), ...SMALL_CIPHERS];
   const settings = { toolchain: toolchain.version, tools: Object.values(tools).join(" "), flags: flags.join(" ") };
-  if (
-    existsSync(join(folder, "index.js")) &&
-    existsSync(join(folder, "index_bg.wasm")) &&
-    inputsUnchanged(record, settings)
-  ) {
+  if (existsSync(join(folder, "index.js")) && existsSync(join(folder, "index_bg.wasm")) && inputsUnchanged(record, settings)) {
     skipped(title, "unchanged");
     return;
   }

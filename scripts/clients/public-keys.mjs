@@ -30,8 +30,7 @@ export function publicKeySet(text, name) {
 function problemOf(key) {
   const revealing = PRIVATE_MEMBERS.find((member) => key?.[member] !== undefined);
   if (revealing) return `has the private member "${revealing}": register the public key only`;
-  if (key?.kty !== "RSA" && !(key?.kty === "EC" && key.crv === "P-256"))
-    return "must be an RSA key or an EC key on P-256";
+  if (key?.kty !== "RSA" && !(key?.kty === "EC" && key.crv === "P-256")) return "must be an RSA key or an EC key on P-256";
   if (key.use !== undefined && key.use !== "sig") return `is not for signatures ("use" is "${key.use}")`;
   try {
     const { modulusLength } = createPublicKey({ key, format: "jwk" }).asymmetricKeyDetails;

@@ -11,8 +11,7 @@ const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 export function registration({ given, audiences, jwks, fresh, now }) {
   const authentication = given.auth;
   const name = checkedName(given.name);
-  if (!AUTHENTICATIONS.includes(authentication))
-    throw new Failure(`--auth must be one of ${AUTHENTICATIONS.join(", ")}.`);
+  if (!AUTHENTICATIONS.includes(authentication)) throw new Failure(`--auth must be one of ${AUTHENTICATIONS.join(", ")}.`);
   checkKeys(given, authentication);
   if (given["require-authentication"] && authentication === "none") {
     throw new Failure("--require-authentication asks for what a client with --auth none cannot do.");
@@ -125,8 +124,7 @@ export function checkedSecret(secret) {
       "--secret must be at least 32 random bytes in hexadecimal (64 digits or more); leave it out to get one made.",
     );
   }
-  if (new Set(secret.toLowerCase()).size < 8)
-    throw new Failure("--secret is not random; leave it out to get one made.");
+  if (new Set(secret.toLowerCase()).size < 8) throw new Failure("--secret is not random; leave it out to get one made.");
   return secret;
 }
 
@@ -140,9 +138,7 @@ export function checkedHours(text) {
 function checkKeys(given, authentication) {
   const sources = ["jwks", "jwks-uri"].filter((name) => given[name] !== undefined);
   if (authentication === "private_key_jwt" && sources.length !== 1) {
-    throw new Failure(
-      "A client with --auth private_key_jwt needs its public keys: either --jwks FILE or --jwks-uri URL.",
-    );
+    throw new Failure("A client with --auth private_key_jwt needs its public keys: either --jwks FILE or --jwks-uri URL.");
   }
   if (authentication !== "private_key_jwt" && sources.length > 0)
     throw new Failure(`--${sources[0]} goes with --auth private_key_jwt only.`);
@@ -152,8 +148,7 @@ function checkKeys(given, authentication) {
 
 function checkedName(name) {
   if (!name?.trim()) throw new Failure("--name is missing: what people call this client.");
-  if (name.length > 100 || /\p{Cc}/u.test(name))
-    throw new Failure("--name must be one line of at most 100 characters.");
+  if (name.length > 100 || /\p{Cc}/u.test(name)) throw new Failure("--name must be one line of at most 100 characters.");
   return name.trim();
 }
 

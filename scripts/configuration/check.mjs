@@ -19,10 +19,7 @@ export async function checkConfiguration(variables, toolchain) {
     env,
   });
   if (built.code !== 0)
-    throw new Failure(
-      "The check of the configuration does not build: the compiler's message stands above.",
-      built.output,
-    );
+    throw new Failure("The check of the configuration does not build: the compiler's message stands above.", built.output);
   const checked = await run(toolchain.cargo, ["run", "--quiet", "--locked", "--example", "check-config"], {
     cwd: ROOT,
     env,

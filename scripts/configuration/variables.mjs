@@ -62,12 +62,8 @@ export const isVariable = (name) => REQUIRED.includes(name) || OPTIONAL.includes
 
 /** The variables among these, as texts. A variable that wrangler's file writes as a table or list is JSON. */
 export function variablesIn(values) {
-  const own = Object.entries(values ?? {}).filter(
-    ([name, value]) => isVariable(name) && value !== "" && value !== undefined,
-  );
-  return Object.fromEntries(
-    own.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]),
-  );
+  const own = Object.entries(values ?? {}).filter(([name, value]) => isVariable(name) && value !== "" && value !== undefined);
+  return Object.fromEntries(own.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]));
 }
 
 /** The variables of .dev.vars. */

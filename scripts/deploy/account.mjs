@@ -53,16 +53,7 @@ export async function secretNames(worker) {
 
 /** The rows of a query; none where its table is not there yet. */
 async function rowsOf(database, sql) {
-  const { code, stdout, output } = await wrangler([
-    "d1",
-    "execute",
-    database,
-    "--remote",
-    "--yes",
-    "--json",
-    "--command",
-    sql,
-  ]);
+  const { code, stdout, output } = await wrangler(["d1", "execute", database, "--remote", "--yes", "--json", "--command", sql]);
   if (code === 0) return JSON.parse(stdout)[0].results;
   if (output.includes("no such table")) return [];
   throw wranglerFailure(output, "The database could not be read.");

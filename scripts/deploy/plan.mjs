@@ -61,8 +61,7 @@ export function missingSecrets(account, variables, given) {
   const there = (name) => account.secrets.includes(name);
   const missing = [];
   const encryption = Object.keys(given).filter(isEncryptionKeys);
-  if (!account.secrets.some(isEncryptionKeys))
-    missing.push(...(encryption.length > 0 ? encryption : ["ENCRYPTION_KEYS"]));
+  if (!account.secrets.some(isEncryptionKeys)) missing.push(...(encryption.length > 0 ? encryption : ["ENCRYPTION_KEYS"]));
   const signing = Object.keys(given).filter(isSigningKey);
   if (!account.secrets.some(isSigningKey)) missing.push(...(signing.length > 0 ? signing : ["SIGNING_KEY_1"]));
   if (variables.WEBHOOK_URL && !account.secrets.some(isWebhookSecret)) missing.push("WEBHOOK_SECRET");

@@ -13,8 +13,7 @@ const QUESTIONS = {
 export async function askForMissing(variables) {
   const missing = REQUIRED.filter((name) => !variables[name]);
   if (missing.length === 0) return variables;
-  if (!process.stdin.isTTY)
-    throw new Failure(`Set ${missing.join(", ")} in the environment: nobody is here to be asked.`);
+  if (!process.stdin.isTTY) throw new Failure(`Set ${missing.join(", ")} in the environment: nobody is here to be asked.`);
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   try {
     const answers = {};

@@ -37,9 +37,7 @@ export function resourcesOf(repository, variables = {}) {
   const [database] = repository.d1_databases;
   const [namespace] = repository.kv_namespaces;
   const { producers, consumers } = queuesOf(repository, variables);
-  const queues = [...producers, ...consumers].flatMap(
-    ({ queue, dead_letter_queue: dead }) => [queue, dead],
-  );
+  const queues = [...producers, ...consumers].flatMap(({ queue, dead_letter_queue: dead }) => [queue, dead]);
   return {
     worker: repository.name,
     database: database.database_name,

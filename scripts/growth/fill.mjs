@@ -55,10 +55,26 @@ const PASSING = [
     share: 1 / 2,
     columns: { key: like, full_at: around(-60 * 60 * 1000), day_full_at: around(-DAY * 1000) },
   },
-  { table: "budgets", by: "full_at", only: "key LIKE 'guess:%'", share: 1 / 100, columns: { key: guesses, full_at: around(-DAY) } },
-  { table: "redemptions", by: "expires_at", share: 1 / 100, columns: { spent: like, redemption: like, expires_at: around(-10 * 60) } },
+  {
+    table: "budgets",
+    by: "full_at",
+    only: "key LIKE 'guess:%'",
+    share: 1 / 100,
+    columns: { key: guesses, full_at: around(-DAY) },
+  },
+  {
+    table: "redemptions",
+    by: "expires_at",
+    share: 1 / 100,
+    columns: { spent: like, redemption: like, expires_at: around(-10 * 60) },
+  },
   { table: "enrollments", by: "expires_at", share: 1 / 100, columns: { id: device("sms"), delivery_id: like, ...underWay } },
-  { table: "challenges", by: "expires_at", share: 1 / 100, columns: { id: like, delivery_id: like, authenticator_id: device("sms"), ...underWay } },
+  {
+    table: "challenges",
+    by: "expires_at",
+    share: 1 / 100,
+    columns: { id: like, delivery_id: like, authenticator_id: device("sms"), ...underWay },
+  },
 ];
 
 /**

@@ -19,7 +19,10 @@ export async function askEverything(stage, measure) {
 
   await stage.world.forget();
   const person = stage.person();
-  const { secret, recovery_codes } = await asked("associate, app", tokens(person, (token) => person.associateOtp({ token })));
+  const { secret, recovery_codes } = await asked(
+    "associate, app",
+    tokens(person, (token) => person.associateOtp({ token })),
+  );
   const code = (steps) => totp(secret, stage.world.now(), steps);
   const grant = (name, parameters) => tokens(person, (mfa_token) => person.exchange(name, { mfa_token, ...parameters }));
   // The step before is good as well, so that two codes need no waiting.
@@ -27,7 +30,10 @@ export async function askEverything(stage, measure) {
   await asked("token, code of an app", grant("otp", { otp: code(0) }));
   await asked("token, wrong code", grant("otp", { otp: code(-9) }), 403);
   await asked("token, recovery code", grant("recovery", { recovery_code: recovery_codes[0] }));
-  await asked("challenge, app", tokens(person, (mfa_token) => person.challenge({ mfa_token })));
+  await asked(
+    "challenge, app",
+    tokens(person, (mfa_token) => person.challenge({ mfa_token })),
+  );
 
   const caller = stage.person();
   const first = caller.mfaToken();
@@ -40,7 +46,10 @@ export async function askEverything(stage, measure) {
   const login = caller.mfaToken();
   const challenge = await asked("challenge, SMS", () => caller.challenge({ mfa_token: login, challenge_type: "oob" }));
   await asked("token, code of a text message", await typed(login, challenge));
-  await asked("list", tokens(caller, (token) => caller.list({ token })));
+  await asked(
+    "list",
+    tokens(caller, (token) => caller.list({ token })),
+  );
 
   const exchanging = stage.person({ client: stage.confidential });
   const subject_token = subjectTokenOf(exchanging, SUBJECT_AUDIENCE);

@@ -13,10 +13,7 @@ const TOLERATED_PERCENT = 3;
 /** How often a case runs; then twice as often, so that what the program does beside it drops out. */
 const TIMES = 20;
 /** Ciphers and hashes as the Worker has them: in software, whatever this machine's processor could do. */
-const SOFTWARE = [
-  ...SMALL_CIPHERS,
-  ...["aes", "polyval", "sha1", "sha2"].map((name) => `--cfg=${name}_backend="soft"`),
-];
+const SOFTWARE = [...SMALL_CIPHERS, ...["aes", "polyval", "sha1", "sha2"].map((name) => `--cfg=${name}_backend="soft"`)];
 
 /** Builds the program as the Worker is built, for this machine, and returns its path. */
 export async function buildBench({ cargo, env }) {

@@ -51,16 +51,13 @@ export function changed(content, set, remove) {
   for (const name of remove) delete before[name];
   const expected = JSON.stringify(Object.entries({ ...before, ...set }).sort());
   if (JSON.stringify(Object.entries(after).sort()) !== expected)
-    throw new Failure(
-      ".dev.vars has a value of several lines, which cannot be changed here: write it in one line first.",
-    );
+    throw new Failure(".dev.vars has a value of several lines, which cannot be changed here: write it in one line first.");
   return all;
 }
 
 function deployed() {
   const settings = keptSettings();
-  if (!settings)
-    throw new Failure("wrangler.deploy.json is not there: run `npm run deploy` on this machine once, then repeat.");
+  if (!settings) throw new Failure("wrangler.deploy.json is not there: run `npm run deploy` on this machine once, then repeat.");
   return {
     async read() {
       return { names: (await secretNames(settings.name)).filter(isSecret), variables: variablesIn(settings.vars) };

@@ -192,13 +192,10 @@ function drop(kind, { own, active, newer, older, unfinished }, { variables, reco
   };
   waited(...waits[kind].toSpliced(2, 0, now));
   if (kind === "encryption") {
-    const needed = older
-      .map((name) => ({ name, rows: needing(name, own, rows) }))
-      .filter((each) => each.rows.length > 0);
+    const needed = older.map((name) => ({ name, rows: needing(name, own, rows) })).filter((each) => each.rows.length > 0);
     if (needed.length > 0) {
       const counts = needed.map(
-        (each) =>
-          `${each.name}: ${each.rows.map(({ place, key, count }) => `${count} of ${place} (${key})`).join(", ")}`,
+        (each) => `${each.name}: ${each.rows.map(({ place, key, count }) => `${count} of ${place} (${key})`).join(", ")}`,
       );
       throw new Failure(
         `Still needed, and lost with the key: ${counts.join("; ")}. Rows are sealed and hashed anew when they are used; keep the key until none is left.`,

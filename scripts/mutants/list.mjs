@@ -25,8 +25,7 @@ export const MUTANTS = [
     file: "src/storage/clients.rs",
     text: "if !clients.doubts(id) && clients.remembered(id, now).is_none() {",
     replacement: "if !clients.doubts(id) {",
-    killedBy:
-      "endpoints::token::tests::copies::a_copy_that_is_read_while_a_newer_row_comes_in_does_not_take_its_place",
+    killedBy: "endpoints::token::tests::copies::a_copy_that_is_read_while_a_newer_row_comes_in_does_not_take_its_place",
   },
   // Tokens
   {
@@ -340,8 +339,7 @@ export const MUTANTS = [
     file: "src/endpoints/token/mfa_grants.rs",
     text: "if self.attempt.transaction.is_none() {",
     replacement: "if false {",
-    killedBy:
-      "endpoints::token::tests::takeovers::an_access_token_never_verifies_an_active_factor_nor_uses_the_recovery_code",
+    killedBy: "endpoints::token::tests::takeovers::an_access_token_never_verifies_an_active_factor_nor_uses_the_recovery_code",
   },
   {
     name: "codes: one that was sent may be tried for ever",
@@ -513,8 +511,7 @@ export const MUTANTS = [
     file: "src/endpoints/message.rs",
     text: "allowed.check(number).map_err(|_| WireError::RegionNotEnabled)?;",
     replacement: "let _ = allowed.check(number);",
-    killedBy:
-      "endpoints::message::tests::a_number_that_was_enrolled_before_the_tables_knew_it_for_a_services_is_not_sent_to",
+    killedBy: "endpoints::message::tests::a_number_that_was_enrolled_before_the_tables_knew_it_for_a_services_is_not_sent_to",
   },
   {
     name: "messages: there is no shield before the database",
@@ -549,8 +546,7 @@ export const MUTANTS = [
     file: "src/storage/statements.rs",
     text: "AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2\nRETURNING id, message, channel, sealed",
     replacement: "AND due_at <= ?2 AND expires_at > ?2\nRETURNING id, message, channel, sealed",
-    killedBy:
-      "delivery::consumer::tests::what_a_clock_ahead_has_written_is_sent_at_once_and_what_was_tried_keeps_its_pause",
+    killedBy: "delivery::consumer::tests::what_a_clock_ahead_has_written_is_sent_at_once_and_what_was_tried_keeps_its_pause",
   },
   {
     name: "messages: a code is tried again when it would be dead by then",
@@ -655,16 +651,14 @@ export const MUTANTS = [
     file: "src/endpoints/token/mfa_grants.rs",
     text: "return wrong(WireError::InvalidBindingCode);",
     replacement: "return Err(WireError::InvalidBindingCode.into());",
-    killedBy:
-      "endpoints::token::tests::alarms::a_code_by_message_is_told_of_by_its_number_whether_looked_at_or_used_up",
+    killedBy: "endpoints::token::tests::alarms::a_code_by_message_is_told_of_by_its_number_whether_looked_at_or_used_up",
   },
   {
     name: "notices: a try that is one too many is told to nobody",
     file: "src/endpoints/token/mfa_grants.rs",
     text: "return wrong(WireError::TooManyTries { retry_after });",
     replacement: "return Err(WireError::TooManyTries { retry_after }.into());",
-    killedBy:
-      "endpoints::token::tests::alarms::a_code_by_message_is_told_of_by_its_number_whether_looked_at_or_used_up",
+    killedBy: "endpoints::token::tests::alarms::a_code_by_message_is_told_of_by_its_number_whether_looked_at_or_used_up",
   },
   {
     name: "notices: guessing is told as often as it is noticed",
@@ -745,7 +739,10 @@ export const MUTANTS = [
     file: "src/routes.rs",
     text: 'response.with_header("Cache-Control", "no-store")',
     replacement: "response",
-    killedBy: { file: "tests/conformance/transport.test.mjs", test: "every answer may be kept by nobody and has an X-Request-Id" },
+    killedBy: {
+      file: "tests/conformance/transport.test.mjs",
+      test: "every answer may be kept by nobody and has an X-Request-Id",
+    },
   },
   {
     name: "headers: a wrong secret by Basic is not challenged",
@@ -792,7 +789,10 @@ export const MUTANTS = [
     file: "src/workers/glue.js",
     text: "if (length > maximum) return TOO_LARGE;",
     replacement: "",
-    killedBy: { file: "tests/worker/associate-input.test.mjs", test: "of one byte more is refused when it does not say its length, too" },
+    killedBy: {
+      file: "tests/worker/associate-input.test.mjs",
+      test: "of one byte more is refused when it does not say its length, too",
+    },
   },
   {
     name: "Workers: requests to others follow redirects",
@@ -848,8 +848,8 @@ export const MUTANTS = [
   {
     name: "the shield: one that hangs holds every message up",
     file: "src/workers/glue.js",
-    text: 'await within(AID_MILLISECONDS, shield.limit({ key }))',
-    replacement: 'await shield.limit({ key })',
+    text: "await within(AID_MILLISECONDS, shield.limit({ key }))",
+    replacement: "await shield.limit({ key })",
     killedBy: { file: "tests/worker/sending-limits.test.mjs", test: "keeps nobody from a code where it " },
   },
   {

@@ -85,9 +85,7 @@ export class Automaton {
   /** Whether some number has exactly `more` digits after those so far. */
   canEndAfter(state, more) {
     if (state === DEAD || more === 0) return this.#accepts(state);
-    return this.#once(`${state} can ${more}`, () =>
-      DIGITS.some((digit) => this.canEndAfter(this.step(state, digit), more - 1)),
-    );
+    return this.#once(`${state} can ${more}`, () => DIGITS.some((digit) => this.canEndAfter(this.step(state, digit), more - 1)));
   }
 
   /** Whether all `more` digits that can come make a number. */

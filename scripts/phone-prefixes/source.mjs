@@ -17,12 +17,10 @@ export const installedVersion = () =>
   JSON.parse(readFileSync(join(ROOT, "node_modules", PACKAGE, "package.json"), "utf8")).version;
 
 /** The line by which what is made names its source. */
-export const credit = (version, date) =>
-  `${PACKAGE} ${version}, published on ${date} (Google's libphonenumber, Apache-2.0).`;
+export const credit = (version, date) => `${PACKAGE} ${version}, published on ${date} (Google's libphonenumber, Apache-2.0).`;
 
 /** The version and date of the line in `text`, or null. */
-export const credited = (text) =>
-  /Source: \S+ (?<version>\S+), published on (?<date>\S+) /.exec(text)?.groups ?? null;
+export const credited = (text) => /Source: \S+ (?<version>\S+), published on (?<date>\S+) /.exec(text)?.groups ?? null;
 
 // A country's metadata is an array, with the fields of phonemetadata.proto at the places of their tags.
 const LEADING_DIGITS = 23;

@@ -69,8 +69,7 @@ function rangesOf(code, countries) {
 function rangesByLength(code, countries, ranges) {
   const reachable = new Automaton(patterns(countries, REACHABLE));
   const priced = new Automaton(patterns(countries, PRICED));
-  const isCovered = (digits) =>
-    ranges.some(([first, last]) => first <= filled(digits, "0") && filled(digits, "9") <= last);
+  const isCovered = (digits) => ranges.some(([first, last]) => first <= filled(digits, "0") && filled(digits, "9") <= last);
   return LENGTHS.flatMap((length) => {
     const found = [];
     const walk = (digits, mayReach, mayRefuse) => {

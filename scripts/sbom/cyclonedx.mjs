@@ -18,10 +18,7 @@ export function cyclonedx({ name, version, license, dependsOn, components }) {
       component: { type: "application", "bom-ref": root, name, version, licenses: licenses(license) },
     },
     components: components.map(component),
-    dependencies: [
-      { ref: root, dependsOn },
-      ...components.map((each) => ({ ref: reference(each), dependsOn: each.dependsOn })),
-    ],
+    dependencies: [{ ref: root, dependsOn }, ...components.map((each) => ({ ref: reference(each), dependsOn: each.dependsOn }))],
   };
   return { ...document, serialNumber: `urn:uuid:${uuid(JSON.stringify(document))}` };
 }

@@ -64,7 +64,5 @@ async function install(tool, version, folder, toolchain) {
 async function mustSayVersion(program, version, folder) {
   const said = await run(program, ["--version"]);
   if (said.code === 0 && said.stdout.trim().split(" ").at(-1) === version) return;
-  throw new Failure(
-    `${program} should be version ${version} and says "${said.output.trim()}": delete ${folder}, then repeat.`,
-  );
+  throw new Failure(`${program} should be version ${version} and says "${said.output.trim()}": delete ${folder}, then repeat.`);
 }

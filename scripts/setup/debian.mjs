@@ -18,12 +18,7 @@ export async function installPackages(packages) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   await run("apt-get", ["update", "-qq"], { env }); // one unreachable source among several is no reason to give up
   const args = ["install", "--yes", "-qq", "--no-install-recommends", "--no-remove", ...packages];
-  await runOrFail(
-    "apt-get",
-    args,
-    { env },
-    `apt-get could not install ${packages.join(", ")}: its message stands above.`,
-  );
+  await runOrFail("apt-get", args, { env }, `apt-get could not install ${packages.join(", ")}: its message stands above.`);
 }
 
 /** Debian's newest Rust, and its standard library built from its own source, as if rustup had added the target. */
@@ -33,9 +28,7 @@ export async function installDebianToolchain(target) {
 }
 
 async function buildStandardLibrary(target) {
-  const sysroot = (
-    await runOrFail("/usr/bin/rustc", ["--print", "sysroot"], {}, "Debian's rustc does not run.")
-  ).stdout.trim();
+  const sysroot = (await runOrFail("/usr/bin/rustc", ["--print", "sysroot"], {}, "Debian's rustc does not run.")).stdout.trim();
   const folder = mkdtempSync(join(tmpdir(), "countersign-std-"));
   try {
     mkdirSync(join(folder, "src"));

@@ -6,8 +6,7 @@ import { skipped } from "../terminal/step.mjs";
 import { ROOT } from "./repository.mjs";
 
 const MAKERS = { ENCRYPTION_KEYS: freshEncryptionKeys, SIGNING_KEY_1: freshSigningKey };
-const HEADER =
-  "# Keys of local development, made by `npm start`. Git ignores this file; nothing here is for a deployment.\n";
+const HEADER = "# Keys of local development, made by `npm start`. Git ignores this file; nothing here is for a deployment.\n";
 
 /** Adds the names that .dev.vars lacks. */
 export function makeDevelopmentKeys() {
@@ -21,9 +20,7 @@ export function makeDevelopmentKeys() {
 
 /** The file's content with the missing names at its end; the same content where none is missing. */
 export function withMissingKeys(content) {
-  const missing = Object.entries(MAKERS).filter(
-    ([name]) => !new RegExp(`^\\s*(export\\s+)?${name}\\s*=`, "m").test(content),
-  );
+  const missing = Object.entries(MAKERS).filter(([name]) => !new RegExp(`^\\s*(export\\s+)?${name}\\s*=`, "m").test(content));
   if (missing.length === 0) return content;
   const begin = content === "" ? HEADER : content.replace(/\n?$/, "\n");
   return begin + missing.map(([name, make]) => `${name}='${make()}'\n`).join("");

@@ -28,10 +28,7 @@ export async function installPackages(folder = ROOT) {
     const result = await run(program, [...before, "ci", ...settings], { cwd: folder, env: withoutPackagePrograms() });
     if (result.missing) throw new Failure("npm was not found: install Node 20 or newer together with npm.");
     if (result.code !== 0)
-      throw new Failure(
-        "npm could not install the packages of package-lock.json; its message stands above.",
-        result.output,
-      );
+      throw new Failure("npm could not install the packages of package-lock.json; its message stands above.", result.output);
   });
 }
 
@@ -60,9 +57,7 @@ export function newNode() {
   }
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > NODE_NEEDED[0] || (major === NODE_NEEDED[0] && minor >= NODE_NEEDED[1])) return process.execPath;
-  throw new Failure(
-    `No npm package brings Node 22 for ${platform}: install Node ${NODE_NEEDED.join(".")} or newer yourself.`,
-  );
+  throw new Failure(`No npm package brings Node 22 for ${platform}: install Node ${NODE_NEEDED.join(".")} or newer yourself.`);
 }
 
 // npm 10 forgets this link when it drops the packages of other platforms, which name the same program. With it,
@@ -83,9 +78,7 @@ function npm() {
 }
 
 function withoutPackagePrograms() {
-  const path = (process.env.PATH ?? "")
-    .split(delimiter)
-    .filter((folder) => !folder.startsWith(join(ROOT, "node_modules")));
+  const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.startsWith(join(ROOT, "node_modules")));
   return { ...process.env, PATH: path.join(delimiter) };
 }
 

@@ -17,9 +17,7 @@ export async function freePort(asked = process.env.PORT) {
     const problem = await whyNot(each);
     if (!problem) continue;
     const use = each === port ? "" : ", which the demo issuer would use,";
-    throw new Failure(
-      `Port ${each}${use} is ${problem}: choose another with \`PORT=${await freePair(port)} npm start\`.`,
-    );
+    throw new Failure(`Port ${each}${use} is ${problem}: choose another with \`PORT=${await freePair(port)} npm start\`.`);
   }
   return port;
 }

@@ -59,8 +59,7 @@ export async function rustToolchain(needs = { lints: false }) {
 export function whatIsMissing(own, hasRustup) {
   const needed = oldestRust();
   if (!own.found && hasRustup) return "rustup has no usable toolchain: run `rustup default stable`, then repeat.";
-  if (!own.found)
-    return `Rust is missing: install ${needed} or newer from https://rustup.rs, or on Debian repeat this as root.`;
+  if (!own.found) return `Rust is missing: install ${needed} or newer from https://rustup.rs, or on Debian repeat this as root.`;
   if (!own.newEnough && hasRustup)
     return `${own.toolchain.version} is too old: run \`rustup update\` to get ${needed} or newer, then repeat.`;
   if (!own.newEnough) return `${own.toolchain.version} is too old: install ${needed} or newer from https://rustup.rs.`;
@@ -95,9 +94,7 @@ function debianPrograms() {
     .filter((name) => /^wasm-ld-\d+$/.test(name))
     .sort((a, b) => Number(b.slice(8)) - Number(a.slice(8)))[0];
   if (linker) env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER ??= linker;
-  const [rustc, cargo, cargoFmt, cargoClippy] = ["rustc", "cargo", "cargo-fmt", "cargo-clippy"].map(
-    (name) => `/usr/bin/${name}`,
-  );
+  const [rustc, cargo, cargoFmt, cargoClippy] = ["rustc", "cargo", "cargo-fmt", "cargo-clippy"].map((name) => `/usr/bin/${name}`);
   return { rustc, cargo, cargoFmt, cargoClippy, env };
 }
 
@@ -110,8 +107,7 @@ async function inspect(programs, needs) {
   const version = compiler.stdout.trim();
   const toolchain = { version, cargo, cargoFmt, cargoClippy, env };
   const newEnough = found && isNewEnough(version, oldestRust());
-  if (!newEnough)
-    return { found, newEnough, toolchain, ready: false, output: found ? "" : compiler.output + builder.output };
+  if (!newEnough) return { found, newEnough, toolchain, ready: false, output: found ? "" : compiler.output + builder.output };
 
   const compiled = await compilesForWasm(rustc, env);
   const missing = needs.lints
@@ -127,10 +123,7 @@ async function compilesForWasm(rustc, env) {
   const folder = mkdtempSync(join(tmpdir(), "countersign-wasm-"));
   try {
     const source = join(folder, "probe.rs");
-    writeFileSync(
-      source,
-      '#[unsafe(no_mangle)]\npub extern "C" fn probe() -> usize {\n    String::from("probe").len()\n}\n',
-    );
+    writeFileSync(source, '#[unsafe(no_mangle)]\npub extern "C" fn probe() -> usize {\n    String::from("probe").len()\n}\n');
     const linker = env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER;
     const args = ["--edition=2024", "--crate-type=cdylib", `--target=${WASM_TARGET}`, "--out-dir", folder, source];
     return await run(rustc, linker ? [...args, `-Clinker=${linker}`] : args, { cwd: ROOT, env });

@@ -28,9 +28,7 @@ export function lockedVersion(lock, crate) {
     .filter(([, name]) => name === crate)
     .map(([, , version]) => version);
   if (versions.length !== 1) {
-    throw new Failure(
-      `Cargo.lock must name exactly one version of ${crate}, and names ${versions.join(" and ") || "none"}.`,
-    );
+    throw new Failure(`Cargo.lock must name exactly one version of ${crate}, and names ${versions.join(" and ") || "none"}.`);
   }
   return versions[0];
 }

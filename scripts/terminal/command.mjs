@@ -46,7 +46,6 @@ export function run(program, args, options = {}) {
 /** Like `run`, but a code other than 0 is a failure with the given sentence. */
 export async function runOrFail(program, args, options, sentence) {
   const result = await run(program, args, options);
-  if (result.code !== 0)
-    throw new Failure(result.missing ? `${sentence} (${program} was not found)` : sentence, result.output);
+  if (result.code !== 0) throw new Failure(result.missing ? `${sentence} (${program} was not found)` : sentence, result.output);
   return result;
 }

@@ -142,10 +142,8 @@ export async function pairsOf(stage, timed) {
     {
       name: "oob_code of another login; of another person",
       before: replenish,
-      one: () =>
-        phone.clock.exchange("oob", { ...received, mfa_token: phone.clock.mfaToken(), binding_code: "000000" }),
-      other: () =>
-        other.clock.exchange("oob", { ...received, mfa_token: other.clock.mfaToken(), binding_code: "000000" }),
+      one: () => phone.clock.exchange("oob", { ...received, mfa_token: phone.clock.mfaToken(), binding_code: "000000" }),
+      other: () => other.clock.exchange("oob", { ...received, mfa_token: other.clock.mfaToken(), binding_code: "000000" }),
     },
     {
       name: "oob_code that was altered; that is noise",

@@ -12,10 +12,7 @@ export const BUCKETS = { guesses: { burst: 10, interval: 360 }, recovery_guesses
 export function shown(row, now) {
   const [authenticators, pending, challenges] = [row.authenticators, row.pending, row.challenges].map(JSON.parse);
   const single = [row.recovery_code, row.contact, row.guesses, row.recovery_guesses];
-  if (
-    [authenticators, pending, challenges].every((list) => list.length === 0) &&
-    single.every((value) => value === null)
-  )
+  if ([authenticators, pending, challenges].every((list) => list.length === 0) && single.every((value) => value === null))
     return undefined;
   return {
     authenticators: authenticators.map(({ failures, ...rest }) => ({
@@ -45,9 +42,7 @@ function bucket({ burst, interval }, fullAt, now) {
 }
 
 function withTimes(row) {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, name.endsWith("_at") ? isoTime(value) : value]),
-  );
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, name.endsWith("_at") ? isoTime(value) : value]));
 }
 
 function isoTime(seconds) {

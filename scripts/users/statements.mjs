@@ -48,10 +48,7 @@ export function unlockUser(user, authenticator) {
  * before, and the contact stays, so that they hear of what comes after.
  */
 export function resetUser(user) {
-  return [
-    ...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes"]),
-    buckets(user),
-  ].join(";\n");
+  return [...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes"]), buckets(user)].join(";\n");
 }
 
 /**

@@ -181,7 +181,10 @@ const ALGORITHMS = {
   PS256: [rsa("RSA-PSS", 256), { name: "RSA-PSS", saltLength: 32 }],
   PS384: [rsa("RSA-PSS", 384), { name: "RSA-PSS", saltLength: 48 }],
   PS512: [rsa("RSA-PSS", 512), { name: "RSA-PSS", saltLength: 64 }],
-  ES256: [{ name: "ECDSA", namedCurve: "P-256" }, { name: "ECDSA", hash: "SHA-256" }],
+  ES256: [
+    { name: "ECDSA", namedCurve: "P-256" },
+    { name: "ECDSA", hash: "SHA-256" },
+  ],
   EdDSA: ["Ed25519", "Ed25519"],
 };
 

@@ -160,8 +160,7 @@ export const ASSERTION = {
     const now = stage.world.now();
     const claims = { iss: client.id, sub: client.id, aud: ISSUER, iat: now, exp: now + 120 };
     const honest = `${encoded({ alg: key.alg, typ: "JWT", kid: key.kid })}.${encoded(claims)}.`;
-    const knock = (client_assertion) =>
-      person.challenge({ client_assertion, client_assertion_type: ASSERTION_TYPE });
+    const knock = (client_assertion) => person.challenge({ client_assertion, client_assertion_type: ASSERTION_TYPE });
     return new Guest({ person, key, honest, knock });
   },
 };

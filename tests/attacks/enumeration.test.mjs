@@ -42,8 +42,7 @@ async function alike(...asks) {
 
 const sms = (person, number, options) =>
   person.associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: number }, options);
-const email = (person, address) =>
-  person.associate({ authenticator_types: ["oob"], oob_channels: ["email"], email: address });
+const email = (person, address) => person.associate({ authenticator_types: ["oob"], oob_channels: ["email"], email: address });
 
 describe("to somebody without a login", () => {
   test("it is not told whether a person exists, nor whether they have factors", async () => {
@@ -186,8 +185,10 @@ describe("to somebody with a login of their own", () => {
     const { owner, ...grant } = used;
     await accepted(await owner.exchange("oob", grant));
     const thief = stage.person();
-    const ask = ({ oob_code, binding_code }) => () =>
-      thief.exchange("oob", { mfa_token: thief.mfaToken(), oob_code, binding_code });
+    const ask =
+      ({ oob_code, binding_code }) =>
+      () =>
+        thief.exchange("oob", { mfa_token: thief.mfaToken(), oob_code, binding_code });
     const { status } = await alike(ask(alive), ask(used), ask({ ...wronged, binding_code: "000000" }));
     expect(status).toBe(400);
   });

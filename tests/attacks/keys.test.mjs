@@ -146,7 +146,14 @@ describe("a DPoP proof", () => {
 
   const publicOf = ({ jwk: { kid, alg, use, ...material } }) => material;
   const headerOf = (pair, jwk) => ({ alg: pair.alg, typ: "dpop+jwt", jwk: { ...publicOf(pair), ...jwk } });
-  const claimsOf = (claims) => ({ htm: "POST", htu: `${PUBLIC_URL}${PATH}`, iat: stage.world.now(), jti: random(), nonce, ...claims });
+  const claimsOf = (claims) => ({
+    htm: "POST",
+    htu: `${PUBLIC_URL}${PATH}`,
+    iat: stage.world.now(),
+    jti: random(),
+    nonce,
+    ...claims,
+  });
 
   async function fresh() {
     const response = await send(make(pairs.ES256, {}, { nonce: undefined }));
@@ -167,8 +174,7 @@ describe("a DPoP proof", () => {
     const input = `${encoded(header)}.${encoded(claims)}`;
     return `${input}.${signature(pair.alg, input, pair.privateKey)}`;
   };
-  const doubled = (object, name, value) =>
-    `{${JSON.stringify(name)}:${JSON.stringify(value)},${JSON.stringify(object).slice(1)}`;
+  const doubled = (object, name, value) => `{${JSON.stringify(name)}:${JSON.stringify(value)},${JSON.stringify(object).slice(1)}`;
 
   test.each([
     ["by alg none", () => `${inputOf({ ...headerOf(pairs.ES256), alg: "none" }, claimsOf())}.`],
@@ -189,15 +195,33 @@ describe("a DPoP proof", () => {
     ["by a key for encryption", () => make(pairs.ES256, { jwk: { use: "enc" } })],
     ["with a critical extension", () => make(pairs.ES256, { crit: ["exp"] })],
     ["of no type", () => make(pairs.ES256, { typ: undefined })],
-    ["whose key is at a URL", () => withText(pairs.ES256, { alg: "ES256", typ: "dpop+jwt", jku: "http://127.0.0.1:9/" }, claimsOf())],
-    ["whose signature is DER", () => altered(make(pairs.ES256), (bytes) => Buffer.concat([Buffer.from([0x30, 68, 2, 32]), bytes.subarray(0, 32), Buffer.from([2, 32]), bytes.subarray(32)]))],
+    [
+      "whose key is at a URL",
+      () => withText(pairs.ES256, { alg: "ES256", typ: "dpop+jwt", jku: "http://127.0.0.1:9/" }, claimsOf()),
+    ],
+    [
+      "whose signature is DER",
+      () =>
+        altered(make(pairs.ES256), (bytes) =>
+          Buffer.concat([Buffer.from([0x30, 68, 2, 32]), bytes.subarray(0, 32), Buffer.from([2, 32]), bytes.subarray(32)]),
+        ),
+    ],
     ["whose r is zero", () => altered(make(pairs.ES256), (bytes) => Buffer.concat([Buffer.alloc(32), bytes.subarray(32)]))],
     ["whose signature is zero", () => altered(make(pairs.ES256), () => Buffer.alloc(64))],
-    ["that says htu twice", () => withText(pairs.ES256, headerOf(pairs.ES256), doubled(claimsOf(), "htu", "https://evil.example.com/"))],
-    ["that brings two keys", () => withText(pairs.ES256, doubled(headerOf(pairs.ES256), "jwk", publicOf(pairs.RS256)), claimsOf())],
+    [
+      "that says htu twice",
+      () => withText(pairs.ES256, headerOf(pairs.ES256), doubled(claimsOf(), "htu", "https://evil.example.com/")),
+    ],
+    [
+      "that brings two keys",
+      () => withText(pairs.ES256, doubled(headerOf(pairs.ES256), "jwk", publicOf(pairs.RS256)), claimsOf()),
+    ],
     ["for a longer path", () => make(pairs.ES256, {}, { htu: `${PUBLIC_URL}${PATH}/x` })],
     ["for a host that begins alike", () => make(pairs.ES256, {}, { htu: `${PUBLIC_URL}.evil.example.com${PATH}` })],
-    ["for this host as somebody else's user", () => make(pairs.ES256, {}, { htu: `https://mfa.example.com@evil.example.com${PATH}` })],
+    [
+      "for this host as somebody else's user",
+      () => make(pairs.ES256, {}, { htu: `https://mfa.example.com@evil.example.com${PATH}` }),
+    ],
     ["in lower-case verb", () => make(pairs.ES256, {}, { htm: "post" })],
   ])("%s is refused", async (_, forge) => {
     await fresh();

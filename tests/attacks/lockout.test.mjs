@@ -152,9 +152,7 @@ describe("somebody without the password", () => {
   test.each(Object.keys(TRIES))("costs the owner no guess by %s", async (kind) => {
     const { person, guess, enter } = await owner();
     const spent = person.mfaToken({ iat: now() - 1 });
-    const { secret } = await accepted(
-      await person.associateOtp({ token: person.provenToken({ iat: now(), exp: now() + 300 }) }),
-    );
+    const { secret } = await accepted(await person.associateOtp({ token: person.provenToken({ iat: now(), exp: now() + 300 }) }));
     await accepted(await person.exchange("otp", { mfa_token: spent, otp: totp(secret, now()) }));
     const cast = {
       person,

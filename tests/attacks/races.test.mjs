@@ -14,7 +14,8 @@ const now = () => stage.world.now();
 const userId = (person) => `idp|${person.sub}`;
 const count = async (table, person) =>
   (await stage.world.rows(`SELECT COUNT(*) AS n FROM ${table} WHERE user_id = ?`, userId(person)))[0].n;
-const tallied = (statuses) => Object.fromEntries([...new Set(statuses)].map((each) => [each, statuses.filter((one) => one === each).length]));
+const tallied = (statuses) =>
+  Object.fromEntries([...new Set(statuses)].map((each) => [each, statuses.filter((one) => one === each).length]));
 
 test("fifty wrong recovery codes at once: ten are compared, the others find none left", async () => {
   const person = stage.person();

@@ -3,9 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
-const own = readdirSync(new URL(".", import.meta.url)).filter(
-  (file) => file.endsWith(".test.mjs") && file !== "table.test.mjs",
-);
+const own = readdirSync(new URL(".", import.meta.url)).filter((file) => file.endsWith(".test.mjs") && file !== "table.test.mjs");
 
 /** The names of the tests in a file. */
 function namesIn(file) {
@@ -35,7 +33,9 @@ test("each claim of SECURITY.md names a test that exists", () => {
 });
 
 test("each row of the tables is read, and none is there twice", () => {
-  const written = read("README.md").split("\n").filter((line) => line.startsWith("| ") && line.includes("›"));
+  const written = read("README.md")
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && line.includes("›"));
   expect(rows).toHaveLength(written.length);
   const listed = rows.map(({ file, name }) => `${file} ${name}`);
   expect(listed.filter((each, index) => listed.indexOf(each) !== index)).toEqual([]);

@@ -7,8 +7,7 @@ import { totp, wrongTotp } from "../support/totp.mjs";
 
 const stage = useStage({ isolates: 2, issuers: [{ name: "idp" }, { name: "second" }] });
 const enrolled = (response) => refused(response, 403, "access_denied", "User is already enrolled.");
-const mismatched = (response) =>
-  refused(response, 400, "invalid_request", "The oob_code doesn't match the mfa_token");
+const mismatched = (response) => refused(response, 400, "invalid_request", "The oob_code doesn't match the mfa_token");
 const wrongCode = (response) => refused(response, 403, "invalid_grant", "Invalid binding_code.");
 const wrongOtp = (response) => refused(response, 403, "invalid_grant", "Invalid otp_code.");
 const now = () => stage.world.now();
@@ -121,7 +120,11 @@ test.each(CROSSINGS)("swapped parts of two people's %s let in neither, and each 
   await mismatched(await bob.exchange("oob", { ...adas, mfa_token: bobs.mfa_token }));
   await mismatched(await bob.exchange("oob", { ...bobs, oob_code: adas.oob_code }));
   await wrongCode(await bob.exchange("oob", { ...bobs, binding_code: unlike(adas.binding_code, bobs.binding_code) }));
-  for (const [person, parts] of [[ada, adas], [bob, bobs]]) await accepted(await person.exchange("oob", parts));
+  for (const [person, parts] of [
+    [ada, adas],
+    [bob, bobs],
+  ])
+    await accepted(await person.exchange("oob", parts));
 });
 
 test.each(CROSSINGS)("swapped parts of one person's %s through two clients let in by neither", async (_, begin) => {

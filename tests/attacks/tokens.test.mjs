@@ -51,7 +51,9 @@ test.each(PUBLIC_KEY_AS_SECRET)("an HMAC keyed with the public key's %s is no si
     const secret = secretOf(createPublicKey(guest.key.privateKey), guest.key.jwk);
     return ["HS256", "HS384", "HS512"].map((alg) => {
       const input = `${encoded({ ...guest.header, alg })}.${encoded(guest.claims)}`;
-      return `${input}.${createHmac(`sha${alg.slice(2)}`, secret).update(input).digest("base64url")}`;
+      return `${input}.${createHmac(`sha${alg.slice(2)}`, secret)
+        .update(input)
+        .digest("base64url")}`;
     });
   }),
 );
@@ -259,7 +261,17 @@ test.each(["exp", "iat", "nbf"].flatMap((claim) => TIMES.map(([name, twist]) => 
   (claim, _, twist) => shut((guest) => guest.sign({ [claim]: twist(guest.pattern[claim] ?? at(0)) })),
 );
 
-const NUMERALS = ["1e9", "2e9", "4102444800.0", "0x7fffffff", "+4102444800", "04102444800", "99999999999999999999", "NaN", "Infinity"];
+const NUMERALS = [
+  "1e9",
+  "2e9",
+  "4102444800.0",
+  "0x7fffffff",
+  "+4102444800",
+  "04102444800",
+  "99999999999999999999",
+  "NaN",
+  "Infinity",
+];
 
 test.each(NUMERALS)("a time is written in digits alone: %s", (numeral) =>
   shut((guest) => {
@@ -291,9 +303,7 @@ test.each([
   ["is for nobody", () => ({ aud: undefined, client_id: "https://other.example.com" })],
   ["is for the service, not for the application", () => ({ aud: PUBLIC_URL })],
   ["does not say when the person was there", () => ({ auth_time: "yesterday" })],
-])("a public client exchanges no token that %s", (_, claims) =>
-  shut((guest) => guest.sign(claims()), { doors: [EXCHANGE] }),
-);
+])("a public client exchanges no token that %s", (_, claims) => shut((guest) => guest.sign(claims()), { doors: [EXCHANGE] }));
 
 const TYPES = ["id_token+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt", "JWE", "", "mfa+jwt ", "at+jwt\u0000", "x"];
 
@@ -326,7 +336,10 @@ const within = (object, name, json) => JSON.stringify({ ...object, [name]: 0 }).
 test.each([
   ["lists in the claims", (guest, depth) => guest.write(guest.header, within(guest.claims, "x", nested("[", "]", depth)))],
   ["objects in the claims", (guest, depth) => guest.write(guest.header, within(guest.claims, "x", nested('{"a":', "}", depth)))],
-  ["lists in the header", (guest, depth) => guest.write(JSON.parse(within(guest.header, "x", nested("[", "]", depth))), guest.claims)],
+  [
+    "lists in the header",
+    (guest, depth) => guest.write(JSON.parse(within(guest.header, "x", nested("[", "]", depth))), guest.claims),
+  ],
 ])("JSON is not followed into the deep: %s", async (_, make) => {
   for (const door of PERSONS) {
     const guest = await door.guest(stage);
@@ -350,7 +363,11 @@ test.each(["iss", "sub", "aud", "exp", "iat", "azp", "scope", "anything"])(
       const honest = claims[name] ?? "x";
       const other = typeof honest === "number" ? honest + 1 : "https://evil.example.com/";
       const escaped = `\\u00${name.charCodeAt(0).toString(16)}${name.slice(1)}`;
-      const pairs = [[honest, other], [other, honest], [honest, honest]];
+      const pairs = [
+        [honest, other],
+        [other, honest],
+        [honest, honest],
+      ];
       return [
         ...pairs.map((pair) => guest.write(guest.header, twice(claims, name, ...pair))),
         guest.write(guest.header, twice(claims, name, honest, other).replace(`"${name}"`, `"${escaped}"`)),
@@ -366,7 +383,11 @@ test.each([
   shut((guest) => {
     const { alg } = guest.header;
     const honest = guest.header[name];
-    const pairs = [[honest, other], [other, honest], [honest, honest]];
+    const pairs = [
+      [honest, other],
+      [other, honest],
+      [honest, honest],
+    ];
     return pairs.map((pair) => guest.write(twice(guest.header, name, ...pair), guest.claims, { alg }));
   }),
 );
@@ -396,10 +417,7 @@ test.each(BYTES)("claims and header are strict JSON in UTF-8: %s", (_, spoil) =>
   shut((guest) => {
     const json = (object) => Buffer.from(JSON.stringify(object));
     const { alg } = guest.header;
-    return [
-      guest.write(guest.header, spoil(json(guest.claims))),
-      guest.write(spoil(json(guest.header)), guest.claims, { alg }),
-    ];
+    return [guest.write(guest.header, spoil(json(guest.claims))), guest.write(spoil(json(guest.header)), guest.claims, { alg })];
   }),
 );
 
@@ -423,7 +441,10 @@ const eachPart = (token, change) => {
 test.each([
   ["other unused bits", (guest) => eachPart(withUnusedBits(guest), otherLastBits)],
   ["padding", (guest) => eachPart(withUnusedBits(guest), (part) => part.padEnd(Math.ceil(part.length / 4) * 4, "="))],
-  ["a percent escape", (guest) => eachPart(guest.sign(), (part) => part.replace(/^./, (c) => `%${c.charCodeAt(0).toString(16)}`))],
+  [
+    "a percent escape",
+    (guest) => eachPart(guest.sign(), (part) => part.replace(/^./, (c) => `%${c.charCodeAt(0).toString(16)}`)),
+  ],
   ["a character of no alphabet", (guest) => eachPart(guest.sign(), (part) => `${part.slice(0, 5)}!${part.slice(5)}`)],
   ["a part that is missing", (guest) => eachPart(guest.sign(), () => "")],
   ["a part too many", (guest) => [`${guest.sign()}.`, `.${guest.sign()}`, `${guest.sign()}.${encoded("x")}`]],
@@ -495,8 +516,7 @@ test.each([
 const rsaNumbers = (guest) => ({ n: number(Buffer.from(guest.key.jwk.n, "base64url")) });
 
 /** An RSA signature over what `message` is, with no padding but its own. */
-const rawRsa = (guest, message) =>
-  privateEncrypt({ key: guest.key.privateKey, padding: constants.RSA_NO_PADDING }, message);
+const rawRsa = (guest, message) => privateEncrypt({ key: guest.key.privateKey, padding: constants.RSA_NO_PADDING }, message);
 
 test.each([
   ["zero", () => Buffer.alloc(256)],
@@ -509,8 +529,15 @@ test.each([
   ["nothing", () => Buffer.alloc(0)],
   ["SHA-1 inside", (_, guest, input) => sign("sha1", input, guest.key.privateKey)],
   ["SHA-512 inside", (_, guest, input) => sign("sha512", input, guest.key.privateKey)],
-  ["PSS", (_, guest, input) => sign("sha256", input, { key: guest.key.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 })],
-  ["no padding at all", (_, guest, input) => rawRsa(guest, Buffer.concat([Buffer.alloc(224), createHmac("sha256", "").update(input).digest()]))],
+  [
+    "PSS",
+    (_, guest, input) =>
+      sign("sha256", input, { key: guest.key.privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }),
+  ],
+  [
+    "no padding at all",
+    (_, guest, input) => rawRsa(guest, Buffer.concat([Buffer.alloc(224), createHmac("sha256", "").update(input).digest()])),
+  ],
   ["itself and the modulus", (honest, guest) => sumOf(honest, guest)],
 ])("a signature of RS256 is one number at full length, padded in one way: not %s", (_, twist) =>
   shut((guest) => {

@@ -29,7 +29,11 @@ const digest = (input) => createHash("sha256").update(input).digest();
 // --- Carried over: the paddings of PKCS#1 v1.5 ---
 
 const stage = useDoors();
-const { keys: [publicJwk], private: privateJwk, tests: paddings } = SIGNATURES.find((group) => group.private);
+const {
+  keys: [publicJwk],
+  private: privateJwk,
+  tests: paddings,
+} = SIGNATURES.find((group) => group.private);
 const key = { alg: "RS256", kid: publicJwk.kid, privateKey: privateKeyOf(privateJwk), jwk: publicJwk };
 const modulus = number(Buffer.from(publicJwk.n, "base64url"));
 

@@ -68,8 +68,7 @@ test.each(["sms", "voice", "email"])("a message's answer (%s) has the recorded m
 
 test("absent members are left out, never null", async () => {
   const person = stage.person();
-  for (const body of [otp, oob("sms", person)])
-    expect(await (await person.associate(body)).text()).not.toContain("null");
+  for (const body of [otp, oob("sms", person)]) expect(await (await person.associate(body)).text()).not.toContain("null");
 });
 
 test("oob_channels may be a lone string", async () => {

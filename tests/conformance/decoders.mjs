@@ -70,9 +70,7 @@ export const DECODERS = {
   // passkeys, else "oob_code" decides. What tokens are made of may not be null.
   android: {
     answer: success,
-    otp: withoutNulls(
-      object(["id", "barcode_uri", "manual_input_code"], without("recovery_code", "authn_params_public_key")),
-    ),
+    otp: withoutNulls(object(["id", "barcode_uri", "manual_input_code"], without("recovery_code", "authn_params_public_key"))),
     oob: withoutNulls(
       object(["id", "oob_code", "binding_method"], without("barcode_uri", "recovery_code", "authn_params_public_key")),
     ),
@@ -88,9 +86,7 @@ export const DECODERS = {
     ),
     challenge: withoutNulls(object(["challenge_type", "oob_code"], { binding_method: text })),
     challengeOfApp: withoutNulls(challengeOfApp),
-    tokens: withoutNulls(
-      object(["access_token", "token_type", "id_token", "expires_in"], { ...grant, expires_in: whole }),
-    ),
+    tokens: withoutNulls(object(["access_token", "token_type", "id_token", "expires_in"], { ...grant, expires_in: whole })),
     required: required(),
     error,
   },
@@ -203,9 +199,7 @@ export const DECODERS = {
     answer: readable,
     otp: object(app, { authenticator_type: is("otp"), recovery_codes: texts, id: text }),
     oob: object(message, { ...without("barcode_uri"), authenticator_type: is("oob"), recovery_codes: texts, id: text }),
-    list: list(
-      object([...item, "type"], { authenticator_type: oneOf("otp", "oob", "recovery-code"), active: flag, name: text }),
-    ),
+    list: list(object([...item, "type"], { authenticator_type: oneOf("otp", "oob", "recovery-code"), active: flag, name: text })),
     challenge,
     challengeOfApp,
     tokens: object(["access_token", "token_type", "id_token", "expires_in"], { ...grant, expires_in: number }),

@@ -72,10 +72,7 @@ test("an mfa_token is refused everywhere once it has been exchanged", async () =
   await accepted(await person.exchange("otp", { mfa_token, otp: code() }));
   await refusedBearer(await person.list({ token: mfa_token }));
   await refusedBearer(await person.associateOtp({ token: mfa_token }));
-  for (const response of [
-    await person.challenge({ mfa_token }),
-    await person.exchange("otp", { mfa_token, otp: "000000" }),
-  ]) {
+  for (const response of [await person.challenge({ mfa_token }), await person.exchange("otp", { mfa_token, otp: "000000" })]) {
     await refused(response, 403, "invalid_grant", "mfa_token has already been used");
   }
 });

@@ -81,11 +81,7 @@ class Application {
   }
 
   /** Adds this person's number or address and confirms it. */
-  async addAddress(
-    channel,
-    form = this.sdk.forms(`enroll ${channel}`)[0],
-    verification = this.sdk.forms("verify oob")[0],
-  ) {
+  async addAddress(channel, form = this.sdk.forms(`enroll ${channel}`)[0], verification = this.sdk.forms("verify oob")[0]) {
     const { person } = this;
     const mfa_token = await this.signIn();
     const to = channel === "email" ? person.email : person.number;
@@ -264,10 +260,7 @@ describe.each(Object.keys(recordings))("%s", (name) => {
     expect(await said("verify otp", { mfa_token, otp })).toEqual(["invalid_grant", "Invalid otp_code."]);
     expect(await said("verify otp", { mfa_token: "x", otp })).toEqual(["invalid_grant", "Malformed mfa_token"]);
     const recovery_code = "A".repeat(24);
-    expect(await said("verify recovery", { mfa_token, recovery_code })).toEqual([
-      "invalid_grant",
-      "MFA Authorization rejected.",
-    ]);
+    expect(await said("verify recovery", { mfa_token, recovery_code })).toEqual(["invalid_grant", "MFA Authorization rejected."]);
     expect((await said("list", { mfa_token: "x" }))[0]).toBe("invalid_grant");
     await stage.world.advance(601);
     expect(await said("verify otp", { mfa_token, otp })).toEqual(["expired_token", "mfa_token is expired"]);

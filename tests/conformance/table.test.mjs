@@ -3,9 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
-const own = readdirSync(new URL(".", import.meta.url)).filter(
-  (file) => file.endsWith(".test.mjs") && file !== "table.test.mjs",
-);
+const own = readdirSync(new URL(".", import.meta.url)).filter((file) => file.endsWith(".test.mjs") && file !== "table.test.mjs");
 
 /** The names of the tests in a file. */
 function namesIn(file) {
@@ -25,9 +23,9 @@ test("each row names a test that exists", () => {
 
 test("each test here has a row, and no row is there twice", () => {
   const listed = rows.map(({ file, name }) => `${file} ${name}`);
-  expect(
-    own.flatMap((file) => namesIn(file).map((name) => `${file} ${name}`)).filter((each) => !listed.includes(each)),
-  ).toEqual([]);
+  expect(own.flatMap((file) => namesIn(file).map((name) => `${file} ${name}`)).filter((each) => !listed.includes(each))).toEqual(
+    [],
+  );
   expect(listed.filter((each, index) => listed.indexOf(each) !== index)).toEqual([]);
 });
 

@@ -117,8 +117,7 @@ test("an access token confirms a pending authenticator of its user and client, a
 
 test("eleven wrong codes: the eleventh is 429 with Retry-After", async () => {
   const { person, secret } = await withApp();
-  const guess = () =>
-    person.exchange("otp", { mfa_token: person.mfaToken(), otp: wrongTotp(secret, stage.world.now()) });
+  const guess = () => person.exchange("otp", { mfa_token: person.mfaToken(), otp: wrongTotp(secret, stage.world.now()) });
   for (let count = 0; count < 10; count += 1) await refused(await guess(), 403, "invalid_grant", "Invalid otp_code.");
   const response = await guess();
   const text = "Too many failed codes. Wait for some minutes before retrying.";
@@ -287,12 +286,7 @@ test("a code that was sent is good once, and for its own oob_code only", async (
   const code = await person.receiveCode();
   await accepted(await person.exchange("oob", code));
   const again = { ...code, mfa_token: person.mfaToken() };
-  await refused(
-    await person.exchange("oob", again),
-    400,
-    "invalid_request",
-    "The oob_code doesn't match the mfa_token",
-  );
+  await refused(await person.exchange("oob", again), 400, "invalid_request", "The oob_code doesn't match the mfa_token");
 });
 
 test("a code that was sent is good for five minutes", async () => {
@@ -316,13 +310,10 @@ test("a recovery code leaves the authenticators as they are", async () => {
   expect(await accepted(await person.list())).toEqual(before);
 });
 
-test.each(Object.keys(GRANT))(
-  "an mfa_token that is none is 403 invalid_grant Malformed mfa_token: %s",
-  async (grant) => {
-    const response = await stage.person().exchange(grant, { ...EXAMPLE, mfa_token: "x" });
-    await refused(response, 403, "invalid_grant", "Malformed mfa_token");
-  },
-);
+test.each(Object.keys(GRANT))("an mfa_token that is none is 403 invalid_grant Malformed mfa_token: %s", async (grant) => {
+  const response = await stage.person().exchange(grant, { ...EXAMPLE, mfa_token: "x" });
+  await refused(response, 403, "invalid_grant", "Malformed mfa_token");
+});
 
 test.each(Object.keys(GRANT))("an mfa_token past its time is 401 expired_token: %s", async (grant) => {
   const person = stage.person();
@@ -337,12 +328,7 @@ test("an oob_code of another login is 400 The oob_code doesn't match the mfa_tok
   await person.enrollSms();
   const code = await person.receiveCode();
   const mixed = { ...code, mfa_token: person.mfaToken() };
-  await refused(
-    await person.exchange("oob", mixed),
-    400,
-    "invalid_request",
-    "The oob_code doesn't match the mfa_token",
-  );
+  await refused(await person.exchange("oob", mixed), 400, "invalid_request", "The oob_code doesn't match the mfa_token");
 });
 
 test.each(Object.entries(NEEDED).flatMap(([grant, names]) => ["mfa_token", ...names].map((name) => [grant, name])))(
@@ -368,12 +354,7 @@ test("a parameter that comes twice is 400 invalid_request", async () => {
   const all = { grant_type: GRANT.otp, client_id: person.client.id, ...parameters };
   const body = `${new URLSearchParams(all)}&otp=${parameters.otp}`;
   const headers = { "content-type": "application/x-www-form-urlencoded" };
-  await refused(
-    await stage.world.post("/oauth/token", body, { headers }),
-    400,
-    "invalid_request",
-    "Duplicate parameter: otp",
-  );
+  await refused(await stage.world.post("/oauth/token", body, { headers }), 400, "invalid_request", "Duplicate parameter: otp");
 });
 
 test("unknown parameters are ignored: challenge_type, which applications send along", async () => {

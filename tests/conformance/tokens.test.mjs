@@ -220,12 +220,7 @@ test("an mfa_token never passes as access token, nor the reverse", async () => {
   const person = stage.person();
   const mfa = person.mfaToken({ scope: "remove:authenticators", amr: ["pwd", "mfa"] });
   await refusedBearer(await person.remove("totp|dev_0000000000000000", { token: mfa }));
-  await refused(
-    await person.challenge({ mfa_token: person.provenToken() }),
-    403,
-    "invalid_grant",
-    "Malformed mfa_token",
-  );
+  await refused(await person.challenge({ mfa_token: person.provenToken() }), 403, "invalid_grant", "Malformed mfa_token");
 });
 
 test("an access token for another audience, another issuer's or past its time is 401 invalid_grant", async () => {

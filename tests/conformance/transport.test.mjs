@@ -104,8 +104,7 @@ describe("calls from pages", () => {
       expect(response.status).toBe(204);
       expect(response.headers.get("access-control-allow-origin")).toBe(ORIGIN);
       expect(response.headers.get("access-control-allow-methods")).toContain(method);
-      for (const name of headers.split(", "))
-        expect(response.headers.get("access-control-allow-headers")).toContain(name);
+      for (const name of headers.split(", ")) expect(response.headers.get("access-control-allow-headers")).toContain(name);
     }
   });
 
@@ -130,9 +129,7 @@ describe("calls from pages", () => {
   test("pages may read DPoP-Nonce, Retry-After and X-RateLimit-*", async () => {
     await stage.addClient({ origins: [ORIGIN] });
     await stage.world.advance(61);
-    const exposed = (await stage.person().list({ headers: { origin: ORIGIN } })).headers.get(
-      "access-control-expose-headers",
-    );
+    const exposed = (await stage.person().list({ headers: { origin: ORIGIN } })).headers.get("access-control-expose-headers");
     for (const name of ["DPoP-Nonce", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"])
       expect(exposed).toContain(name);
   });
@@ -182,13 +179,10 @@ test("case and parameters of the media type do not matter", async () => {
   }
 });
 
-test.each(["[]", "null", '"x"', "{", "", "{}x"])(
-  "a JSON body that is no object is 400 invalid_request: %j",
-  async (body) => {
-    const response = await stage.person().associate(body);
-    await refused(response, 400, "invalid_request", "The request body must be a JSON object.");
-  },
-);
+test.each(["[]", "null", '"x"', "{", "", "{}x"])("a JSON body that is no object is 400 invalid_request: %j", async (body) => {
+  const response = await stage.person().associate(body);
+  await refused(response, 400, "invalid_request", "The request body must be a JSON object.");
+});
 
 test("a parameter that comes twice in JSON is 400 invalid_request", async () => {
   const response = await stage.person().associate('{"authenticator_types":["otp"],"authenticator_types":["oob"]}');

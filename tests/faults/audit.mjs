@@ -134,8 +134,14 @@ export async function auditGuesses(soak) {
       const guesses = record.guesses.filter((guess) => guess.budget === budget);
       const owed = (counted, at) =>
         guesses.filter(counted).reduce((fullAt, guess) => Math.max(fullAt, at(guess)) + SECONDS_A_GUESS, 0);
-      const least = owed(({ certainly }) => certainly, ({ from }) => from);
-      const most = owed(({ perhaps }) => perhaps, ({ to }) => to);
+      const least = owed(
+        ({ certainly }) => certainly,
+        ({ from }) => from,
+      );
+      const most = owed(
+        ({ perhaps }) => perhaps,
+        ({ to }) => to,
+      );
       const fullAt = rows[`${budget}:${userOf(record)}`] ?? 0;
       // What is full again may have been swept.
       if (least > now + SLACK && fullAt < least - SLACK)

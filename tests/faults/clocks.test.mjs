@@ -382,20 +382,23 @@ describe("the keys of an issuer", () => {
     expect(from.fetches.keySet - before).toBeLessThanOrEqual(2);
   });
 
-  test.each([-300, -5, 5, 300])("that are new are found at once by isolates %i seconds apart, whoever has read them", async (off) => {
-    const { world } = stage;
-    const from = issuer("shared");
-    await world.skew(1, off);
-    const ask = (isolate, now) => {
-      const person = stage.person({ issuer: from });
-      return person.associateOtp({ token: person.mfaToken({ iat: now, exp: now + 299 }), ...isolate });
-    };
-    for (let rotations = 0; rotations < 3; rotations += 1) {
-      await world.advance(31);
-      from.rotate();
-      const order = rotations % 2 === 0 ? [HERE, THERE] : [THERE, HERE];
-      for (const isolate of order) await accepted(await ask(isolate, world.now() + (isolate === THERE ? off : 0)));
-      await world.settle();
-    }
-  });
+  test.each([-300, -5, 5, 300])(
+    "that are new are found at once by isolates %i seconds apart, whoever has read them",
+    async (off) => {
+      const { world } = stage;
+      const from = issuer("shared");
+      await world.skew(1, off);
+      const ask = (isolate, now) => {
+        const person = stage.person({ issuer: from });
+        return person.associateOtp({ token: person.mfaToken({ iat: now, exp: now + 299 }), ...isolate });
+      };
+      for (let rotations = 0; rotations < 3; rotations += 1) {
+        await world.advance(31);
+        from.rotate();
+        const order = rotations % 2 === 0 ? [HERE, THERE] : [THERE, HERE];
+        for (const isolate of order) await accepted(await ask(isolate, world.now() + (isolate === THERE ? off : 0)));
+        await world.settle();
+      }
+    },
+  );
 });

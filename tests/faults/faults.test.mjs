@@ -70,9 +70,7 @@ describe("a database that is slow", () => {
     const { enrollment } = await person.enrollOtp();
     expect(performance.now() - began).toBeGreaterThan(3 * 400);
     await world.heal();
-    expect(await world.rows("SELECT id FROM authenticators WHERE user_id = ?", userId(person))).toEqual([
-      { id: enrollment.id },
-    ]);
+    expect(await world.rows("SELECT id FROM authenticators WHERE user_id = ?", userId(person))).toEqual([{ id: enrollment.id }]);
   });
 
   test("for one request holds no other one of its isolate", async () => {

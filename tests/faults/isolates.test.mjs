@@ -36,47 +36,53 @@ async function unanswered(ask) {
 }
 
 describe("an isolate that dies", () => {
-  test.each(["before", "after"])("%s an enrollment is stored: its key gets one enrollment and one message, here or there", async (when) => {
-    const { world, webhook } = stage;
-    for (const next of [DYING, LIVING]) {
-      const person = stage.person();
-      const mfa_token = person.mfaToken();
-      const options = { token: mfa_token, headers: { "idempotency-key": randomUUID() } };
-      await dies(when, "INTO enrollments");
-      await unanswered(() => person.associateSms({ ...options, ...DYING }));
-      const stored = await world.rows("SELECT id FROM enrollments WHERE user_id = ?", userId(person));
-      expect(stored).toHaveLength(when === "after" ? 1 : 0);
-      const { id, oob_code } = await accepted(await person.associateSms({ ...options, ...next }));
-      if (when === "after") expect(id).toBe(stored[0].id);
-      // The queue was not told by the one that died, so the sweep is who tells it.
-      await world.advance(60);
-      await world.sweep();
-      const binding_code = await webhook.codeFor(person.number);
-      await world.delivered();
-      expect(webhook.messagesTo(person.number)).toHaveLength(1);
-      await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }, next));
-    }
-  });
+  test.each(["before", "after"])(
+    "%s an enrollment is stored: its key gets one enrollment and one message, here or there",
+    async (when) => {
+      const { world, webhook } = stage;
+      for (const next of [DYING, LIVING]) {
+        const person = stage.person();
+        const mfa_token = person.mfaToken();
+        const options = { token: mfa_token, headers: { "idempotency-key": randomUUID() } };
+        await dies(when, "INTO enrollments");
+        await unanswered(() => person.associateSms({ ...options, ...DYING }));
+        const stored = await world.rows("SELECT id FROM enrollments WHERE user_id = ?", userId(person));
+        expect(stored).toHaveLength(when === "after" ? 1 : 0);
+        const { id, oob_code } = await accepted(await person.associateSms({ ...options, ...next }));
+        if (when === "after") expect(id).toBe(stored[0].id);
+        // The queue was not told by the one that died, so the sweep is who tells it.
+        await world.advance(60);
+        await world.sweep();
+        const binding_code = await webhook.codeFor(person.number);
+        await world.delivered();
+        expect(webhook.messagesTo(person.number)).toHaveLength(1);
+        await accepted(await person.exchange("oob", { mfa_token, oob_code, binding_code }, next));
+      }
+    },
+  );
 
   test.each([
     ["before the guess is charged", "before", "INTO budgets", 0],
     ["after the guess is charged", "after", "INTO budgets", 1],
     ["between the two round trips", "before", "INTO redemptions", 1],
-  ])("%s has redeemed nothing: the same code is good at the other one, and a guess stays charged at most", async (_, when, matching, charged) => {
-    const { world } = stage;
-    const person = stage.person();
-    const { secret } = await person.enrollOtp();
-    await world.advance(2 * STEP_SECONDS);
-    const parameters = { mfa_token: person.mfaToken(), otp: totp(secret, world.now()) };
-    const owed = async () =>
-      (await world.rows("SELECT SUM(failures) AS sum FROM authenticators WHERE user_id = ?", userId(person)))[0].sum;
-    await dies(when, matching);
-    await unanswered(() => person.exchange("otp", parameters, DYING));
-    expect(await owed()).toBe(charged);
-    await accepted(await person.exchange("otp", parameters, LIVING));
-    expect(await owed()).toBe(0);
-    await refused(await person.exchange("otp", parameters, DYING), ...SPENT);
-  });
+  ])(
+    "%s has redeemed nothing: the same code is good at the other one, and a guess stays charged at most",
+    async (_, when, matching, charged) => {
+      const { world } = stage;
+      const person = stage.person();
+      const { secret } = await person.enrollOtp();
+      await world.advance(2 * STEP_SECONDS);
+      const parameters = { mfa_token: person.mfaToken(), otp: totp(secret, world.now()) };
+      const owed = async () =>
+        (await world.rows("SELECT SUM(failures) AS sum FROM authenticators WHERE user_id = ?", userId(person)))[0].sum;
+      await dies(when, matching);
+      await unanswered(() => person.exchange("otp", parameters, DYING));
+      expect(await owed()).toBe(charged);
+      await accepted(await person.exchange("otp", parameters, LIVING));
+      expect(await owed()).toBe(0);
+      await refused(await person.exchange("otp", parameters, DYING), ...SPENT);
+    },
+  );
 
   test("after a code is redeemed and before it answers has spent the login and the time step, once and for all", async () => {
     const { world } = stage;
@@ -177,9 +183,7 @@ describe("a consumer that dies", () => {
       await world.sweep();
     }
     await world.delivered();
-    expect(await world.rows("SELECT state, sealed FROM deliveries WHERE id = ?", id)).toEqual([
-      { state: "sent", sealed: null },
-    ]);
+    expect(await world.rows("SELECT state, sealed FROM deliveries WHERE id = ?", id)).toEqual([{ state: "sent", sealed: null }]);
     expect(webhook.messagesTo(person.number).length).toBe(count);
     expect(new Set(webhook.messagesTo(person.number).map((message) => message.id)).size).toBe(1);
     const binding_code = webhook.messagesTo(person.number).at(-1).code;

@@ -3,9 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const read = (path) => readFileSync(new URL(path, import.meta.url), "utf8");
-const own = readdirSync(new URL(".", import.meta.url)).filter(
-  (file) => file.endsWith(".test.mjs") && file !== "table.test.mjs",
-);
+const own = readdirSync(new URL(".", import.meta.url)).filter((file) => file.endsWith(".test.mjs") && file !== "table.test.mjs");
 
 /** The names of the tests in a file. */
 function namesIn(file) {
@@ -15,9 +13,11 @@ function namesIn(file) {
   return [...read(file).matchAll(named)].map(([, , name]) => name);
 }
 
-const rows = [...read("README.md").matchAll(/^\| (.+?) \|.*\| `([^`]+)` › (.+) \|$/gm)].map(
-  ([, fault, file, name]) => ({ fault, file, name }),
-);
+const rows = [...read("README.md").matchAll(/^\| (.+?) \|.*\| `([^`]+)` › (.+) \|$/gm)].map(([, fault, file, name]) => ({
+  fault,
+  file,
+  name,
+}));
 const listed = rows.map(({ file, name }) => `${file} › ${name}`);
 
 test("each fault names a test that exists", () => {
@@ -27,7 +27,9 @@ test("each fault names a test that exists", () => {
 });
 
 test("each row of the tables is read, and none is there twice", () => {
-  const written = read("README.md").split("\n").filter((line) => line.startsWith("| ") && line.includes("›"));
+  const written = read("README.md")
+    .split("\n")
+    .filter((line) => line.startsWith("| ") && line.includes("›"));
   expect(rows).toHaveLength(written.length);
   expect(listed.filter((each, index) => listed.indexOf(each) !== index)).toEqual([]);
 });

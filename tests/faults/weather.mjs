@@ -107,9 +107,7 @@ const KINDS = {
   "DB fails while it gives back": () => [
     database({ mode: "before", times: 4, matching: "INSERT INTO redemptions|UPDATE budgets SET full_at = full_at" }),
   ],
-  "isolate dying": (_, whole) => [
-    database({ mode: `dies ${["before", "after"][whole(2)]}`, times: 1, isolate: whole(2) }),
-  ],
+  "isolate dying": (_, whole) => [database({ mode: `dies ${["before", "after"][whole(2)]}`, times: 1, isolate: whole(2) })],
   "KV failing": () => [{ on: "JWKS", mode: "before", times: 1e9 }],
   "KV slow": (_, whole) => [{ on: "JWKS", mode: "slow", times: 1e9, milliseconds: whole(400) }],
   "queue refusing": () => [{ on: "OOB_QUEUE", mode: "before", times: 1e9 }],
@@ -125,9 +123,7 @@ const KINDS = {
     return [];
   },
   "provider unreachable": () => [{ on: "fetch", mode: "before", times: 1e9, matching: "/codes$" }],
-  "provider slow": (_, whole) => [
-    { on: "fetch", mode: "slow", times: 1e9, matching: "/codes$", milliseconds: whole(500) },
-  ],
+  "provider slow": (_, whole) => [{ on: "fetch", mode: "slow", times: 1e9, matching: "/codes$", milliseconds: whole(500) }],
   "provider failing": ({ webhook }, whole) => {
     webhook.next(...Array.from({ length: 1 + whole(4) }, () => [500, 503, 429, 401][whole(4)]));
     return [];

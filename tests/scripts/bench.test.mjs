@@ -121,14 +121,24 @@ describe("the page", () => {
     ...more,
   });
   const lines = [line("bare", "bare", 7), line(BASE, "base", 1), line("countersign", 'C & "S" <it>', 0.75)];
-  const machine = { date: "2026-11-29", commit: "abc", processor: "A processor", cores: 2, workerd: "1", node: "22", memory: true };
+  const machine = {
+    date: "2026-11-29",
+    commit: "abc",
+    processor: "A processor",
+    cores: 2,
+    workerd: "1",
+    node: "22",
+    memory: true,
+  };
   const plan = { rounds: 7, requests: 100, warmup: 10, inFlight: 8 };
 
   test("has a row for each contestant, as wide as its head", () => {
     const rows = table(lines).split("\n");
     expect(rows).toHaveLength(5);
     expect(new Set(rows.map((row) => row.match(/(?<!\\)\|/g).length)).size).toBe(1);
-    expect(rows[4]).toBe('| C & "S" <it> | 1500 | 0.75 (0.65–0.85) | 3.1 | 9.9 | 0.53 | 0.75 (0.75–0.75) | 131 | 321 | 201 | 33.3 |');
+    expect(rows[4]).toBe(
+      '| C & "S" <it> | 1500 | 0.75 (0.65–0.85) | 3.1 | 9.9 | 0.53 | 0.75 (0.75–0.75) | 131 | 321 | 201 | 33.3 |',
+    );
   });
 
   test("says nothing where nothing is known", () => {
@@ -138,14 +148,21 @@ describe("the page", () => {
 
   test("tells the machine, the plan and the busiest that the load generator was", () => {
     const variants = [{ title: "another way", lines: [line(BASE, "base", 1)] }];
-    const text = section({ machine, plan, series: [{ workload: "otp", lines: [...lines, line("y", "y", 1, { busy: 0.375 })] }], variants });
+    const text = section({
+      machine,
+      plan,
+      series: [{ workload: "otp", lines: [...lines, line("y", "y", 1, { busy: 0.375 })] }],
+      variants,
+    });
     const prose = text.replaceAll("\n", " ");
     expect(prose).toContain("commit abc: A processor, 2 cores");
     expect(prose).toContain("7 rounds of 100 requests after 10, 8 at once");
     expect(prose).toContain("0.38 of a core");
     expect(text).toContain("| another way | base | 2000 | 1.00 (0.90–1.10) | 0.40 | 1.00 (1.00–1.00) |");
     expect(text).not.toContain("/dev/shm");
-    expect(section({ machine: { ...machine, memory: false }, plan, series: [{ workload: "otp", lines }], variants: [] })).toContain("/dev/shm");
+    expect(
+      section({ machine: { ...machine, memory: false }, plan, series: [{ workload: "otp", lines }], variants: [] }),
+    ).toContain("/dev/shm");
   });
 
   test("is replaced between its markers, and nowhere else", () => {
@@ -153,7 +170,12 @@ describe("the page", () => {
     const once = inserted(page("\n"), "new\n\n");
     expect(once).toBe(page("\nnew\n"));
     expect(inserted(once, "newer")).toBe(page("\nnewer\n"));
-    for (const broken of ["", page("\n").replace("<!-- bench:end -->", ""), page("\n") + page("\n"), "<!-- bench:end --><!-- bench:begin -->"]) {
+    for (const broken of [
+      "",
+      page("\n").replace("<!-- bench:end -->", ""),
+      page("\n") + page("\n"),
+      "<!-- bench:end --><!-- bench:begin -->",
+    ]) {
       expect(() => inserted(broken, "new")).toThrow("docs/performance.md must have");
     }
   });
@@ -173,7 +195,10 @@ test("docs/performance.md has figures of all contestants, and the picture is the
   const [, measured] = /<!-- bench:begin -->([\s\S]*)<!-- bench:end -->/.exec(page);
   const rows = measured.split("\n");
   for (const { title, workloads } of Object.values(CONTESTANTS)) {
-    expect(rows.filter((row) => row.startsWith(`| ${title} | `)), title).toHaveLength(workloads.length);
+    expect(
+      rows.filter((row) => row.startsWith(`| ${title} | `)),
+      title,
+    ).toHaveLength(workloads.length);
   }
   expect(measured).toContain("](benchmark.svg)");
   expect(read("docs/benchmark.svg")).toMatch(/^<svg /);
@@ -188,7 +213,10 @@ test("a profile is shared out to what was running, and to who had called it", ()
     { id: 4, callFrame: frame("verify") },
     { id: 6, callFrame: frame("(idle)") },
   ];
-  const { kinds, functions } = reduced({ taken: { nodes, samples: [4, 3, 2, 6, 4], timeDeltas: [10, 20, 6, 100, 30] }, requests: 2 });
+  const { kinds, functions } = reduced({
+    taken: { nodes, samples: [4, 3, 2, 6, 4], timeDeltas: [10, 20, 6, 100, 30] },
+    requests: 2,
+  });
   expect(functions.slice(1)).toEqual([
     ["called of the runtime", "verify ← verify (wasm-bindgen)", 20],
     ["wasm", "wasm-function[7]", 10],
@@ -243,13 +271,17 @@ describe("a run", () => {
     round([{ ...(await ready(BASE)), ...contestant }], { ...plan, workload }, { cast, load, people: cast.people(51) });
 
   test.each(["otp", "sms"])("puts Countersign's own statements to D1 with all that they bind: %s", async (workload) => {
-    await expect(tried(await ready("bare-statements"), workload)).resolves.toMatchObject({ "bare-statements": expect.any(Object) });
+    await expect(tried(await ready("bare-statements"), workload)).resolves.toMatchObject({
+      "bare-statements": expect.any(Object),
+    });
   });
 
   test("ends where an answer is no success, and shows it", async () => {
     const countersign = await ready("countersign");
     const request = (person) => ({ ...countersign.request({ ...person, token: "none" }, "otp") });
-    await expect(tried({ ...countersign, request })).rejects.toThrow(/countersign, otp: .*answered 401: \{"error":"invalid_grant"/);
+    await expect(tried({ ...countersign, request })).rejects.toThrow(
+      /countersign, otp: .*answered 401: \{"error":"invalid_grant"/,
+    );
   });
 
   test("ends where the work was not done", async () => {

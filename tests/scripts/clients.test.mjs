@@ -102,11 +102,7 @@ describe("a registration", () => {
     ["no authentication", ["--name", "x"], /--auth must be one of/],
     ["an unknown authentication", ["--name", "x", "--auth", "magic"], /--auth must be one of/],
     ["an id with a colon, at which Basic ends it", [...page, "--id", "a:b"], /cannot be an id/],
-    [
-      "a secret of 31 bytes",
-      ["--name", "x", "--auth", "post", "--secret", SECRET.slice(2)],
-      /at least 32 random bytes/,
-    ],
+    ["a secret of 31 bytes", ["--name", "x", "--auth", "post", "--secret", SECRET.slice(2)], /at least 32 random bytes/],
     [
       "a secret that is a word",
       ["--name", "x", "--auth", "post", "--secret", "correct horse battery staple"],
@@ -132,11 +128,7 @@ describe("a registration", () => {
     ["any origin", [...page, "--origin", "*"], /is not an origin/],
     ["an issuer's URL", [...page, "--issuer", "https://idp.example"], /is not a name in TRUSTED_ISSUERS/],
     ["a scope before its audience", [...page, "--scope", "read"], /must follow the --audience/],
-    [
-      "an audience twice",
-      [...page, "--audience", "https://a.example", "--audience", "https://a.example"],
-      /is given twice/,
-    ],
+    ["an audience twice", [...page, "--audience", "https://a.example", "--audience", "https://a.example"], /is given twice/],
     ["a scope with a quote", [...page, "--audience", "https://a.example", "--scope", 'a"b'], /is not a scope/],
     ["required authentication of a public client", [...page, "--require-authentication"], /cannot do/],
     ["an unknown grant", [...page, "--grant", "password"], /--grant must be one of mfa-otp,/],
@@ -150,11 +142,7 @@ describe("a registration", () => {
     ["an unknown option", [...page, "--nmae", "x"], /Unknown option '--nmae'/],
     ["an option without its value", ["--name"], /argument missing/],
     ["something left over", [...page, "more"], /takes no "more"/],
-    [
-      "a local folder for the deployed database",
-      [...page, "--remote", "--persist-to", "x"],
-      /leave it out with --remote/,
-    ],
+    ["a local folder for the deployed database", [...page, "--remote", "--persist-to", "x"], /leave it out with --remote/],
   ])("is refused with %s, in one sentence", (_, args, sentence) => {
     expect(() => register(...args)).toThrow(sentence);
     try {
@@ -190,7 +178,10 @@ describe("an update", () => {
   });
 
   test("clears by an empty value", () => {
-    const empty = update("none", ...["origin", "issuer", "audience", "grant", "factor", "policy"].flatMap((name) => [`--${name}`, ""]));
+    const empty = update(
+      "none",
+      ...["origin", "issuer", "audience", "grant", "factor", "policy"].flatMap((name) => [`--${name}`, ""]),
+    );
     const none = "[]";
     expect(empty).toEqual({ origins: none, issuers: none, audiences: none, grants: none, factors: none, policy: null });
   });
@@ -247,18 +238,12 @@ describe("the SQL", () => {
   });
   afterAll(() => database.close());
 
-  test.each([
-    "O'Brien",
-    "'; DROP TABLE clients; --",
-    'say "no"',
-    "back\\slash",
-    "two\nlines",
-    "/* hm */",
-    "ünïcödé 🔑",
-    "",
-  ])("carries %j as it is", (value) => {
-    expect(database.prepare(`SELECT ${literal(value)} AS value`).get().value).toBe(value);
-  });
+  test.each(["O'Brien", "'; DROP TABLE clients; --", 'say "no"', "back\\slash", "two\nlines", "/* hm */", "ünïcödé 🔑", ""])(
+    "carries %j as it is",
+    (value) => {
+      expect(database.prepare(`SELECT ${literal(value)} AS value`).get().value).toBe(value);
+    },
+  );
 
   test("refuses a text that SQLite would cut short", () => {
     expect(() => literal("a\0b")).toThrow(/NUL/);
@@ -418,15 +403,7 @@ describe("the command", () => {
     writeFileSync(file, JSON.stringify({ keys: [privateKey.export({ format: "jwk" })] }));
     const refused = await clients("add", "--name", "x", "--auth", "private_key_jwt", "--jwks", file);
     expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/has the private member "d"/) });
-    const missing = await clients(
-      "add",
-      "--name",
-      "x",
-      "--auth",
-      "private_key_jwt",
-      "--jwks",
-      join(folder, "none.json"),
-    );
+    const missing = await clients("add", "--name", "x", "--auth", "private_key_jwt", "--jwks", join(folder, "none.json"));
     expect(missing).toMatchObject({ code: 1, err: expect.stringMatching(/cannot be read \(ENOENT\)/) });
   });
 });

@@ -24,11 +24,7 @@ export async function startCloudflare() {
     let refusal;
     if (/^PUT .*\/scripts\/[^/]+$/.test(what)) refusal = await account.whileDeploying?.();
     if (/^POST .*\/query$/.test(what)) refusal = await account.whileQuerying?.(JSON.parse(body).sql);
-    const {
-      status = 200,
-      result = null,
-      errors = [],
-    } = refusal ?? answer(account, what, url, body);
+    const { status = 200, result = null, errors = [] } = refusal ?? answer(account, what, url, body);
     response.writeHead(status, { "Content-Type": "application/json" });
     response.end(
       JSON.stringify({
@@ -72,8 +68,7 @@ function answer(account, what, url, body) {
     ],
     [
       /^POST \/queues$/,
-      () =>
-        added(account.queues, { queue_id: randomUUID(), queue_name: json().queue_name, producers: [], consumers: [] }),
+      () => added(account.queues, { queue_id: randomUUID(), queue_name: json().queue_name, producers: [], consumers: [] }),
     ],
     [
       /^GET \/workers\/scripts\/([^/]+)\/secrets$/,

@@ -83,10 +83,7 @@ describe("the plan", () => {
   test("never makes new encryption keys over a database that needs the old ones", () => {
     const lost = { ...COMPLETE, secrets: [] };
     expect(() => plan(lost)).toThrow(/set ENCRYPTION_KEYS to the keys it had/);
-    expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS: "old keys" } }))).toEqual([
-      "ENCRYPTION_KEYS",
-      "SIGNING_KEY_1",
-    ]);
+    expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS: "old keys" } }))).toEqual(["ENCRYPTION_KEYS", "SIGNING_KEY_1"]);
   });
 
   test("needs no first keys where a rotation has left later ones, and takes those back as well", () => {
@@ -100,9 +97,7 @@ describe("the plan", () => {
   test("asks for the webhook's secret, which only its receiver knows", () => {
     const withWebhook = { variables: { ...variables, WEBHOOK_URL: "https://hooks.example.com" } };
     expect(() => plan(COMPLETE, withWebhook)).toThrow(/set WEBHOOK_SECRET/);
-    expect(secretsIn(plan(COMPLETE, { ...withWebhook, secrets: { WEBHOOK_SECRET: "whsec_x" } }))).toEqual([
-      "WEBHOOK_SECRET",
-    ]);
+    expect(secretsIn(plan(COMPLETE, { ...withWebhook, secrets: { WEBHOOK_SECRET: "whsec_x" } }))).toEqual(["WEBHOOK_SECRET"]);
     expect(secretsIn(plan({ ...COMPLETE, secrets: [...COMPLETE.secrets, "WEBHOOK_SECRET"] }, withWebhook))).toEqual([]);
   });
 
@@ -214,9 +209,7 @@ describe("the command", () => {
   test("tells its plan without an account", async () => {
     const { code, out, err } = await deploy(["--dry-run"], { TENANT_NAME: "" });
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toMatch(
-      /1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n.*\n *8\. Deploy the Worker/,
-    );
+    expect(out).toMatch(/1\. Create the D1 database countersign\n.*\n.*\n.*\n.*\n.*\n.*\n *8\. Deploy the Worker/);
     expect(out).toMatch(/It would ask for TENANT_NAME\./);
     expect(cloudflare.account.requests).toEqual([]);
   });
@@ -262,9 +255,7 @@ describe("the command", () => {
       for (const said of [first.out, keptFile, account.requests.join()]) expect(said).not.toContain(d ?? seal.keys.s1);
     }
 
-    account.databases[0].sqlite.exec(
-      "INSERT INTO authenticators VALUES ('idp|1', 'a', 'totp', 's', NULL, 0, 0, 1, 1, 1)",
-    );
+    account.databases[0].sqlite.exec("INSERT INTO authenticators VALUES ('idp|1', 'a', 'totp', 's', NULL, 0, 0, 1, 1, 1)");
     const second = await deploy([], { PUBLIC_URL: "", TENANT_NAME: "", TRUSTED_ISSUERS: "" });
     expect(second).toMatchObject({ code: 0, err: "" });
     expect(second.out).not.toMatch(/Create/);

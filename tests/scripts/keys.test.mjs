@@ -142,16 +142,11 @@ describe("a rotation", () => {
 
   test("takes its time where nobody knows since when a key is there", () => {
     const unknown = (names, variables) => world(names, variables, { recorded: [] });
+    expect(() => plan("signing", "use", unknown(["SIGNING_KEY_1", "SIGNING_KEY_2"], { ACTIVE_SIGNING_KEY: "1" }), NOW)).toThrow(
+      Unrecorded,
+    );
     expect(() =>
-      plan("signing", "use", unknown(["SIGNING_KEY_1", "SIGNING_KEY_2"], { ACTIVE_SIGNING_KEY: "1" }), NOW),
-    ).toThrow(Unrecorded);
-    expect(() =>
-      plan(
-        "encryption",
-        "drop",
-        unknown(["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], { ACTIVE_ENCRYPTION_KEYS: "2" }),
-        NOW,
-      ),
+      plan("encryption", "drop", unknown(["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], { ACTIVE_ENCRYPTION_KEYS: "2" }), NOW),
     ).toThrow("It is not known since when this key stands as it does: it counts from now. Repeat in 21 minutes.");
   });
 
@@ -183,9 +178,9 @@ describe("a rotation", () => {
     agreed("signing", names, { ACTIVE_SIGNING_KEY: "1" }, [used("SIGNING_KEY_2", null), used("SIGNING_KEY_9", NOW)]);
     agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2"], {}, [used("ENCRYPTION_KEYS", NOW)]);
     const further = { ACTIVE_ENCRYPTION_KEYS: "OLD" };
-    expect(() => agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_OLD"], further, [used("ENCRYPTION_KEYS", NOW)])).toThrow(
-      /: take ACTIVE_ENCRYPTION_KEYS out of them/,
-    );
+    expect(() =>
+      agreed("encryption", ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_OLD"], further, [used("ENCRYPTION_KEYS", NOW)]),
+    ).toThrow(/: take ACTIVE_ENCRYPTION_KEYS out of them/);
     const account = { ...EMPTY, secrets: ["ENCRYPTION_KEYS", ...names], recorded };
     const given = { variables: { ACTIVE_SIGNING_KEY: "1" }, secrets: {} };
     expect(() => planDeployment(resourcesOf(repositorySettings()), account, given)).toThrow(sentence);
@@ -208,9 +203,9 @@ describe("a rotation", () => {
     // Nor where the database knows less: one that was restored, or a key that was set by hand.
     agreed("signing", names, { ACTIVE_SIGNING_KEY: "3" }, recorded.slice(0, 1));
     // What was used before the other one is older, whatever its name.
-    expect(() =>
-      agreed("signing", names, { ACTIVE_SIGNING_KEY: "3" }, [recorded[0], known("SIGNING_KEY_3", 40, 60)]),
-    ).toThrow(/write ACTIVE_SIGNING_KEY 2 into them/);
+    expect(() => agreed("signing", names, { ACTIVE_SIGNING_KEY: "3" }, [recorded[0], known("SIGNING_KEY_3", 40, 60)])).toThrow(
+      /write ACTIVE_SIGNING_KEY 2 into them/,
+    );
     // Where names have no numbers, the database says which was added first.
     const own = ["SIGNING_KEY_A", "SIGNING_KEY_B"];
     const used = known("SIGNING_KEY_A", 50, 100);
@@ -259,9 +254,7 @@ describe("the SQL", () => {
         .filter(({ name }) => /^(sealed|answer|address|address_index|(code_|recovery_)?hash)$/.test(name))
         .map(({ name }) => `${table}.${name}`),
     );
-    expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(
-      keyed.sort(),
-    );
+    expect(KEYED.flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)).sort()).toEqual(keyed.sort());
     database.close();
   });
 
@@ -294,8 +287,7 @@ describe("the SQL", () => {
 
   test("notes when a key was first there and last put to use", async () => {
     const database = await empty();
-    for (const sql of [recordAdded("K", 1), recordAdded("K", 2), recordUsed("K", 3), recordUsed("L", 4)])
-      database.exec(sql);
+    for (const sql of [recordAdded("K", 1), recordAdded("K", 2), recordUsed("K", 3), recordUsed("L", 4)]) database.exec(sql);
     expect(database.prepare(recordedKeys()).all()).toEqual([
       { name: "K", added_at: 1, used_at: 3 },
       { name: "L", added_at: 4, used_at: 4 },
@@ -359,10 +351,7 @@ describe("the command", () => {
     expect(await keys("rotate", "encryption")).toMatchObject({ code: 0, err: "" });
     expect(variables()).toEqual({ ...first, ENCRYPTION_KEYS_2: JSON.stringify(second), ACTIVE_ENCRYPTION_KEYS: "2" });
 
-    await execute(
-      "UPDATE keys SET used_at = used_at - 86400; INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1)",
-      where,
-    );
+    await execute("UPDATE keys SET used_at = used_at - 86400; INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1)", where);
     const needed = await keys("rotate", "encryption");
     expect(needed).toMatchObject({
       code: 1,
@@ -421,8 +410,7 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
   const kept = `wrangler.keys-test-${process.pid}.json`;
   const { account, env, stop } = await startCloudflare();
   const run = (...args) => runOn(env, kept, ...args);
-  const deployments = () =>
-    account.requests.filter((request) => /^PUT .*\/scripts\/countersign\b[^/]*$/.test(request)).length;
+  const deployments = () => account.requests.filter((request) => /^PUT .*\/scripts\/countersign\b[^/]*$/.test(request)).length;
   const active = () => account.worker.bindings.find(({ name }) => name === "ACTIVE_SIGNING_KEY")?.text;
   try {
     expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({
@@ -450,7 +438,9 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     delete account.whileDeploying;
     expect(other).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^SIGNING_KEY_2 is being added by somebody else, or was a moment ago: .* repeat in 15 minutes\.\n$/),
+      err: expect.stringMatching(
+        /^SIGNING_KEY_2 is being added by somebody else, or was a moment ago: .* repeat in 15 minutes\.\n$/,
+      ),
     });
     // What is waited for counts from the end of the deployment.
     expect(addedAt()).toBeGreaterThanOrEqual(ended);
@@ -479,7 +469,9 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     for (const command of [["keys", "rotate", "signing", "--remote"], ["keys", "status", "--remote"], ["deploy"]])
       expect(await run(...command)).toMatchObject({
         code: 1,
-        err: expect.stringMatching(/^The settings of this machine say that SIGNING_KEY_1 is used, the database that SIGNING_KEY_2 is/),
+        err: expect.stringMatching(
+          /^The settings of this machine say that SIGNING_KEY_1 is used, the database that SIGNING_KEY_2 is/,
+        ),
       });
     expect([deployments(), active()]).toEqual([heard, "2"]);
     writeFileSync(join(ROOT, kept), newer);
@@ -546,7 +538,9 @@ describe("on an account, a step that breaks off", () => {
     for (const command of [["keys", "rotate", "signing", "--remote"], ["deploy"]])
       expect(await run(...command)).toMatchObject({
         code: 1,
-        err: expect.stringMatching(/^The settings of this machine say that SIGNING_KEY_2 is used, the database that SIGNING_KEY_3 is/),
+        err: expect.stringMatching(
+          /^The settings of this machine say that SIGNING_KEY_2 is used, the database that SIGNING_KEY_3 is/,
+        ),
       });
     writeFileSync(path, newer);
     expect(active()).toBe("3");
@@ -575,7 +569,9 @@ describe("on an account, a step that breaks off", () => {
     delete account.whileDeploying;
     expect(late).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^ENCRYPTION_KEYS_2 is deployed, but that took more than 15 minutes, and somebody else has taken its name meanwhile: /),
+      err: expect.stringMatching(
+        /^ENCRYPTION_KEYS_2 is deployed, but that took more than 15 minutes, and somebody else has taken its name meanwhile: /,
+      ),
     });
     expect(late.out).not.toMatch(/is added/);
     expect(row("ENCRYPTION_KEYS_2")).toEqual({ added_at: theirs, used_at: null });

@@ -5,7 +5,11 @@ import { migrationStatements } from "../support/migrations.mjs";
 
 const NOW = Math.floor(Date.now() / 1000);
 let database;
-const all = (sql, ...values) => database.prepare(sql).all(...values).map((row) => ({ ...row }));
+const all = (sql, ...values) =>
+  database
+    .prepare(sql)
+    .all(...values)
+    .map((row) => ({ ...row }));
 const run = (sql, ...values) => database.prepare(sql).run(...values);
 
 async function migrated(isWanted) {
@@ -110,7 +114,15 @@ describe("0014 to 0016: rows stand under their user, deliveries under their id",
     run(`INSERT OR REPLACE INTO ${table} (${columns}) VALUES (${columns.map(() => "?")})`, ...Object.values(row));
   };
   const times = { created_at: 1, expires_at: NOW + 1000 };
-  const authenticator = (id, user_id) => ({ id, user_id, kind: "sms", sealed: "s", address_index: "h", last_step: 7, failures: 3 });
+  const authenticator = (id, user_id) => ({
+    id,
+    user_id,
+    kind: "sms",
+    sealed: "s",
+    address_index: "h",
+    last_step: 7,
+    failures: 3,
+  });
   const enrollment = (id, user_id, sequence, more) => ({
     ...{ id, user_id, sequence, client_id: "app", kind: "totp", sealed: "s", address_index: "i", code_hash: null, attempts: 2 },
     ...{ recovery_id: "r", recovery_hash: "h", proof: 1, ...times, ...more },

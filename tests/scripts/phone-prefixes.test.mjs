@@ -46,7 +46,17 @@ describe("a plan", () => {
   test.each([
     ["a prefix of which all is refused", { premium_rate: "9\\d{6}" }, [[["999900000", "999999999"]], []]],
     ["neighbours as one range", { premium_rate: "9[0-3]\\d{5}|94\\d{6}" }, [[["999900000", "999949999"]], []]],
-    ["nothing that is nobody's", { uan: "[79]\\d{6}" }, [[["999700000", "999799999"], ["999900000", "999999999"]], []]],
+    [
+      "nothing that is nobody's",
+      { uan: "[79]\\d{6}" },
+      [
+        [
+          ["999700000", "999799999"],
+          ["999900000", "999999999"],
+        ],
+        [],
+      ],
+    ],
     ["nothing where phones are", { premium_rate: "9\\d{6}", mobile: "9\\d{6}" }, [[], []]],
     ["what is left beside phones", { pager: "9\\d{6}", voip: "9[1-9]\\d{5}" }, [[["999900000", "999909999"]], []]],
     ["what only its length tells", { premium_rate: "9\\d{7}", fixed_line: "9\\d{6}" }, [[], [[11, "999900000", "999999999"]]]],
@@ -124,9 +134,7 @@ function draw({ digits, sequence, alternatives, repeated, least, most }, random)
 /** As the Worker looks a number up, in the table that is committed. */
 function isRefused(digits) {
   const [least, most] = ["0", "9"].map((rest) => Number(digits.padEnd(9, rest).slice(0, 9)));
-  return table.some(
-    ([length, first, last]) => (!length || length === digits.length) && first <= least && most <= last,
-  );
+  return table.some(([length, first, last]) => (!length || length === digits.length) && first <= least && most <= last);
 }
 
 /** Whole numbers below a bound, the same at each run. */

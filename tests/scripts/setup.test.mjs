@@ -24,9 +24,7 @@ describe("npm packages", () => {
     expect(missingPackages(wanted, undefined)).toEqual(["node_modules/a"]);
   });
   test("are missing at another version", () => {
-    expect(missingPackages(wanted, { packages: { "node_modules/a": { version: "1.0.1" } } })).toEqual([
-      "node_modules/a",
-    ]);
+    expect(missingPackages(wanted, { packages: { "node_modules/a": { version: "1.0.1" } } })).toEqual(["node_modules/a"]);
   });
   test("are complete without those of other platforms", () => {
     expect(missingPackages(wanted, { packages: { "node_modules/a": { version: "1.0.0" } } })).toEqual([]);
@@ -86,12 +84,7 @@ describe("the Rust toolchain", () => {
   test.each([
     ["nothing at all", { found: false }, false, /^Rust is missing: install \d/],
     ["rustup without a toolchain", { found: false }, true, /run `rustup default stable`/],
-    [
-      "an old rustup toolchain",
-      { ...found, newEnough: false },
-      true,
-      /^rustc 1\.95\.0 is too old: run `rustup update`/,
-    ],
+    ["an old rustup toolchain", { ...found, newEnough: false }, true, /^rustc 1\.95\.0 is too old: run `rustup update`/],
     ["an old Rust of a distribution", { ...found, newEnough: false }, false, /is too old: install/],
     ["rustup without its server", found, true, /rustup could not add the target wasm32-unknown-unknown/],
     ["a Rust without the target", found, false, /cannot build for wasm32-unknown-unknown: install/],
@@ -109,18 +102,13 @@ describe("the tools' versions", () => {
     expect(lockedVersion(lock, "wasm-bindgen")).toBe("0.2.130");
   });
   test("must be one", () => {
-    expect(() => lockedVersion(`${lock}${lock.replace("130", "131")}`, "wasm-bindgen")).toThrow(
-      /0\.2\.130 and 0\.2\.131/,
-    );
+    expect(() => lockedVersion(`${lock}${lock.replace("130", "131")}`, "wasm-bindgen")).toThrow(/0\.2\.130 and 0\.2\.131/);
     expect(() => lockedVersion(lock, "worker")).toThrow(/names none/);
   });
 });
 
 test("the files of a build are those the compiler read, spaces in names included", () => {
-  expect(filesRead("/t/countersign.wasm: src/lib.rs src/a\\ b.css\n\nsrc/lib.rs:\n")).toEqual([
-    "src/lib.rs",
-    "src/a b.css",
-  ]);
+  expect(filesRead("/t/countersign.wasm: src/lib.rs src/a\\ b.css\n\nsrc/lib.rs:\n")).toEqual(["src/lib.rs", "src/a b.css"]);
 });
 
 describe("a port", () => {
@@ -139,9 +127,7 @@ describe("a port", () => {
   });
   test("that is taken is told with one that is free", async () => {
     await taken(0, async (port) => {
-      await expect(freePort(String(port))).rejects.toThrow(
-        /^Port \d+ is taken: choose another with `PORT=\d+ npm start`\.$/,
-      );
+      await expect(freePort(String(port))).rejects.toThrow(/^Port \d+ is taken: choose another with `PORT=\d+ npm start`\.$/);
       await expect(freePort(String(port - 1))).rejects.toThrow(
         /^Port \d+, which the demo issuer would use, is taken|^Port \d+ is taken/,
       );

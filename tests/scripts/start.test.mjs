@@ -89,9 +89,7 @@ test("one command serves the Worker and the demo issuer, and stops both", async 
 
     const second = await start(/never/);
     expect(second.code).toBe(1);
-    expect(second.said()).toMatch(
-      new RegExp(`^Port ${port} is taken: choose another with \`PORT=\\d+ npm start\`\\.\n$`),
-    );
+    expect(second.said()).toMatch(new RegExp(`^Port ${port} is taken: choose another with \`PORT=\\d+ npm start\`\\.\n$`));
   } finally {
     running.child.kill("SIGTERM");
   }
@@ -108,8 +106,7 @@ test("the demo issuer refuses a sign-in without a name", async () => {
     log: () => {},
   });
   try {
-    for (const body of [{}, { name: "  " }, { name: 5 }, []])
-      expect((await post(`${issuer}sign-in`, body)).status).toBe(400);
+    for (const body of [{}, { name: "  " }, { name: 5 }, []]) expect((await post(`${issuer}sign-in`, body)).status).toBe(400);
     const kept = await fetch(`${issuer}jwks.json`);
     expect(kept.headers.get("cache-control")).toBe("max-age=300");
     expect(Object.keys((await kept.json()).keys[0])).not.toContain("d");

@@ -77,7 +77,9 @@ describe("the bill of materials", () => {
   test("has every crate whose name stands in the built Worker", () => {
     // In messages of panics, which the compiler keeps with the places of the sources.
     const wasm = text("target/worker/deploy/index_bg.wasm");
-    const named = new Set([...wasm.matchAll(/\/crates\/[^/]+\/([\w-]+?)-(\d+\.\d+\.\d+[\w.+-]*)\//g)].map(([, ...each]) => each.join("@")));
+    const named = new Set(
+      [...wasm.matchAll(/\/crates\/[^/]+\/([\w-]+?)-(\d+\.\d+\.\d+[\w.+-]*)\//g)].map(([, ...each]) => each.join("@")),
+    );
     expect(named.size).toBeGreaterThan(5);
     expect([...named].filter((each) => !purls("required").includes(`pkg:cargo/${each}`))).toEqual([]);
   });
@@ -103,7 +105,9 @@ describe("the bill of materials", () => {
 
   test("says of each crate what Cargo.lock says", () => {
     const tools = ["wasm-bindgen-cli"];
-    for (const component of document.components.filter(({ purl, name }) => purl.startsWith("pkg:cargo/") && !tools.includes(name))) {
+    for (const component of document.components.filter(
+      ({ purl, name }) => purl.startsWith("pkg:cargo/") && !tools.includes(name),
+    )) {
       const locked = crates.find(({ name, version }) => name === component.name && version === component.version);
       expect(component.hashes, component.purl).toEqual([{ alg: "SHA-256", content: locked.checksum }]);
       expect(component.licenses, component.purl).toEqual([{ expression: expect.stringMatching(/^[\w. ()-]+$/) }]);
@@ -118,7 +122,10 @@ describe("the bill of materials", () => {
     expect(new Set(known).size).toBe(known.length);
     expect(document.dependencies.map(({ ref }) => ref).sort()).toEqual([...known].sort());
     for (const { ref, dependsOn } of document.dependencies) {
-      expect(dependsOn.filter((each) => !known.includes(each)), ref).toEqual([]);
+      expect(
+        dependsOn.filter((each) => !known.includes(each)),
+        ref,
+      ).toEqual([]);
       expect(new Set(dependsOn).size, ref).toBe(dependsOn.length);
     }
     for (const { type, scope, purl } of document.components) {

@@ -102,7 +102,12 @@ describe("the command", () => {
   }, 300_000);
 
   test("says how many parts a text takes, and shows mail and calls as they go out", async () => {
-    const greek = await templates("check", ...WHICH.with(5, "el"), "--text", `Ο κωδικός σου: {{code}}. ${"Μην τον δώσεις. ".repeat(5)}`);
+    const greek = await templates(
+      "check",
+      ...WHICH.with(5, "el"),
+      "--text",
+      `Ο κωδικός σου: {{code}}. ${"Μην τον δώσεις. ".repeat(5)}`,
+    );
     expect(greek.out).toMatch(/It is sent in 2 parts, each of which is paid for\.\n$/);
     const call = await templates("check", ...WHICH.with(3, "voice"), "--text", "Il codice: {{code}}.");
     expect(call.out).toBe("Il codice: 1, 2, 3, 4, 5, 6.\nIl codice: 1, 2, 3, 4, 5, 6.\n\nIt is read out in it.\n");

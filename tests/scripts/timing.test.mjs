@@ -10,7 +10,15 @@ test("quartiles lie where half and quarters of the sample do", () => {
 
 test("the tail of the normal distribution is that of the tables, near and far", () => {
   // Abramowitz and Stegun, tables 26.1 and 26.2.
-  for (const [z, p] of [[0, 0.5], [1, 0.158655253931457], [1.96, 0.0249978951482204], [3, 0.00134989803163], [3.1, 0.000967603213218], [5, 2.866515719e-7], [10, 7.61985302e-24]])
+  for (const [z, p] of [
+    [0, 0.5],
+    [1, 0.158655253931457],
+    [1.96, 0.0249978951482204],
+    [3, 0.00134989803163],
+    [3.1, 0.000967603213218],
+    [5, 2.866515719e-7],
+    [10, 7.61985302e-24],
+  ])
     expect(upperTail(z) / p).toBeCloseTo(1, 6);
 });
 

@@ -162,8 +162,7 @@ const OTHERS = { redemptions: [{ spent: "sha256-of-a-token", redemption: "x", ex
 const inserts = (tables) =>
   Object.entries(tables).flatMap(([table, rows]) =>
     rows.map(
-      (row) =>
-        `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")})`,
+      (row) => `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")})`,
     ),
   );
 
@@ -281,9 +280,7 @@ describe("the SQL", () => {
       ["GUESSES", BUCKETS.guesses],
       ["RECOVERY_GUESSES", BUCKETS.recovery_guesses],
     ])
-      expect(rust).toContain(
-        `pub const ${name}: Budget = Budget { burst: ${bucket.burst}, interval: ${bucket.interval} };`,
-      );
+      expect(rust).toContain(`pub const ${name}: Budget = Budget { burst: ${bucket.burst}, interval: ${bucket.interval} };`);
   });
 
   test("unlocks what is disabled, gives all guesses back, and touches nobody else", () => {
@@ -386,9 +383,7 @@ describe("the command", () => {
     expect((await users("reset", ANN, "--yes")).out).toMatch(/^"idp\|ann" has no second factor any more/);
     expect(JSON.parse((await users("show", ANN)).out)).toMatchObject({ authenticators: [], recovery_code: null });
     expect(await execute("SELECT count(*) AS left FROM deliveries", where)).toEqual([{ left: 4 }]);
-    expect((await users("remove", ANN, "--yes")).out).toMatch(
-      /^Nothing that names "idp\|ann" is stored any more\.\nWhat stays/,
-    );
+    expect((await users("remove", ANN, "--yes")).out).toMatch(/^Nothing that names "idp\|ann" is stored any more\.\nWhat stays/);
     expect(await execute("SELECT id FROM deliveries WHERE user_id IS NOT NULL", where)).toEqual([]);
   }, 300_000);
 });

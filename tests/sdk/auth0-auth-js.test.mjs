@@ -38,7 +38,10 @@ async function application(authentication, options) {
     const request = new Request(input, init);
     const body = ["GET", "HEAD"].includes(request.method) ? undefined : await request.text();
     const response = await stage.world.fetch(request.url, { method: request.method, headers: request.headers, body });
-    lastAnswer = await response.clone().json().catch(() => undefined);
+    lastAnswer = await response
+      .clone()
+      .json()
+      .catch(() => undefined);
     return response;
   };
   const domain = new URL(PUBLIC_URL).host;

@@ -64,50 +64,54 @@ function movedTo(port, commands) {
   return commands.replaceAll(worker, `localhost:${port}`).replaceAll(issuer, `localhost:${port + 1}`);
 }
 
-test("the README's commands lead from a password to good tokens, and everything stops afterwards", async () => {
-  const port = await freeNeighbours();
-  const publicUrl = `http://localhost:${port}`;
-  const start = npmStart(port);
-  const isReady = () => /^Countersign is ready at /m.test(start.said.stdout);
-  await until("npm start is ready", () => isReady() || start.exitCode !== null, { deadlineMs: START_MS });
-  expect(isReady(), `${start.said.stdout}${start.said.stderr}`).toBe(true);
+test(
+  "the README's commands lead from a password to good tokens, and everything stops afterwards",
+  async () => {
+    const port = await freeNeighbours();
+    const publicUrl = `http://localhost:${port}`;
+    const start = npmStart(port);
+    const isReady = () => /^Countersign is ready at /m.test(start.said.stdout);
+    await until("npm start is ready", () => isReady() || start.exitCode !== null, { deadlineMs: START_MS });
+    expect(isReady(), `${start.said.stdout}${start.said.stderr}`).toBe(true);
 
-  const commands = movedTo(port, commandsUnder("The whole path with curl"));
-  const walk = run("bash", ["-c", commands], { timeout: WALK_MS, killSignal: "SIGKILL" });
-  expect(await walk.ended, walk.said.stderr).toEqual({ code: 0, signal: null });
-  const lines = walk.said.stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-  const enrollment = { authenticator_type: "oob", oob_channel: "sms", binding_method: "prompt" };
-  expect(lines[0]).toMatchObject({ ...enrollment, recovery_codes: [expect.stringMatching(/^[A-Z0-9]{24}$/)] });
-  const tokens = lines.at(-1);
-  expect(tokens).toMatchObject({ token_type: "Bearer", access_token: expect.any(String), expires_in: 3600 });
+    const commands = movedTo(port, commandsUnder("The whole path with curl"));
+    const walk = run("bash", ["-c", commands], { timeout: WALK_MS, killSignal: "SIGKILL" });
+    expect(await walk.ended, walk.said.stderr).toEqual({ code: 0, signal: null });
+    const lines = walk.said.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const enrollment = { authenticator_type: "oob", oob_channel: "sms", binding_method: "prompt" };
+    expect(lines[0]).toMatchObject({ ...enrollment, recovery_codes: [expect.stringMatching(/^[A-Z0-9]{24}$/)] });
+    const tokens = lines.at(-1);
+    expect(tokens).toMatchObject({ token_type: "Bearer", access_token: expect.any(String), expires_in: 3600 });
 
-  const keys = createRemoteJWKSet(new URL(`${publicUrl}/.well-known/jwks.json`));
-  const { payload } = await jwtVerify(tokens.access_token, keys, { issuer: `${publicUrl}/`, algorithms: ["RS256"] });
-  expect(payload).toMatchObject({ sub: "demo|demo|ada", azp: "demo", amr: expect.arrayContaining(["sms", "mfa"]) });
+    const keys = createRemoteJWKSet(new URL(`${publicUrl}/.well-known/jwks.json`));
+    const { payload } = await jwtVerify(tokens.access_token, keys, { issuer: `${publicUrl}/`, algorithms: ["RS256"] });
+    expect(payload).toMatchObject({ sub: "demo|demo|ada", azp: "demo", amr: expect.arrayContaining(["sms", "mfa"]) });
 
-  // The files of public/ come last, and behave like every other answer.
-  const file = await fetch(`${publicUrl}/robots.txt`);
-  expect(file.status).toBe(200);
-  expect(await file.text()).toMatch(/^User-agent:/m);
-  expect(file.headers.get("cache-control")).toBe("public, max-age=300");
-  expect(file.headers.get("x-content-type-options")).toBe("nosniff");
-  expect(file.headers.get("x-request-id")).toMatch(/^[0-9a-f]{24}$/);
-  const nothing = await fetch(`${publicUrl}/nowhere.txt`);
-  expect({ status: nothing.status, ...(await nothing.json()) }).toMatchObject({ status: 404, error: "not_found" });
+    // The files of public/ come last, and behave like every other answer.
+    const file = await fetch(`${publicUrl}/robots.txt`);
+    expect(file.status).toBe(200);
+    expect(await file.text()).toMatch(/^User-agent:/m);
+    expect(file.headers.get("cache-control")).toBe("public, max-age=300");
+    expect(file.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(file.headers.get("x-request-id")).toMatch(/^[0-9a-f]{24}$/);
+    const nothing = await fetch(`${publicUrl}/nowhere.txt`);
+    expect({ status: nothing.status, ...(await nothing.json()) }).toMatchObject({ status: 404, error: "not_found" });
 
-  const running = await processesOf(state);
-  for (const program of ["wrangler", "workerd"]) {
-    expect(running.map(({ command }) => command).join("\n")).toContain(program);
-  }
-  start.kill("SIGTERM");
-  expect(await start.ended).toEqual({ code: 0, signal: null });
-  const gone = async () => (await processesOf(state)).length === 0;
-  await until("every process that npm start has started is gone", gone, { deadlineMs: STOP_MS });
-  for (const number of [port, port + 1]) await expect(fetch(`http://localhost:${number}/`)).rejects.toThrow();
-}, START_MS + WALK_MS + STOP_MS);
+    const running = await processesOf(state);
+    for (const program of ["wrangler", "workerd"]) {
+      expect(running.map(({ command }) => command).join("\n")).toContain(program);
+    }
+    start.kill("SIGTERM");
+    expect(await start.ended).toEqual({ code: 0, signal: null });
+    const gone = async () => (await processesOf(state)).length === 0;
+    await until("every process that npm start has started is gone", gone, { deadlineMs: STOP_MS });
+    for (const number of [port, port + 1]) await expect(fetch(`http://localhost:${number}/`)).rejects.toThrow();
+  },
+  START_MS + WALK_MS + STOP_MS,
+);
 
 test.each([
   ["its port", 0, ""],

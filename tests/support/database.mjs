@@ -3,9 +3,7 @@
 /** Every row of every table, or of those named, by table. */
 export async function dump(database, only) {
   const { results } = await database
-    .prepare(
-      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%'",
-    )
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%'")
     .all();
   const tables = results
     .map(({ name }) => name)

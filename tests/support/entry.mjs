@@ -73,9 +73,7 @@ function asText(part) {
 let faults = [];
 
 function takeFault(on, subject) {
-  const fault = faults.find(
-    (each) => each.on === on && each.times > 0 && new RegExp(each.matching ?? "", "i").test(subject),
-  );
+  const fault = faults.find((each) => each.on === on && each.times > 0 && new RegExp(each.matching ?? "", "i").test(subject));
   if (fault) fault.times -= 1;
   return fault;
 }

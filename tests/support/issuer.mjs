@@ -12,13 +12,7 @@ export class Issuer {
    * @param {boolean} [options.discovery] whether TRUSTED_ISSUERS leaves the key set to be discovered
    * @param {object} [options.entry] further members of its entry in TRUSTED_ISSUERS
    */
-  static async start({
-    name = "idp",
-    alg = "RS256",
-    may = ["mfa_token", "access_token"],
-    discovery = false,
-    entry = {},
-  } = {}) {
+  static async start({ name = "idp", alg = "RS256", may = ["mfa_token", "access_token"], discovery = false, entry = {} } = {}) {
     const issuer = new Issuer();
     Object.assign(issuer, { name, alg, may, discovery, entry });
     issuer.generation = 0;

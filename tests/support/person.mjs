@@ -145,9 +145,7 @@ export class Person {
   /** Has a code sent to an active phone or, with `to`, elsewhere. Returns what the exchange needs for it. */
   async receiveCode({ to = this.number, mfa_token = this.mfaToken(), ...parameters } = {}, options) {
     const before = this.webhook.messagesTo(to).length;
-    const { oob_code } = await accepted(
-      await this.challenge({ challenge_type: "oob", mfa_token, ...parameters }, options),
-    );
+    const { oob_code } = await accepted(await this.challenge({ challenge_type: "oob", mfa_token, ...parameters }, options));
     const binding_code = await this.webhook.codeFor(to, { count: before + 1 });
     return { mfa_token, oob_code, binding_code };
   }

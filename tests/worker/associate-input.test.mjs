@@ -49,16 +49,9 @@ describe("the body", () => {
   test.each([
     [
       "in a string",
-      Buffer.concat([
-        Buffer.from('{"authenticator_types":["otp"],"x":"'),
-        Buffer.from([0xff, 0xfe]),
-        Buffer.from('"}'),
-      ]),
+      Buffer.concat([Buffer.from('{"authenticator_types":["otp"],"x":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]),
     ],
-    [
-      "in a name",
-      Buffer.concat([Buffer.from('{"authenticator_types":["otp"],"'), Buffer.from([0xc3]), Buffer.from('":1}')]),
-    ],
+    ["in a name", Buffer.concat([Buffer.from('{"authenticator_types":["otp"],"'), Buffer.from([0xc3]), Buffer.from('":1}')])],
     ["anywhere", Buffer.from([0x80])],
   ])("with bytes that are not UTF-8 %s is refused", async (_, body) => {
     await refused(await raw(new Uint8Array(body)), 400, "invalid_request", "The request body is not valid UTF-8.");
@@ -66,11 +59,7 @@ describe("the body", () => {
 
   test.each([
     ["a parameter", '{"authenticator_types":["otp"],"authenticator_types":["otp"]}', "authenticator_types"],
-    [
-      "one spelled with escapes",
-      '{"authenticator_types":["otp"],"\\u0061uthenticator_types":["otp"]}',
-      "authenticator_types",
-    ],
+    ["one spelled with escapes", '{"authenticator_types":["otp"],"\\u0061uthenticator_types":["otp"]}', "authenticator_types"],
     ["an optional one", '{"email":"a@b.example","email":"c@d.example","authenticator_types":["otp"]}', "email"],
   ])("that says %s twice is refused", async (_, body, name) => {
     await refused(await raw(body), 400, "invalid_request", `Duplicate parameter: ${name}`);
@@ -89,11 +78,7 @@ describe("the body", () => {
     const person = stage.person();
     const body = new Uint8Array(Buffer.from('{"authenticator_types":["otp"]}'));
     const headers = { authorization: `Bearer ${person.mfaToken()}` };
-    await refused(
-      await stage.world.fetch("/mfa/associate", { method: "POST", body, headers }),
-      415,
-      "unsupported_media_type",
-    );
+    await refused(await stage.world.fetch("/mfa/associate", { method: "POST", body, headers }), 415, "unsupported_media_type");
   });
 
   test.each([
@@ -189,12 +174,7 @@ describe("a parameter", () => {
   });
 
   test.each([[["auth0"]], ["auth0"]])("may not ask for push as %o: it is not enabled", async (oob_channels) => {
-    await refused(
-      await raw({ authenticator_types: ["oob"], oob_channels }),
-      400,
-      "invalid_request",
-      / is not enabled\.$/,
-    );
+    await refused(await raw({ authenticator_types: ["oob"], oob_channels }), 400, "invalid_request", / is not enabled\.$/);
   });
 
   test("phone_number may not be empty", async () => {
@@ -352,11 +332,7 @@ describe("the order of the checks is", () => {
     allow = true;
     const person = stage.person();
     await person.enrollOtp();
-    await refused(
-      await person.associateOtp({ token: person.accessToken({ scope: "other" }) }),
-      403,
-      "insufficient_scope",
-    );
+    await refused(await person.associateOtp({ token: person.accessToken({ scope: "other" }) }), 403, "insufficient_scope");
   });
 
   test("enrolled before quota", async () => {
@@ -375,9 +351,7 @@ test("nothing that looks like a path, a name or SQL in a value is taken for one"
   const person = stage.person({ sub, claims: { name: "'\"<script>alert(1)</script>" } });
   const { barcode_uri } = await accepted(await person.associateOtp());
   expect(barcode_uri).not.toMatch(/[<>"'\s]/);
-  await accepted(
-    await person.associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: freshNumber() }),
-  );
+  await accepted(await person.associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: freshNumber() }));
   await stage.world.delivered();
   expect((await stage.world.rows("SELECT count(*) AS n FROM clients"))[0].n).toBeGreaterThan(0);
 });

@@ -15,14 +15,7 @@ const keys = (body) => Object.keys(body).sort();
 describe("an authenticator app", () => {
   test("the first one gets a secret, its otpauth URI, an id and one recovery code, and nothing else", async () => {
     const body = await accepted(await stage.person().associateOtp());
-    expect(keys(body)).toEqual([
-      "authenticator_type",
-      "barcode_uri",
-      "id",
-      "manual_input_code",
-      "recovery_codes",
-      "secret",
-    ]);
+    expect(keys(body)).toEqual(["authenticator_type", "barcode_uri", "id", "manual_input_code", "recovery_codes", "secret"]);
     expect(body.authenticator_type).toBe("otp");
     expect(body.id).toMatch(/^totp\|dev_[A-Za-z0-9]{16}$/);
     expect(body.secret).toMatch(/^[A-Z2-7]{32}$/);
@@ -102,57 +95,39 @@ describe("an out-of-band channel", () => {
     [channel, "a lone string", channel],
   ]);
 
-  test.each(rows)(
-    "%s, named by %s, answers with an oob_code and sends six digits",
-    async (channel, _, oob_channels) => {
-      const person = stage.person();
-      const address = ADDRESS[channel](person);
-      const body = await accepted(await person.associate({ authenticator_types: ["oob"], oob_channels, ...address }));
-      expect(keys(body)).toEqual(
-        [
-          "authenticator_type",
-          "binding_method",
-          "id",
-          "oob_channel",
-          "oob_channels",
-          "oob_code",
-          "recovery_codes",
-        ].sort(),
-      );
-      expect(body).toMatchObject({
-        authenticator_type: "oob",
-        binding_method: "prompt",
-        oob_channel: channel,
-        oob_channels: channel,
-      });
-      expect(body.id).toMatch(new RegExp(`^${channel}\\|dev_[A-Za-z0-9]{16}$`));
-      expect(body.oob_code.length).toBeGreaterThanOrEqual(22);
-      expect(body.recovery_codes).toEqual([expect.stringMatching(RECOVERY_CODE)]);
-      const [to] = Object.values(address);
-      await stage.webhook.codeFor(to);
-      const [message] = stage.webhook.messagesTo(to);
-      expect(message).toMatchObject({ type: "mfa.code", channel, to, tenant: TENANT_NAME });
-      expect(message.code).toMatch(/^[0-9]{6}$/);
-      expect(message.expires_in).toBeGreaterThan(280);
-      expect(message.expires_in).toBeLessThanOrEqual(300);
-      expect(message.expires_at - stage.world.now()).toBeLessThanOrEqual(300);
-      expect(JSON.stringify(body)).not.toContain(message.code);
-    },
-  );
+  test.each(rows)("%s, named by %s, answers with an oob_code and sends six digits", async (channel, _, oob_channels) => {
+    const person = stage.person();
+    const address = ADDRESS[channel](person);
+    const body = await accepted(await person.associate({ authenticator_types: ["oob"], oob_channels, ...address }));
+    expect(keys(body)).toEqual(
+      ["authenticator_type", "binding_method", "id", "oob_channel", "oob_channels", "oob_code", "recovery_codes"].sort(),
+    );
+    expect(body).toMatchObject({
+      authenticator_type: "oob",
+      binding_method: "prompt",
+      oob_channel: channel,
+      oob_channels: channel,
+    });
+    expect(body.id).toMatch(new RegExp(`^${channel}\\|dev_[A-Za-z0-9]{16}$`));
+    expect(body.oob_code.length).toBeGreaterThanOrEqual(22);
+    expect(body.recovery_codes).toEqual([expect.stringMatching(RECOVERY_CODE)]);
+    const [to] = Object.values(address);
+    await stage.webhook.codeFor(to);
+    const [message] = stage.webhook.messagesTo(to);
+    expect(message).toMatchObject({ type: "mfa.code", channel, to, tenant: TENANT_NAME });
+    expect(message.code).toMatch(/^[0-9]{6}$/);
+    expect(message.expires_in).toBeGreaterThan(280);
+    expect(message.expires_in).toBeLessThanOrEqual(300);
+    expect(message.expires_at - stage.world.now()).toBeLessThanOrEqual(300);
+    expect(JSON.stringify(body)).not.toContain(message.code);
+  });
 
   test("a further one, with proof of MFA, gets no recovery code", async () => {
     const person = stage.person();
     await person.enrollOtp();
     await stage.world.advance(2);
     const body = await accepted(await person.associateSms({ token: person.provenToken() }));
-    expect(keys(body)).toEqual([
-      "authenticator_type",
-      "binding_method",
-      "id",
-      "oob_channel",
-      "oob_channels",
-      "oob_code",
-    ]);
+    expect(keys(body)).toEqual(["authenticator_type", "binding_method", "id", "oob_channel", "oob_channels", "oob_code"]);
   });
 
   test.each([
@@ -188,9 +163,7 @@ describe("an out-of-band channel", () => {
     ["one that is said not to be", { email: "x@mail.example.com", email_verified: "false" }],
     ["none", { email_verified: true }],
   ])("e-mail without an address is refused when the token has %s", async (_, claims) => {
-    const response = await stage
-      .person({ claims })
-      .associate({ authenticator_types: ["oob"], oob_channels: ["email"] });
+    const response = await stage.person({ claims }).associate({ authenticator_types: ["oob"], oob_channels: ["email"] });
     await refused(response, 400, "invalid_request", "Missing required parameter: email");
   });
 
@@ -276,9 +249,7 @@ describe("who may enroll", () => {
     const person = stage.person({ client: await stage.addClient({ audiences }) });
     const { tokens } = await person.enrollOtp({ token: person.mfaToken({ audience: MFA_AUDIENCE, scope: "enroll" }) });
     expect(tokens.expires_in).toBe(600);
-    expect(await accepted(await person.associateSms({ token: tokens.access_token }))).not.toHaveProperty(
-      "recovery_codes",
-    );
+    expect(await accepted(await person.associateSms({ token: tokens.access_token }))).not.toHaveProperty("recovery_codes");
   });
 });
 
@@ -342,8 +313,7 @@ describe("the message quota", () => {
     const { world } = stage;
     const number = freshNumber();
     await world.freeze();
-    const ask = () =>
-      stage.person().associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: number });
+    const ask = () => stage.person().associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number: number });
     for (let count = 0; count < 10; count += 1) await accepted(await ask());
     expect((await ask()).status).toBe(429);
     await world.thaw();

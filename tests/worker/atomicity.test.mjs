@@ -23,9 +23,7 @@ describe.each([
     const mfa_token = person.mfaToken();
     const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
     const otp = totp(secret, stage.world.now());
-    const outcome = await atOnce(stage.world, count, at, (isolate) =>
-      person.exchange("otp", { mfa_token, otp }, { isolate }),
-    );
+    const outcome = await atOnce(stage.world, count, at, (isolate) => person.exchange("otp", { mfa_token, otp }, { isolate }));
     expect(outcome.tally).toEqual({ winners: 1, crashes: 0 });
     expect(await authenticators(person)).toHaveLength(1);
   });
@@ -57,8 +55,7 @@ describe.each([
     const person = stage.person();
     const { oob_code } = await accepted(await person.associateSms());
     const binding_code = await stage.webhook.codeFor(person.number);
-    const ask = (isolate) =>
-      person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { isolate });
+    const ask = (isolate) => person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { isolate });
     const outcome = await atOnce(stage.world, count, at, ask);
     expect(outcome.tally).toEqual({ winners: 1, crashes: 0 });
     expect(await authenticators(person)).toHaveLength(1);
@@ -88,11 +85,7 @@ describe("the first factor", () => {
     for (const response of responses) enrollments.push(await accepted(response));
     const now = stage.world.now();
     const confirm = (index) =>
-      person.exchange(
-        "otp",
-        { mfa_token: tokens[index], otp: totp(enrollments[index].secret, now) },
-        { isolate: index },
-      );
+      person.exchange("otp", { mfa_token: tokens[index], otp: totp(enrollments[index].secret, now) }, { isolate: index });
     const outcome = await atOnce(stage.world, 2, REDEMPTION, confirm);
     expect(outcome.tally).toEqual({ winners: 1, crashes: 0 });
     expect(await authenticators(person)).toHaveLength(1);
@@ -104,12 +97,7 @@ describe("the first factor", () => {
     const late = { mfa_token: person.mfaToken(), otp: totp(enrollments[lost].secret, stage.world.now()) };
     await refused(await person.exchange("otp", late), 403, "invalid_grant", "Invalid otp_code.");
     const recovery = (index) => ({ mfa_token: person.mfaToken(), recovery_code: enrollments[index].recovery_codes[0] });
-    await refused(
-      await person.exchange("recovery", recovery(lost)),
-      403,
-      "invalid_grant",
-      "MFA Authorization rejected.",
-    );
+    await refused(await person.exchange("recovery", recovery(lost)), 403, "invalid_grant", "MFA Authorization rejected.");
     await accepted(await person.exchange("recovery", recovery(1 - lost)));
   });
 
@@ -173,9 +161,7 @@ describe("the first factor", () => {
       const recovery = { mfa_token: thief.mfaToken(), recovery_code: parked.recovery_codes[0] };
       await refused(await thief.exchange("recovery", recovery), 403, "invalid_grant", "MFA Authorization rejected.");
       await stage.world.advance(STEP_SECONDS);
-      await accepted(
-        await owner.exchange("otp", { mfa_token: owner.mfaToken(), otp: totp(secret, stage.world.now()) }),
-      );
+      await accepted(await owner.exchange("otp", { mfa_token: owner.mfaToken(), otp: totp(secret, stage.world.now()) }));
       // Even an owner who later proves MFA does not bring the parked one back to life.
       await stage.world.advance(STEP_SECONDS);
       expect((await confirm(owner.provenToken())).status).toBeGreaterThanOrEqual(400);
@@ -200,9 +186,9 @@ describe("the first factor", () => {
     for (const mfa_token of [token, person.mfaToken()]) {
       const app = { mfa_token, otp: totp(parked.secret, world.now()) };
       await refused(await person.exchange("otp", app), 403, "invalid_grant", "Invalid otp_code.");
-      expect(
-        (await person.exchange("oob", { mfa_token, oob_code: phone.oob_code, binding_code })).status,
-      ).toBeGreaterThanOrEqual(400);
+      expect((await person.exchange("oob", { mfa_token, oob_code: phone.oob_code, binding_code })).status).toBeGreaterThanOrEqual(
+        400,
+      );
     }
     expect(await authenticators(person)).toHaveLength(1);
   });

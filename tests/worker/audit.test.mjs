@@ -92,10 +92,7 @@ describe("one event, and no more, is left by", () => {
     const common = { user: user(person), grant: "mfa-otp", factor: "otp", authenticator: app.id };
     const tokens = ok("tokens_issued", "seotpft", { ...common, audience: API, bound: false });
     const confirmed = await enterOtp(person, otpOf(app), mfa_token);
-    expect(await actsOf(confirmed)).toEqual([
-      ok("authenticator_confirmed", "gd_enrollment_complete", common),
-      tokens,
-    ]);
+    expect(await actsOf(confirmed)).toEqual([ok("authenticator_confirmed", "gd_enrollment_complete", common), tokens]);
     await stage.world.advance(STEP_SECONDS);
     const verified = await enterOtp(person, otpOf(app));
     expect(await actsOf(verified)).toEqual([ok("code_accepted", "gd_auth_succeed", common), tokens]);
@@ -218,12 +215,9 @@ describe("one event, and no more, is left by", () => {
   test("a token exchange, the demand of a factor, and an exchange that is refused", async () => {
     const { world } = stage;
     const person = stage.person();
-    const exchange = (more) =>
-      tokenExchange(world, person, { subject_token: subjectTokenOf(person, SUBJECT_AUDIENCE), ...more });
+    const exchange = (more) => tokenExchange(world, person, { subject_token: subjectTokenOf(person, SUBJECT_AUDIENCE), ...more });
     const common = { user: user(person), grant: "token-exchange" };
-    expect(await actsOf(await exchange())).toEqual([
-      ok("tokens_issued", "secte", { ...common, audience: API, bound: false }),
-    ]);
+    expect(await actsOf(await exchange())).toEqual([ok("tokens_issued", "secte", { ...common, audience: API, bound: false })]);
     expect(await actsOf(await exchange({ audience: "https://other.example.com" }))).toEqual([
       failed("tokens_refused", "fecte", { ...common, reason: "audience_not_registered" }),
     ]);
@@ -231,23 +225,17 @@ describe("one event, and no more, is left by", () => {
       failed("bearer_refused", undefined, { grant: "token-exchange", reason: expect.stringMatching(/^Malformed/) }),
     ]);
     await person.enrollOtp();
-    expect(await actsOf(await exchange())).toEqual([
-      ok("mfa_required", "mfar", { ...common, reason: "policy" }),
-    ]);
+    expect(await actsOf(await exchange())).toEqual([ok("mfa_required", "mfar", { ...common, reason: "policy" })]);
   });
 
   test("a client that does not prove who it is; an unknown one is not named", async () => {
     const client = await stage.addClient({ authentication: "post" });
     const person = stage.person({ client: { ...client, secret: "x".repeat(64) } });
     const response = await enterOtp(person, "000000");
-    expect(await actsOf(response)).toEqual([
-      failed("client_refused", undefined, { grant: "mfa-otp", reason: "WrongSecret" }),
-    ]);
+    expect(await actsOf(response)).toEqual([failed("client_refused", undefined, { grant: "mfa-otp", reason: "WrongSecret" })]);
     const nobody = stage.person({ client: { id: "somebody-made-this-up" } });
     const unknown = await enterOtp(nobody, "000000");
-    expect(await actsOf(unknown)).toEqual([
-      failed("client_refused", undefined, { grant: "mfa-otp", reason: "UnknownClient" }),
-    ]);
+    expect(await actsOf(unknown)).toEqual([failed("client_refused", undefined, { grant: "mfa-otp", reason: "UnknownClient" })]);
     expect((await stage.world.logLines()).join("\n")).not.toContain("somebody-made-this-up");
   });
 
@@ -276,7 +264,8 @@ describe("one event, and no more, is left by", () => {
   test("a proof that will not do; a stale nonce leaves none", async () => {
     const person = stage.person();
     const key = await ProofKey.generate();
-    const ask = async (proof) => person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, { headers: { dpop: await proof } });
+    const ask = async (proof) =>
+      person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, { headers: { dpop: await proof } });
     const asked = await ask(key.proof("POST", "/oauth/token"));
     expect(asked.status).toBe(400);
     expect(await actsOf(asked)).toEqual([]);
@@ -384,7 +373,10 @@ test("fifty wrong codes at once leave fifty events: ten that were looked at, for
   const mfa_token = person.mfaToken();
   const otp = wrongOtp(app);
   const ask = (index) => () => person.exchange("otp", { mfa_token, otp }, { isolate: index % 2 });
-  const responses = await world.race(CHARGE, Array.from({ length: 50 }, (_, index) => ask(index)));
+  const responses = await world.race(
+    CHARGE,
+    Array.from({ length: 50 }, (_, index) => ask(index)),
+  );
   const acts = [];
   for (const response of responses) {
     const own = await actsOf(response);
@@ -405,7 +397,10 @@ test("one good code that is sent ten times at once is accepted in one event, and
   await world.advance(STEP_SECONDS);
   const otp = otpOf(app);
   const ask = (index) => () => person.exchange("otp", { mfa_token: person.mfaToken(), otp }, { isolate: index % 2 });
-  const responses = await world.race("INSERT INTO redemptions", Array.from({ length: 10 }, (_, index) => ask(index)));
+  const responses = await world.race(
+    "INSERT INTO redemptions",
+    Array.from({ length: 10 }, (_, index) => ask(index)),
+  );
   const acts = (await Promise.all(responses.map((response) => actsOf(response)))).flat();
   const count = (event, reason) => acts.filter((act) => act.event === event && act.reason === reason).length;
   expect([count("code_accepted"), count("tokens_issued"), count("code_wrong", "used_meanwhile")]).toEqual([1, 1, 9]);
@@ -477,10 +472,14 @@ describe("the line of a request", () => {
     // So that the isolate knows the client's row and the issuer's keys.
     await second.challenge();
     let between;
-    const held = await world.during(CHARGE, () => enterOtp(first, "000000"), async () => {
-      between = await second.challenge();
-      await world.advance(7);
-    });
+    const held = await world.during(
+      CHARGE,
+      () => enterOtp(first, "000000"),
+      async () => {
+        between = await second.challenge();
+        await world.advance(7);
+      },
+    );
     expect(await lineOf(between)).toMatchObject({ round_trips: 1 });
     const line = await lineOf(held);
     expect(line).toMatchObject({ round_trips: 1 });
@@ -520,13 +519,24 @@ describe("what is exported", () => {
     const [told, points] = [await world.told(), await world.points()];
     expect(told.filter(({ event }) => event === "metric_refused" || event === "export_refused")).toEqual([]);
     const lines = told.filter((line) => isAct(line) || line.event === "request");
-    const counted = (all) => Object.entries(Object.groupBy(all, (each) => each)).map(([name, { length }]) => `${name} ${length}`).sort();
+    const counted = (all) =>
+      Object.entries(Object.groupBy(all, (each) => each))
+        .map(([name, { length }]) => `${name} ${length}`)
+        .sort();
     expect(counted(points.map(({ blobs }) => blobs[0]))).toEqual(counted(lines.map(({ event }) => event)));
     const text = JSON.stringify(points);
     expect(text).not.toMatch(/idp\||dev_|user-/);
     const request = points.find(({ blobs }) => blobs[0] === "request" && blobs[6] === "/oauth/token" && blobs[2] === "");
     expect(request.indexes).toEqual([request.blobs[3]]);
-    expect(request.doubles).toEqual([1, 200, expect.any(Number), expect.any(Number), expect.any(Number), expect.any(Number), expect.any(Number)]);
+    expect(request.doubles).toEqual([
+      1,
+      200,
+      expect.any(Number),
+      expect.any(Number),
+      expect.any(Number),
+      expect.any(Number),
+      expect.any(Number),
+    ]);
   });
 
   test("costs no round trip to the database", async () => {
@@ -560,7 +570,10 @@ describe("no request is lost", () => {
   test("by a queue and a dataset that fail; the log has the events, and says that they stayed here", async () => {
     const { world } = stage;
     const before = (await world.told()).length;
-    await world.fail({ on: "AUDIT_QUEUE", times: 1e9, message: "queue broken" }, { on: "METRICS", times: 1e9, message: "metrics broken" });
+    await world.fail(
+      { on: "AUDIT_QUEUE", times: 1e9, message: "queue broken" },
+      { on: "METRICS", times: 1e9, message: "metrics broken" },
+    );
     await wholeWay(stage);
     await world.heal();
     const told = await world.told();

@@ -141,14 +141,11 @@ describe("the last one", () => {
 });
 
 describe("nothing is found", () => {
-  test.each(["nonsense", UNKNOWN, UNKNOWN.replace("|", "%7C"), "%00", "%", "totp|", "push|dev_x"])(
-    "under %s",
-    async (id) => {
-      const person = await withApp();
-      await notFound(await person.remove(id));
-      expect(await kinds(person)).toEqual(["totp", "recovery-code"]);
-    },
-  );
+  test.each(["nonsense", UNKNOWN, UNKNOWN.replace("|", "%7C"), "%00", "%", "totp|", "push|dev_x"])("under %s", async (id) => {
+    const person = await withApp();
+    await notFound(await person.remove(id));
+    expect(await kinds(person)).toEqual(["totp", "recovery-code"]);
+  });
 
   test("under the id of somebody else's, active or waiting, and it stays", async () => {
     const [person, other] = [await withApp(), await withApp()];
@@ -174,8 +171,7 @@ test("a pending one that has expired is not there, swept or not, as the list say
   const { id: app } = await accepted(await person.associateOtp());
   await stage.world.advance(300);
   expect(await ids(person)).not.toContain(id);
-  for (const each of [id, id.replace("sms", "voice")])
-    await notFound(await person.remove(each));
+  for (const each of [id, id.replace("sms", "voice")]) await notFound(await person.remove(each));
   const left = await stage.world.rows("SELECT id FROM enrollments WHERE user_id = ?", `idp|${person.sub}`);
   expect(left.map((row) => row.id).sort()).toEqual([id, app].sort());
   await done(await person.remove(app));

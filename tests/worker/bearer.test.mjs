@@ -84,22 +84,15 @@ describe("an mfa_token is refused", () => {
     // Its signature
     ["with another signature", (p) => `${p.mfaToken().replace(/[^.]*$/, "")}${p.mfaToken({ n: 1 }).split(".")[2]}`],
     ["whose claims were changed", (p) => tampered(p, { sub: "admin" })],
-    [
-      "signed by another key of the same kid",
-      (p) => resigned(p, {}, signingPair("RS256", p.issuer.key.kid).privateKey),
-    ],
+    ["signed by another key of the same kid", (p) => resigned(p, {}, signingPair("RS256", p.issuer.key.kid).privateKey)],
     ["with alg none", (p) => resigned(p, { alg: "none" })],
     [
       "with alg none in capitals",
-      (p) =>
-        resigned(p, { alg: "none" }).replace(/^[^.]*/, encode({ alg: "NONE", typ: "mfa+jwt", kid: p.issuer.key.kid })),
+      (p) => resigned(p, { alg: "none" }).replace(/^[^.]*/, encode({ alg: "NONE", typ: "mfa+jwt", kid: p.issuer.key.kid })),
     ],
     ["with HS256 by the public key", (p) => resigned(p, { alg: "HS256" }, publicKeyAsSecret(p))],
     ["with HS256 by the public key's modulus", (p) => resigned(p, { alg: "HS256" }, p.issuer.key.jwk.n)],
-    [
-      "with an algorithm the issuer does not use, by its own key",
-      (p) => resigned(p, { alg: "RS512" }, p.issuer.key.privateKey),
-    ],
+    ["with an algorithm the issuer does not use, by its own key", (p) => resigned(p, { alg: "RS512" }, p.issuer.key.privateKey)],
     ["with PSS where plain RSA is agreed", (p) => resigned(p, { alg: "PS256" }, p.issuer.key.privateKey)],
     ["with ES256 by a key of one's own", (p) => resigned(p, { alg: "ES256" }, signingPair("ES256", "own").privateKey)],
     ["of an unknown kid", (p) => p.mfaToken({}, { kid: "unknown" })],
@@ -304,12 +297,7 @@ describe("two issuers with the same subject share nothing", () => {
     expect(other.recovery_codes).toHaveLength(1);
     await stage.world.advance(30);
     const now = stage.world.now();
-    await refused(
-      await two.exchange("otp", { mfa_token, otp: totp(secret, now) }),
-      403,
-      "invalid_grant",
-      "Invalid otp_code.",
-    );
+    await refused(await two.exchange("otp", { mfa_token, otp: totp(secret, now) }), 403, "invalid_grant", "Invalid otp_code.");
     await refused(
       await two.exchange("recovery", { mfa_token, recovery_code: recoveryCode }),
       403,

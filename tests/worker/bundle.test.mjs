@@ -8,17 +8,12 @@ import { REPOSITORY } from "../support/repository.mjs";
 import { builtFolder } from "../support/worker.mjs";
 
 const bundle = async (build) =>
-  Buffer.concat(
-    await Promise.all(["index.js", "index_bg.wasm"].map((name) => readFile(new URL(name, builtFolder(build))))),
-  );
+  Buffer.concat(await Promise.all(["index.js", "index_bg.wasm"].map((name) => readFile(new URL(name, builtFolder(build))))));
 
 describe("the deploy build", () => {
-  test.each(["dev_outbox", "/dev/outbox", "/dev/", "outbox_page", "<!doctype html"])(
-    "has no %j in it",
-    async (text) => {
-      expect((await bundle("deploy")).includes(text)).toBe(false);
-    },
-  );
+  test.each(["dev_outbox", "/dev/outbox", "/dev/", "outbox_page", "<!doctype html"])("has no %j in it", async (text) => {
+    expect((await bundle("deploy")).includes(text)).toBe(false);
+  });
 
   // wasm-bindgen names a module once for each function of it that needs nothing written around it, and who deploys reads of it.
   test("has nothing that the bundler of wrangler would warn of", async () => {

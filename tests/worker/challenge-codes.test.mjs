@@ -15,8 +15,7 @@ const CODE_SECONDS = 300;
 const stage = useStage({ isolates: 2 });
 const userId = (person) => `idp|${person.sub}`;
 
-const mismatched = (response) =>
-  refused(response, 400, "invalid_request", "The oob_code doesn't match the mfa_token");
+const mismatched = (response) => refused(response, 400, "invalid_request", "The oob_code doesn't match the mfa_token");
 
 /** Somebody with an active phone. */
 async function withPhone() {
@@ -195,12 +194,7 @@ describe("a code is bound", () => {
       return `${oob_code.slice(0, at)}${letter}${oob_code.slice(at + 1)}`;
     });
     for (const broken of ["x", `${oob_code}A`, oob_code.slice(0, -4), ...changed]) {
-      await refused(
-        await redeem(person, { ...parameters, oob_code: broken }),
-        403,
-        "invalid_grant",
-        "Malformed oob_code",
-      );
+      await refused(await redeem(person, { ...parameters, oob_code: broken }), 403, "invalid_grant", "Malformed oob_code");
     }
     await accepted(await redeem(person, parameters));
   });
@@ -288,9 +282,7 @@ describe("tries", () => {
     const otp = await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "123456" });
     await refusedFor429(otp, TOO_MANY_CODES, { now: world.now() });
     // What found the bucket empty has not used up the code's own tries either.
-    expect(await world.rows("SELECT attempts FROM challenges WHERE user_id = ?", userId(person))).toEqual([
-      { attempts: 0 },
-    ]);
+    expect(await world.rows("SELECT attempts FROM challenges WHERE user_id = ?", userId(person))).toEqual([{ attempts: 0 }]);
     await world.thaw();
   });
 
@@ -381,8 +373,7 @@ describe("messages", () => {
     other.number = person.number;
     await other.enrollSms();
     // Those of the enrollments are counted apart.
-    for (let count = 0; count < 5; count += 1)
-      for (const each of [person, other]) await accepted(await each.challenge());
+    for (let count = 0; count < 5; count += 1) for (const each of [person, other]) await accepted(await each.challenge());
     await refusedFor429(await other.challenge(), TOO_MANY_SMS, { now: world.now() });
     await refusedFor429(await person.challenge(), TOO_MANY_SMS, { now: world.now() });
     await world.thaw();

@@ -52,9 +52,7 @@ describe("at once", () => {
     await world.freeze();
     const person = await withPhone();
     const parameters = await person.receiveCode();
-    const { responses, statuses } = await atOnce(world, 50, CHARGE, (isolate) =>
-      redeem(person, wrong(parameters), { isolate }),
-    );
+    const { responses, statuses } = await atOnce(world, 50, CHARGE, (isolate) => redeem(person, wrong(parameters), { isolate }));
     expect(statuses).toEqual([...Array(TRIES).fill(403), ...Array(50 - TRIES).fill(429)]);
     expect(responses.filter(({ headers }) => headers.has("x-ratelimit-limit"))).toHaveLength(50 - GUESSES);
     expect(await charged(person)).toBe(GUESSES);

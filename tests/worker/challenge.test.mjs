@@ -217,9 +217,7 @@ describe("association is required", () => {
     const person = stage.person();
     const { secret } = await accepted(await person.associateOtp());
     await associationRequired(await person.challenge());
-    await accepted(
-      await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }),
-    );
+    await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }));
     await refused(await person.associateOtp(), 403, "access_denied", "User is already enrolled.");
     await answer(await person.challenge(), OTP);
   });
@@ -262,9 +260,7 @@ describe("the mfa_token", () => {
   test("is none with another signature or of an issuer nobody trusts", async () => {
     const person = stage.person();
     const [header, claims] = person.mfaToken().split(".");
-    await malformed(
-      await person.challenge({ mfa_token: `${header}.${claims}.${person.mfaToken().split(".")[2]}` }),
-    );
+    await malformed(await person.challenge({ mfa_token: `${header}.${claims}.${person.mfaToken().split(".")[2]}` }));
     await malformed(await person.challenge({ mfa_token: person.mfaToken({ iss: "https://evil.example/" }) }));
   });
 
@@ -306,8 +302,7 @@ describe("the client", () => {
     const client = await stage.addClient({ authentication, ...options });
     const person = stage.person({ client });
     await person.enrollOtp();
-    const ask = (parameters, init) =>
-      person.challenge({ challenge_type: "otp", client_secret: undefined, ...parameters }, init);
+    const ask = (parameters, init) => person.challenge({ challenge_type: "otp", client_secret: undefined, ...parameters }, init);
     return { client, person, ask };
   }
 

@@ -25,16 +25,12 @@ describe("the client", () => {
 
   test("is the body's when the token names none", async () => {
     const person = stage.person();
-    await accepted(
-      await person.associate(otp({ client_id: stage.client.id }), { token: person.mfaToken({ azp: undefined }) }),
-    );
+    await accepted(await person.associate(otp({ client_id: stage.client.id }), { token: person.mfaToken({ azp: undefined }) }));
   });
 
   test("is named by client_id in a token without azp", async () => {
     const person = stage.person();
-    await accepted(
-      await person.associate(otp(), { token: person.mfaToken({ azp: undefined, client_id: stage.client.id }) }),
-    );
+    await accepted(await person.associate(otp(), { token: person.mfaToken({ azp: undefined, client_id: stage.client.id }) }));
   });
 
   test("named by azp counts, not the one named by client_id", async () => {
@@ -60,9 +56,7 @@ describe("the client", () => {
     const person = stage.person({ client: { id: "nobody" } });
     await unauthorized(await person.associate(otp()));
     await unauthorized(await person.associate(otp({ client_id: "nobody" })));
-    await unauthorized(
-      await person.associate(otp({ client_id: "nobody" }), { token: person.mfaToken({ azp: undefined }) }),
-    );
+    await unauthorized(await person.associate(otp({ client_id: "nobody" }), { token: person.mfaToken({ azp: undefined }) }));
   });
 
   test("must be one that the issuer may name", async () => {
@@ -74,18 +68,14 @@ describe("the client", () => {
   test("of another issuer's people is not authenticated by naming it in the body", async () => {
     const client = await stage.addClient({ issuers: ["other"] });
     const person = stage.person({ client });
-    await unauthorized(
-      await person.associate(otp({ client_id: client.id }), { token: person.mfaToken({ azp: undefined }) }),
-    );
+    await unauthorized(await person.associate(otp({ client_id: client.id }), { token: person.mfaToken({ azp: undefined }) }));
   });
 });
 
 describe.each(["post", "basic"])("a client registered for %s", (authentication) => {
   test("is let in with its secret in the body", async () => {
     const client = await stage.addClient({ authentication });
-    await accepted(
-      await stage.person({ client }).associate(otp({ client_id: client.id, client_secret: client.secret })),
-    );
+    await accepted(await stage.person({ client }).associate(otp({ client_id: client.id, client_secret: client.secret })));
   });
 
   test.each([
@@ -125,9 +115,7 @@ describe.each(["post", "basic"])("a client registered for %s", (authentication) 
     await accepted(await ask());
     await world.advance(101);
     await unauthorized(await ask());
-    await accepted(
-      await stage.person({ client }).associate(otp({ client_id: client.id, client_secret: client.secret })),
-    );
+    await accepted(await stage.person({ client }).associate(otp({ client_id: client.id, client_secret: client.secret })));
   });
 
   test("loses a rotated secret at once, in every isolate", async () => {
@@ -161,18 +149,15 @@ describe("at the token endpoint", () => {
   }
   const basic = (id, secret) => ({ authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString("base64")}` });
 
-  test.each(["post", "basic"])(
-    "a client registered for %s may present its secret either way",
-    async (authentication) => {
-      const client = await stage.addClient({ authentication });
-      const first = await toConfirm(client);
-      await accepted(await first.person.exchange("otp", first.parameters));
-      const second = await toConfirm(client);
-      const without = { ...second.parameters, client_secret: undefined };
-      const headers = basic(client.id, client.secret);
-      await accepted(await second.person.exchange("otp", { ...without, client_id: undefined }, { headers }));
-    },
-  );
+  test.each(["post", "basic"])("a client registered for %s may present its secret either way", async (authentication) => {
+    const client = await stage.addClient({ authentication });
+    const first = await toConfirm(client);
+    await accepted(await first.person.exchange("otp", first.parameters));
+    const second = await toConfirm(client);
+    const without = { ...second.parameters, client_secret: undefined };
+    const headers = basic(client.id, client.secret);
+    await accepted(await second.person.exchange("otp", { ...without, client_id: undefined }, { headers }));
+  });
 
   test("a wrong secret is refused, with a challenge only for Basic, and the right one still works", async () => {
     const client = await stage.addClient({ authentication: "basic" });
@@ -180,9 +165,7 @@ describe("at the token endpoint", () => {
     const byPost = await unauthorized(await person.exchange("otp", { ...parameters, client_secret: "wrong" }));
     expect(byPost.headers.get("www-authenticate")).toBeNull();
     const headers = basic(client.id, "wrong");
-    const byBasic = await unauthorized(
-      await person.exchange("otp", { ...parameters, client_secret: undefined }, { headers }),
-    );
+    const byBasic = await unauthorized(await person.exchange("otp", { ...parameters, client_secret: undefined }, { headers }));
     expect(byBasic.headers.get("www-authenticate")).toMatch(/^Basic\b/);
     await accepted(await person.exchange("otp", parameters));
   });
@@ -198,11 +181,7 @@ describe("at the token endpoint", () => {
     const [client, other] = [await stage.addClient({ authentication: "basic" }), await stage.addClient()];
     const { person, parameters } = await toConfirm(client);
     const headers = basic(client.id, client.secret);
-    const response = await person.exchange(
-      "otp",
-      { ...parameters, client_secret: undefined, client_id: other.id },
-      { headers },
-    );
+    const response = await person.exchange("otp", { ...parameters, client_secret: undefined, client_id: other.id }, { headers });
     expect([400, 401]).toContain(response.status);
   });
 
@@ -212,11 +191,7 @@ describe("at the token endpoint", () => {
     ["empty", "Basic "],
   ])("Basic credentials that are %s are refused", async (_, authorization) => {
     const { person, parameters } = await toConfirm(stage.client);
-    const response = await person.exchange(
-      "otp",
-      { ...parameters, client_id: undefined },
-      { headers: { authorization } },
-    );
+    const response = await person.exchange("otp", { ...parameters, client_id: undefined }, { headers: { authorization } });
     expect([400, 401]).toContain(response.status);
   });
 
@@ -256,11 +231,7 @@ describe("private_key_jwt", () => {
   function assertion(client, { alg = "RS256", header = {}, claims = {}, key = pairs[alg].privateKey } = {}) {
     const now = stage.world.now();
     const whole = { iss: client.id, sub: client.id, aud: ISSUER, iat: now, exp: now + 120, jti: random(), ...claims };
-    return signed(
-      JSON.parse(JSON.stringify({ alg, kid: `key-${alg}`, ...header })),
-      JSON.parse(JSON.stringify(whole)),
-      key,
-    );
+    return signed(JSON.parse(JSON.stringify({ alg, kid: `key-${alg}`, ...header })), JSON.parse(JSON.stringify(whole)), key);
   }
   const ask = (client, client_assertion, { isolate, ...more } = {}) =>
     stage

@@ -27,11 +27,7 @@ const BROKEN = [
   ["TRUSTED_ISSUERS is no list", "TRUSTED_ISSUERS", { TRUSTED_ISSUERS: json(issuer) }],
   ["an issuer has no name", "TRUSTED_ISSUERS", { TRUSTED_ISSUERS: issuers({ name: undefined }) }],
   ["an issuer has a bad name", "TRUSTED_ISSUERS", { TRUSTED_ISSUERS: issuers({ name: "a|b" }) }],
-  [
-    "two issuers share a name",
-    "TRUSTED_ISSUERS",
-    { TRUSTED_ISSUERS: issuers({}, { issuer: "https://other.example.com/" }) },
-  ],
+  ["two issuers share a name", "TRUSTED_ISSUERS", { TRUSTED_ISSUERS: issuers({}, { issuer: "https://other.example.com/" }) }],
   ["two issuers share an address", "TRUSTED_ISSUERS", { TRUSTED_ISSUERS: issuers({}, { name: "other" }) }],
   ["an issuer is plain http", "TRUSTED_ISSUERS", { TRUSTED_ISSUERS: issuers({ issuer: "http://idp.example.com/" }) }],
   [
@@ -69,11 +65,7 @@ const BROKEN = [
   ],
   ["there is no signing key", "SIGNING_KEY_", { SIGNING_KEY_MAIN: undefined }],
   ["a signing key is no JWK", "SIGNING_KEY_MAIN", { SIGNING_KEY_MAIN: "s3cr3t-in-clear" }],
-  [
-    "a signing key is small",
-    "SIGNING_KEY_MAIN",
-    { SIGNING_KEY_MAIN: json({ ...small, kid: "k", alg: "RS256", use: "sig" }) },
-  ],
+  ["a signing key is small", "SIGNING_KEY_MAIN", { SIGNING_KEY_MAIN: json({ ...small, kid: "k", alg: "RS256", use: "sig" }) }],
   ["a signing key has no kid", "SIGNING_KEY_MAIN", { SIGNING_KEY_MAIN: json(withoutKid) }],
   [
     "two signing keys share a kid",
@@ -87,11 +79,7 @@ const BROKEN = [
   ["it is not said which signing key signs", "ACTIVE_SIGNING_KEY", { SIGNING_KEY_OTHER: json({ ...withoutKid, kid }) }],
   ["the signing key that signs is not there", "ACTIVE_SIGNING_KEY", { ACTIVE_SIGNING_KEY: "NOBODY" }],
   ["WEBHOOK_URL is no URL", "WEBHOOK_URL", { WEBHOOK_URL: "provider", WEBHOOK_SECRET: webhookSecret() }],
-  [
-    "WEBHOOK_URL is plain http",
-    "WEBHOOK_URL",
-    { WEBHOOK_URL: "http://provider.example.com/", WEBHOOK_SECRET: webhookSecret() },
-  ],
+  ["WEBHOOK_URL is plain http", "WEBHOOK_URL", { WEBHOOK_URL: "http://provider.example.com/", WEBHOOK_SECRET: webhookSecret() }],
   ["WEBHOOK_SECRET is missing", "WEBHOOK_SECRET", { WEBHOOK_URL: "https://provider.example.com/" }],
   [
     "WEBHOOK_SECRET is not whsec_",
@@ -130,24 +118,21 @@ beforeAll(async () => {
 afterAll(() => world?.dispose());
 
 describe("the service is unavailable, and the log names the variable, when", () => {
-  test.each(BROKEN.map(([what, variable], index) => [what, variable, index]))(
-    "%s (%s)",
-    async (_, variable, isolate) => {
-      for (const path of ["/mfa/associate", "/oauth/token", "/.well-known/jwks.json", "/nowhere"]) {
-        const response = await world.post(path, {}, { isolate });
-        const text = await response.text();
-        expect({ path, status: response.status }).toEqual({ path, status: 503 });
-        expect(JSON.parse(text).error).toBe("temporarily_unavailable");
-        expect(text).not.toMatch(/[A-Z]+_[A-Z]+/);
-        expect(response.headers.get("cache-control")).toBe("no-store");
-        expect(response.headers.get("x-content-type-options")).toBe("nosniff");
-        expect(response.headers.get("x-request-id")).toBeTruthy();
-      }
-      const lines = await world.logLinesOf(isolate);
-      expect(lines.some((line) => line.includes(variable))).toBe(true);
-      expect(lines.filter((line) => line.includes("s3cr3t"))).toEqual([]);
-    },
-  );
+  test.each(BROKEN.map(([what, variable], index) => [what, variable, index]))("%s (%s)", async (_, variable, isolate) => {
+    for (const path of ["/mfa/associate", "/oauth/token", "/.well-known/jwks.json", "/nowhere"]) {
+      const response = await world.post(path, {}, { isolate });
+      const text = await response.text();
+      expect({ path, status: response.status }).toEqual({ path, status: 503 });
+      expect(JSON.parse(text).error).toBe("temporarily_unavailable");
+      expect(text).not.toMatch(/[A-Z]+_[A-Z]+/);
+      expect(response.headers.get("cache-control")).toBe("no-store");
+      expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+      expect(response.headers.get("x-request-id")).toBeTruthy();
+    }
+    const lines = await world.logLinesOf(isolate);
+    expect(lines.some((line) => line.includes(variable))).toBe(true);
+    expect(lines.filter((line) => line.includes("s3cr3t"))).toEqual([]);
+  });
 });
 
 describe("the service is there when", () => {

@@ -21,8 +21,7 @@ async function waiting() {
 }
 
 const callsFor = (id) => stage.webhook.calls.filter((call) => call.id === id).map(({ status }) => status);
-const row = async (id) =>
-  (await stage.world.rows("SELECT state, sealed IS NULL AS cleared FROM deliveries WHERE id = ?", id))[0];
+const row = async (id) => (await stage.world.rows("SELECT state, sealed IS NULL AS cleared FROM deliveries WHERE id = ?", id))[0];
 const again = ({ retryMessages, retryBatch, outcome }) =>
   (retryMessages?.length ?? 0) > 0 || retryBatch?.retry || outcome !== "ok";
 
@@ -72,7 +71,10 @@ describe("an answer of the provider", () => {
     for (let index = 0; index < 10; index += 1) all.push(await waiting());
     for (let attempt = 1; attempt <= 3; attempt += 1) {
       webhook.next(...Array(10).fill(503));
-      const { retryMessages } = await world.deliver(all.map((each) => each.message), { attempts: attempt });
+      const { retryMessages } = await world.deliver(
+        all.map((each) => each.message),
+        { attempts: attempt },
+      );
       const delays = retryMessages.map(({ delaySeconds }) => delaySeconds);
       expect(delays).toHaveLength(10);
       if (attempt === 3) expect(new Set(delays).size).toBeGreaterThan(1);
@@ -91,20 +93,17 @@ describe("an answer of the provider", () => {
     expect(received()).toHaveLength(1);
   });
 
-  test.each([400, 410, 422])(
-    "%i is final: nothing is tried again, by queue or sweep, and nothing kept",
-    async (status) => {
-      const { world, webhook } = stage;
-      const { message, id, calls } = await waiting();
-      webhook.next(status);
-      expect(again(await world.deliver([message]))).toBe(false);
-      expect(await row(id)).toEqual({ state: "failed", cleared: 1 });
-      await world.advance(60);
-      await world.sweep();
-      await world.deliver([message], { attempts: 2 });
-      expect(calls()).toEqual([status]);
-    },
-  );
+  test.each([400, 410, 422])("%i is final: nothing is tried again, by queue or sweep, and nothing kept", async (status) => {
+    const { world, webhook } = stage;
+    const { message, id, calls } = await waiting();
+    webhook.next(status);
+    expect(again(await world.deliver([message]))).toBe(false);
+    expect(await row(id)).toEqual({ state: "failed", cleared: 1 });
+    await world.advance(60);
+    await world.sweep();
+    await world.deliver([message], { attempts: 2 });
+    expect(calls()).toEqual([status]);
+  });
 
   test.each([401, 403, 404, 405, 407, 411])(
     "%i asks the operator to mend something: the log alerts, and the code waits for it",
@@ -187,7 +186,9 @@ describe("a code", () => {
 describe("a message that the queue has given up on", () => {
   const giveUp = (bodies) => stage.world.deliver(bodies, { queue: DEAD_LETTERS });
   const alerts = async () =>
-    (await stage.world.logLines()).filter((line) => line.includes('"delivery_given_up"')).map((line) => line.slice(line.indexOf("{")));
+    (await stage.world.logLines())
+      .filter((line) => line.includes('"delivery_given_up"'))
+      .map((line) => line.slice(line.indexOf("{")));
 
   test("is recorded with its reason and told to the log, and the sweep tries it again", async () => {
     const { world, webhook } = stage;
@@ -311,11 +312,7 @@ describe("a batch", () => {
   test("whose consumer died is told to the queue again by the sweep, once the claim has ended", async () => {
     const { world } = stage;
     const { message, id, received } = await waiting();
-    await world.rows(
-      "UPDATE deliveries SET state = 'claimed', attempts = 1, due_at = ? WHERE id = ?",
-      world.now() + 60,
-      id,
-    );
+    await world.rows("UPDATE deliveries SET state = 'claimed', attempts = 1, due_at = ? WHERE id = ?", world.now() + 60, id);
     await world.deliver([message]);
     expect(received()).toEqual([]);
     const before = (await world.queued()).length;

@@ -6,8 +6,7 @@ import { until } from "../support/poll.mjs";
 import { useStage } from "../support/stage.mjs";
 
 const stage = useStage({ isolates: 2 });
-const state = async (id) =>
-  (await stage.world.rows("SELECT state, sealed, failure FROM deliveries WHERE id = ?", id))[0];
+const state = async (id) => (await stage.world.rows("SELECT state, sealed, failure FROM deliveries WHERE id = ?", id))[0];
 
 test("a code arrives once, the queue carried nothing but its delivery's id, and then nothing of it is kept", async () => {
   const { world, webhook } = stage;
@@ -49,9 +48,7 @@ describe("when the queue refuses", () => {
     await world.sweep();
     await world.delivered();
     expect(webhook.messagesTo(person.number)).toHaveLength(1);
-    await accepted(
-      await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code: body.oob_code, binding_code }),
-    );
+    await accepted(await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code: body.oob_code, binding_code }));
   });
 
   test("several at once are all swept up, once each, by two sweeps at once", async () => {
@@ -59,9 +56,7 @@ describe("when the queue refuses", () => {
     const numbers = Array.from({ length: 12 }, freshNumber);
     await world.fail({ on: "OOB_QUEUE", times: numbers.length });
     for (const phone_number of numbers) {
-      await accepted(
-        await stage.person().associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number }),
-      );
+      await accepted(await stage.person().associate({ authenticator_types: ["oob"], oob_channels: ["sms"], phone_number }));
     }
     await world.settle();
     await world.heal();

@@ -27,8 +27,7 @@ beforeAll(async () => {
 
 const nonceWanted = (response, status) =>
   refused(response, status, "use_dpop_nonce", "Authorization server requires nonce in DPoP proof.");
-const invalidProof = (response, status = 400) =>
-  refused(response, status, "invalid_dpop_proof", "The DPoP proof is invalid.");
+const invalidProof = (response, status = 400) => refused(response, status, "invalid_dpop_proof", "The DPoP proof is invalid.");
 const claimsOf = (token) => decode(token).claims;
 
 /** A nonce, as clients come by it: by a first proof without one. */
@@ -57,9 +56,7 @@ const grantOf = ({ mfa_token, otp }) => ({ mfa_token, otp });
 /** An own access token for the MFA API that is bound to `key`, and its person. */
 async function boundToken() {
   const client = await stage.addClient({
-    audiences: [
-      { audience: MFA_AUDIENCE, scopes: ["enroll", "read:authenticators", "remove:authenticators"] },
-    ],
+    audiences: [{ audience: MFA_AUDIENCE, scopes: ["enroll", "read:authenticators", "remove:authenticators"] }],
   });
   const person = stage.person({ client });
   const scope = "enroll read:authenticators remove:authenticators";
@@ -248,9 +245,7 @@ describe("at the MFA API a bound access token", () => {
     const { token } = await boundToken();
     const headers = { authorization: `DPoP ${token}`, dpop: await key.proof("GET", LIST, { token }) };
     const response = await stage.world.fetch(LIST, { headers });
-    expect(response.headers.get("www-authenticate")).toBe(
-      `DPoP error="use_dpop_nonce", algs="${ALGORITHMS.join(" ")}"`,
-    );
+    expect(response.headers.get("www-authenticate")).toBe(`DPoP error="use_dpop_nonce", algs="${ALGORITHMS.join(" ")}"`);
     await nonceWanted(response, 401);
     headers.dpop = await key.proof("GET", LIST, { token, nonce: response.headers.get("dpop-nonce") });
     await read(await stage.world.fetch(LIST, { headers }));
@@ -265,9 +260,7 @@ describe("at the MFA API a bound access token", () => {
   ])("is refused with a proof %s", async (_, options) => {
     const { token } = await boundToken();
     const response = await ask(token, options());
-    expect(response.headers.get("www-authenticate")).toBe(
-      `DPoP error="invalid_dpop_proof", algs="${ALGORITHMS.join(" ")}"`,
-    );
+    expect(response.headers.get("www-authenticate")).toBe(`DPoP error="invalid_dpop_proof", algs="${ALGORITHMS.join(" ")}"`);
     await invalidProof(response, 401);
   });
 

@@ -46,7 +46,11 @@ async function rows() {
 test("rows are as many among many users as among few, and as docs/growth.md says", async () => {
   const document = await readFile(new URL("docs/growth.md", REPOSITORY), "utf8");
   const cells = document.split("\n").map((line) => line.split(" | "));
-  const documented = (name) => cells.find(([first]) => first === `| ${name}`).slice(-2).map((cell) => Number.parseInt(cell, 10));
+  const documented = (name) =>
+    cells
+      .find(([first]) => first === `| ${name}`)
+      .slice(-2)
+      .map((cell) => Number.parseInt(cell, 10));
   let before = 1;
   for (const size of SIZES) {
     await fill(before, size);

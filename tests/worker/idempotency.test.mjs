@@ -77,9 +77,7 @@ describe("associate", () => {
     const person = stage.person();
     const token = person.mfaToken();
     const headers = { "idempotency-key": randomUUID() };
-    const race = await atOnce(stage.world, 50, ENROLLMENT, (isolate) =>
-      person.associateSms({ token, headers, isolate }),
-    );
+    const race = await atOnce(stage.world, 50, ENROLLMENT, (isolate) => person.associateSms({ token, headers, isolate }));
     expect(race.tally).toEqual({ winners: 50, crashes: 0 });
     const texts = await Promise.all(race.responses.map((response) => response.text()));
     expect(new Set(texts).size).toBe(1);
@@ -93,7 +91,9 @@ describe("associate", () => {
     const person = stage.person();
     const key = randomUUID();
     const one = await accepted(await person.associateOtp(keyed(key)));
-    const other = await accepted(await person.associateOtp(keyed(key, { token: person.mfaToken({ iat: stage.world.now() - 1 }) })));
+    const other = await accepted(
+      await person.associateOtp(keyed(key, { token: person.mfaToken({ iat: stage.world.now() - 1 }) })),
+    );
     expect(other.secret).not.toBe(one.secret);
   });
 
@@ -254,10 +254,7 @@ describe("the header", () => {
     const person = stage.person();
     const token = person.mfaToken();
     const key = randomUUID();
-    await sameTwice(
-      await person.associateOtp(keyed(key, { token })),
-      await person.associateOtp(keyed(other(key), { token })),
-    );
+    await sameTwice(await person.associateOtp(keyed(key, { token })), await person.associateOtp(keyed(other(key), { token })));
   });
 
   test.each([

@@ -112,9 +112,7 @@ test(
       const otp = totp(app.secret, world.now());
       const tokens = await ask("confirm an app", (init) => person.exchange("otp", { mfa_token, otp }, init));
       await ask("list", (init) => person.list({ token: tokens.access_token, ...init }));
-      const sms = await ask("associate a phone", (init) =>
-        person.associateSms({ token: tokens.access_token, ...init }),
-      );
+      const sms = await ask("associate a phone", (init) => person.associateSms({ token: tokens.access_token, ...init }));
       const binding_code = await webhook.codeFor(person.number);
       const confirmation = { mfa_token: tokens.access_token, oob_code: sms.oob_code, binding_code };
       const confirmed = await ask("confirm a phone", (init) => person.exchange("oob", confirmation, init));
@@ -126,19 +124,13 @@ test(
       const { person } = known;
       const before = webhook.messagesTo(person.number).length;
       const mfa_token = person.mfaToken(ENROLL);
-      const { oob_code } = await ask("challenge", (init) =>
-        person.challenge({ mfa_token, challenge_type: "oob" }, init),
-      );
+      const { oob_code } = await ask("challenge", (init) => person.challenge({ mfa_token, challenge_type: "oob" }, init));
       const binding_code = await webhook.codeFor(person.number, { count: before + 1 });
-      const tokens = await ask("verify a phone", (init) =>
-        person.exchange("oob", { mfa_token, oob_code, binding_code }, init),
-      );
+      const tokens = await ask("verify a phone", (init) => person.exchange("oob", { mfa_token, oob_code, binding_code }, init));
       await ask("list by the token before", (init) => person.list({ token: known.token, ...init }));
       known.token = tokens.access_token;
       const recovery = { mfa_token: person.mfaToken(), recovery_code: known.recovery_code };
-      ({ recovery_code: known.recovery_code } = await ask("recover", (init) =>
-        person.exchange("recovery", recovery, init),
-      ));
+      ({ recovery_code: known.recovery_code } = await ask("recover", (init) => person.exchange("recovery", recovery, init)));
     }
     async function verifies({ person, app }) {
       const otp = totp(app.secret, world.now());

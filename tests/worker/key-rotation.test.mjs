@@ -102,8 +102,7 @@ describe("signing keys", () => {
       SIGNING_KEY_MAIN: JSON.stringify(retired),
     };
     await world.restart(both);
-    const kids = async () =>
-      (await (await world.fetch("/.well-known/jwks.json")).json()).keys.map(({ kid }) => kid).sort();
+    const kids = async () => (await (await world.fetch("/.well-known/jwks.json")).json()).keys.map(({ kid }) => kid).sort();
     expect(await kids()).toEqual(["main-1", "next-1"]);
     await accepted(await person.associateSms({ token: tokens.access_token }));
     await world.advance(2 * STEP_SECONDS);

@@ -129,10 +129,7 @@ describe("keys that change", () => {
     };
     await refusedBearer(await ask(from, { token: byOldKey() }));
     await stage.world.advance(601);
-    await until(
-      "the other isolate has noticed",
-      async () => (await ask(from, { isolate: 1, token: byOldKey() })).status === 401,
-    );
+    await until("the other isolate has noticed", async () => (await ask(from, { isolate: 1, token: byOldKey() })).status === 401);
   });
 
   test("requests that meet a new kid during somebody else's refetch wait for it", async () => {

@@ -55,7 +55,10 @@ describe("the language", () => {
     expect(stage.webhook.messagesTo(person.number).at(-1).language).toBe("pt");
   });
 
-  test.each([["nl", "pt"], ["nl ja", "ja"]])("of who reads %s is %s where DEFAULT_LANGUAGE is pt-BR", async (ui_locales, language) => {
+  test.each([
+    ["nl", "pt"],
+    ["nl ja", "ja"],
+  ])("of who reads %s is %s where DEFAULT_LANGUAGE is pt-BR", async (ui_locales, language) => {
     const person = brazilian.person();
     await accepted(await person.associate(sms(person, { ui_locales })));
     await brazilian.webhook.codeFor(person.number);

@@ -105,9 +105,7 @@ describe("a page in a browser", () => {
       .get("access-control-allow-headers")
       .toLowerCase()
       .split(/\s*,\s*/);
-    expect(allowed).toEqual(
-      expect.arrayContaining(["authorization", "content-type", "auth0-client", "dpop", "idempotency-key"]),
-    );
+    expect(allowed).toEqual(expect.arrayContaining(["authorization", "content-type", "auth0-client", "dpop", "idempotency-key"]));
     expect(response.headers.get("access-control-allow-credentials")).toBeNull();
     varies(response);
   });
@@ -128,24 +126,20 @@ describe("a page in a browser", () => {
     varies(response);
   });
 
-  test.each([
-    STRANGER,
-    "null",
-    "http://app.example.com",
-    "https://app.example.com:8443",
-    "https://APP.example.com.",
-    "*",
-  ])("from %s may not, and the answer says that it depends on the origin", async (origin) => {
-    await registered();
-    const answer = await stage.person().associate({ authenticator_types: ["otp"] }, { headers: { origin } });
-    await accepted(answer);
-    const headers = { origin, "access-control-request-method": "POST" };
-    const preflight = await stage.world.fetch("/mfa/associate", { method: "OPTIONS", headers });
-    for (const response of [answer, preflight]) {
-      expect(response.headers.get("access-control-allow-origin")).toBeNull();
-      varies(response);
-    }
-  });
+  test.each([STRANGER, "null", "http://app.example.com", "https://app.example.com:8443", "https://APP.example.com.", "*"])(
+    "from %s may not, and the answer says that it depends on the origin",
+    async (origin) => {
+      await registered();
+      const answer = await stage.person().associate({ authenticator_types: ["otp"] }, { headers: { origin } });
+      await accepted(answer);
+      const headers = { origin, "access-control-request-method": "POST" };
+      const preflight = await stage.world.fetch("/mfa/associate", { method: "OPTIONS", headers });
+      for (const response of [answer, preflight]) {
+        expect(response.headers.get("access-control-allow-origin")).toBeNull();
+        varies(response);
+      }
+    },
+  );
 
   test("from an origin that another client registered may: it is the union that counts", async () => {
     await registered();

@@ -42,6 +42,11 @@ test("nothing of a person is: neither what is decided by nor what is shown", asy
   await world.advance(STEP_SECONDS);
   expect(await nearby(() => person.exchange("otp", { mfa_token: person.mfaToken(), otp: otp() }))).toEqual([]);
   expect(await nearby(() => person.challenge())).toEqual([]);
-  expect(await nearby(() => person.list(), async (response) => expect(await response.json()).not.toEqual([]))).toEqual([]);
+  expect(
+    await nearby(
+      () => person.list(),
+      async (response) => expect(await response.json()).not.toEqual([]),
+    ),
+  ).toEqual([]);
   expect(await nearby(() => person.remove(id), done)).toEqual([]);
 });

@@ -131,7 +131,11 @@ describe("an authenticator that is added", () => {
     await person.enrollSms();
     await notice(person.email);
     await addApp(person);
-    for (const [to, count] of [[person.email, 2], [person.number, 1]]) await notice(to, { count });
+    for (const [to, count] of [
+      [person.email, 2],
+      [person.number, 1],
+    ])
+      await notice(to, { count });
   });
 
   test("is told of by text message to the oldest number, where no mail reaches", async () => {
@@ -269,8 +273,7 @@ test("guesses that are locked out are told of once a day, however many follow", 
 });
 
 describe("wrong codes in a row", () => {
-  const wrong = (person, options) =>
-    person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, options);
+  const wrong = (person, options) => person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" }, options);
   /** Wears the person's authenticators down to so many. */
   const wear = (person, failures, world = stage.world) =>
     world.rows("UPDATE authenticators SET failures = ? WHERE user_id = ?", failures, `idp|${person.sub}`);
@@ -362,7 +365,10 @@ describe("the address for notices", () => {
     await accepted(await mailed.exchange("otp", { mfa_token: mailed.mfaToken(), otp }));
     await accepted(await texted.exchange("oob", await texted.receiveCode({ authenticator_id: sms.id })));
     await stage.world.advance(STEP_SECONDS);
-    for (const [person, to, count] of [[mailed, owner.email, 2], [texted, texted.number, 1]]) {
+    for (const [person, to, count] of [
+      [mailed, owner.email, 2],
+      [texted, texted.number, 1],
+    ]) {
       const locked = async () => (await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "000000" })).status === 429;
       for (let tries = 0; tries < 40 && !(await locked()); tries += 1);
       expect(await notice(to, { count })).toMatchObject({ notice: "guesses_locked" });

@@ -77,7 +77,11 @@ describe("when SES cannot", () => {
   });
 
   test.each([
-    ["MessageRejected", 400, "Email address is not verified. The following identities failed the check in region x: ada@example.com"],
+    [
+      "MessageRejected",
+      400,
+      "Email address is not verified. The following identities failed the check in region x: ada@example.com",
+    ],
     ["MailFromDomainNotVerifiedException", 400],
     ["AccountSuspendedException", 400],
     ["SendingPausedException", 400],
@@ -188,8 +192,16 @@ describe("the double is strict", () => {
     ["signed with another secret", { signed: { secret: "x" } }, "InvalidSignatureException"],
     ["signed for another path", { signed: { path: "/" } }, "InvalidSignatureException"],
     ["signed for another method", { signed: { method: "GET" } }, "InvalidSignatureException"],
-    ["signed for another body", { altered: JSON.stringify(mail({ simple: { Subject: part("x") } })) }, "InvalidSignatureException"],
-    ["signed for another host", { signed: { headers: { host: "x", "content-type": "application/json" } } }, "InvalidSignatureException"],
+    [
+      "signed for another body",
+      { altered: JSON.stringify(mail({ simple: { Subject: part("x") } })) },
+      "InvalidSignatureException",
+    ],
+    [
+      "signed for another host",
+      { signed: { headers: { host: "x", "content-type": "application/json" } } },
+      "InvalidSignatureException",
+    ],
     ["whose host is not signed", { names: ["content-type", "x-amz-date"] }, "InvalidSignatureException"],
     ["whose time is not signed", { names: ["content-type", "host"] }, "InvalidSignatureException"],
     ["whose headers are not in order", { names: ["host", "content-type", "x-amz-date"] }, "InvalidSignatureException"],
@@ -201,7 +213,11 @@ describe("the double is strict", () => {
     ["that is no JSON", { body: "<" }, "SerializationException"],
     ["without a sender", { body: mail({ FromEmailAddress: undefined }) }, "BadRequestException"],
     ["from nobody", { body: mail({ FromEmailAddress: "nobody" }) }, "BadRequestException"],
-    ["whose sender's name is not encoded", { body: mail({ FromEmailAddress: "Bäcker <codes@example.com>" }) }, "BadRequestException"],
+    [
+      "whose sender's name is not encoded",
+      { body: mail({ FromEmailAddress: "Bäcker <codes@example.com>" }) },
+      "BadRequestException",
+    ],
     ["without a recipient", { body: mail({ Destination: { ToAddresses: [] } }) }, "BadRequestException"],
     ["without a destination", { body: mail({ Destination: undefined }) }, "BadRequestException"],
     ["to nobody", { body: mail({ Destination: { ToAddresses: ["nobody"] } }) }, "BadRequestException"],

@@ -73,9 +73,7 @@ function anything(roll, depth = 0) {
     case 5:
       return Array.from({ length: roll(4) }, () => anything(roll, depth + 1));
     default:
-      return Object.fromEntries(
-        Array.from({ length: roll(4) }, () => [TEXTS[roll(TEXTS.length)], anything(roll, depth + 1)]),
-      );
+      return Object.fromEntries(Array.from({ length: roll(4) }, () => [TEXTS[roll(TEXTS.length)], anything(roll, depth + 1)]));
   }
 }
 
@@ -176,23 +174,18 @@ test.each(["PROPFIND", "REPORT", "SEARCH"])("the method %s is refused like any o
   expect(response.status).toBe(405);
 });
 
-test.each([
-  "/mfa/associat%65",
-  "/mfa/associate%00",
-  "/%",
-  "/%ff",
-  "/mfa/associate;x",
-  `/.${"x".repeat(8000)}`,
-  "/oauth/token/",
-])("the path %s is unknown", async (path) => {
-  const response = await stage.world.fetch(path, {
-    method: "POST",
-    body: "{}",
-    headers: { "content-type": "application/json" },
-  });
-  expect(response.status).toBe(404);
-  await answered(response, path);
-});
+test.each(["/mfa/associat%65", "/mfa/associate%00", "/%", "/%ff", "/mfa/associate;x", `/.${"x".repeat(8000)}`, "/oauth/token/"])(
+  "the path %s is unknown",
+  async (path) => {
+    const response = await stage.world.fetch(path, {
+      method: "POST",
+      body: "{}",
+      headers: { "content-type": "application/json" },
+    });
+    expect(response.status).toBe(404);
+    await answered(response, path);
+  },
+);
 
 test.each([
   ["content-type", 'application/json; charset="', 400],

@@ -159,9 +159,7 @@ describe("an app whose codes were wrong a hundred times in a row", () => {
     await world.advance(400);
     await refused(await right(locked), 403, "invalid_grant", "Invalid otp_code.");
     const { person, app } = locked;
-    await accepted(
-      await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: app.recoveryCode }),
-    );
+    await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: app.recoveryCode }));
     // A success sets the count back.
     await world.advance(STEP_SECONDS + 400);
     await wrong(lucky);

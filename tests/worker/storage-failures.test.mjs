@@ -85,10 +85,7 @@ describe("a guess", () => {
     ["the charge fails before it is done", { matching: CHARGE, mode: "before", times: 1 }],
     ["the charge is done and its answer lost", { matching: CHARGE, mode: "after", times: 1, message: LOST }],
     ["the redemption fails", { matching: REDEMPTION, mode: "before", times: 10 }],
-    [
-      "the redemption fails for want of a connection",
-      { matching: REDEMPTION, mode: "before", times: 10, message: LOST },
-    ],
+    ["the redemption fails for want of a connection", { matching: REDEMPTION, mode: "before", times: 10, message: LOST }],
   ])("is not charged when %s", async (_, fault) => {
     const { world } = stage;
     const { right, wrong } = await withApp();
@@ -172,9 +169,7 @@ describe("a confirmation", () => {
       expect(await world.rows(`SELECT * FROM ${table} WHERE user_id = ?`, `idp|${person.sub}`)).toEqual([]);
     }
     await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, world.now()) }));
-    await accepted(
-      await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recovery_codes[0] }),
-    );
+    await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recovery_codes[0] }));
   });
 
   test.each(["before", "after"])(

@@ -80,19 +80,11 @@ test("a dump after a full run holds no secret, code, recovery code, token, numbe
   const phone = await accepted(await pending.associateSms());
   const mail = await accepted(await pending.associateEmail());
   const other = await accepted(await pending.associateOtp());
-  keep(
-    "pending",
-    phone.oob_code,
-    mail.oob_code,
-    other.secret,
-    ...[phone, mail, other].flatMap((body) => body.recovery_codes),
-  );
+  keep("pending", phone.oob_code, mail.oob_code, other.secret, ...[phone, mail, other].flatMap((body) => body.recovery_codes));
   keep("pending address", pending.number, pending.email);
   keep("pending code", await webhook.codeFor(pending.number), await webhook.codeFor(pending.email));
   const recovery = person.mfaToken();
-  const next = await accepted(
-    await person.exchange("recovery", { mfa_token: recovery, recovery_code: app.recoveryCode }),
-  );
+  const next = await accepted(await person.exchange("recovery", { mfa_token: recovery, recovery_code: app.recoveryCode }));
   keep("recovery", recovery, next.recovery_code, next.access_token);
   keep("guess", "918273", "RECOVERYGUESSAAAAAAAAAAA");
   await person.exchange("otp", { mfa_token: person.mfaToken(), otp: "918273" });
@@ -122,9 +114,7 @@ test("a dump after a full run holds no secret, code, recovery code, token, numbe
   const FILLED = ["authenticators", "budgets", "deliveries", "enrollments", "message_budgets", "recovery_codes"];
   for (const table of [...FILLED, "redemptions"]) expect(stored[table]?.length, table).toBeGreaterThan(0);
   const places = {
-    ...Object.fromEntries(
-      Object.entries(stored).map(([table, rows]) => [`table ${table}`, rows.flatMap(Object.values)]),
-    ),
+    ...Object.fromEntries(Object.entries(stored).map(([table, rows]) => [`table ${table}`, rows.flatMap(Object.values)])),
     queue: await world.queued(),
     log: await world.logLines(),
     events: await world.exported(),
@@ -179,9 +169,7 @@ describe("sealed columns", () => {
     }
     await swap("authenticators", one, two);
     for (const [index, person] of [one, two].entries()) {
-      await accepted(
-        await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secrets[index], world.now()) }),
-      );
+      await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secrets[index], world.now()) }));
     }
   });
 
@@ -199,9 +187,7 @@ describe("sealed columns", () => {
         expect(response.status).toBeGreaterThanOrEqual(400);
       }
     }
-    expect(await world.rows("SELECT id FROM authenticators WHERE user_id IN (?, ?)", userId(one), userId(two))).toEqual(
-      [],
-    );
+    expect(await world.rows("SELECT id FROM authenticators WHERE user_id IN (?, ?)", userId(one), userId(two))).toEqual([]);
   });
 
   test("swapped between two deliveries send no code to anybody else", async () => {
@@ -239,8 +225,7 @@ test("kill and restart keeps what was acknowledged", async () => {
   await world.advance(STEP_SECONDS);
   const used = totp(secret, world.now());
   await accepted(await confirmed.exchange("otp", { mfa_token: spent, otp: used }));
-  for (let guess = 0; guess < 4; guess += 1)
-    await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
+  for (let guess = 0; guess < 4; guess += 1) await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
   const token = begun.mfaToken();
   const enrollment = await accepted(await begun.associateOtp({ token }));
   await world.fail({ on: "OOB_QUEUE", times: 1 });
@@ -251,20 +236,15 @@ test("kill and restart keeps what was acknowledged", async () => {
   const invalid = await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: used });
   expect(invalid.status).toBe(403);
   expect((await confirmed.exchange("otp", { mfa_token: spent, otp: totp(secret, world.now()) })).status).toBe(403);
-  for (let guess = 0; guess < 5; guess += 1)
-    await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
+  for (let guess = 0; guess < 5; guess += 1) await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" });
   expect((await confirmed.exchange("otp", { mfa_token: confirmed.mfaToken(), otp: "abcdef" })).status).toBe(429);
-  await accepted(
-    await confirmed.exchange("recovery", { mfa_token: confirmed.mfaToken(), recovery_code: recoveryCode }),
-  );
+  await accepted(await confirmed.exchange("recovery", { mfa_token: confirmed.mfaToken(), recovery_code: recoveryCode }));
   await accepted(await begun.exchange("otp", { mfa_token: token, otp: totp(enrollment.secret, world.now()) }));
   expect(webhook.messagesTo(waiting.number)).toEqual([]);
   await world.advance(60);
   await world.sweep();
   const binding_code = await webhook.codeFor(waiting.number);
-  await accepted(
-    await waiting.exchange("oob", { mfa_token: waiting.mfaToken(), oob_code: phone.oob_code, binding_code }),
-  );
+  await accepted(await waiting.exchange("oob", { mfa_token: waiting.mfaToken(), oob_code: phone.oob_code, binding_code }));
   expect(webhook.messagesTo(waiting.number)).toHaveLength(1);
 });
 

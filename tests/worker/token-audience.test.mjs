@@ -72,9 +72,7 @@ describe("audience and scope", () => {
     });
 
     test("are never wider than the login", async () => {
-      const body = await accepted(
-        await exchanged({ scope: "read:things" }, { scope: "read:things write:things openid" }),
-      );
+      const body = await accepted(await exchanged({ scope: "read:things" }, { scope: "read:things write:things openid" }));
       expect(body.scope).toBe("read:things");
       expect(body).not.toHaveProperty("id_token");
     });
@@ -110,9 +108,7 @@ describe("an access token of the MFA audience in its place", () => {
     const person = stage.person();
     const token = person.accessToken({ scope: "openid enroll", exp: stage.world.now() + 200 });
     const { secret } = await accepted(await person.associateOtp({ token }));
-    const body = await accepted(
-      await person.exchange("otp", { mfa_token: token, otp: totp(secret, stage.world.now()) }),
-    );
+    const body = await accepted(await person.exchange("otp", { mfa_token: token, otp: totp(secret, stage.world.now()) }));
     expect(body).not.toHaveProperty("id_token");
     expect(body.expires_in).toBeLessThanOrEqual(200);
     const { claims } = decode(body.access_token);

@@ -60,24 +60,16 @@ describe.each([
     await refused(await exchange(person, "otp", { ...parameters, otp }), 403, "invalid_grant", "Invalid otp_code.");
   });
 
-  test.each([
-    "12345",
-    "1234567",
-    "12345a",
-    "１２３４５６",
-    " 123456",
-    "+12345",
-    "-12345",
-    "1e5000",
-    "",
-    "0".repeat(5000),
-  ])("%j as one-time password is refused", async (otp) => {
-    const { person, parameters } = await withApp();
-    const response = await exchange(person, "otp", { ...parameters, otp });
-    // An empty parameter of a form counts as missing (RFC 6749, section 3.2).
-    if (otp === "") expect([400, 403]).toContain(response.status);
-    else await refused(response, 403, "invalid_grant", "Invalid otp_code.");
-  });
+  test.each(["12345", "1234567", "12345a", "１２３４５６", " 123456", "+12345", "-12345", "1e5000", "", "0".repeat(5000)])(
+    "%j as one-time password is refused",
+    async (otp) => {
+      const { person, parameters } = await withApp();
+      const response = await exchange(person, "otp", { ...parameters, otp });
+      // An empty parameter of a form counts as missing (RFC 6749, section 3.2).
+      if (otp === "") expect([400, 403]).toContain(response.status);
+      else await refused(response, 403, "invalid_grant", "Invalid otp_code.");
+    },
+  );
 
   test("a one-time password of somebody without any app is refused", async () => {
     const person = stage.person();
@@ -109,15 +101,12 @@ describe.each([
     else await refused(response, 403, "invalid_grant", "Malformed mfa_token");
   });
 
-  test.each(["x", "..", "x".repeat(5000), "' OR 1=1 --", "oob\u0000code"])(
-    "%j as oob_code is refused",
-    async (oob_code) => {
-      const { person, parameters } = await withPhone();
-      const response = await exchange(person, "oob", { ...parameters, oob_code });
-      await refused(response, 403, "invalid_grant", "Malformed oob_code");
-      await accepted(await exchange(person, "oob", parameters));
-    },
-  );
+  test.each(["x", "..", "x".repeat(5000), "' OR 1=1 --", "oob\u0000code"])("%j as oob_code is refused", async (oob_code) => {
+    const { person, parameters } = await withPhone();
+    const response = await exchange(person, "oob", { ...parameters, oob_code });
+    await refused(response, 403, "invalid_grant", "Malformed oob_code");
+    await accepted(await exchange(person, "oob", parameters));
+  });
 
   test("an expired mfa_token is refused as such", async () => {
     const { person, secret, parameters } = await withApp();
@@ -144,9 +133,7 @@ describe.each([
     const response = await exchange(person, "otp", { mfa_token: person.mfaToken(), otp: "123456", grant_type });
     expect(response.status).toBe(400);
     const { error } = JSON.parse(await response.text());
-    expect(grant_type === "" ? ["invalid_request", "unsupported_grant_type"] : ["unsupported_grant_type"]).toContain(
-      error,
-    );
+    expect(grant_type === "" ? ["invalid_request", "unsupported_grant_type"] : ["unsupported_grant_type"]).toContain(error);
   });
 
   test("an mfa_token of another client is refused", async () => {
@@ -194,22 +181,14 @@ describe("a body", () => {
     stage.world.fetch("/oauth/token", { method: "POST", body, headers: type ? { "content-type": type } : {} });
   const FORM = "application/x-www-form-urlencoded";
 
-  test.each(["text/plain", "multipart/form-data; boundary=x", "application/xml"])(
-    "of type %s is refused",
-    async (type) => {
-      await refused(await post("grant_type=x", type), 415, "unsupported_media_type");
-    },
-  );
+  test.each(["text/plain", "multipart/form-data; boundary=x", "application/xml"])("of type %s is refused", async (type) => {
+    await refused(await post("grant_type=x", type), 415, "unsupported_media_type");
+  });
 
   test("that says a parameter twice is refused", async () => {
     const person = stage.person();
     const rest = `grant_type=${encodeURIComponent(GRANT.otp)}&client_id=${stage.client.id}&mfa_token=${person.mfaToken()}`;
-    await refused(
-      await post(`${rest}&otp=123456&otp=123456`, FORM),
-      400,
-      "invalid_request",
-      "Duplicate parameter: otp",
-    );
+    await refused(await post(`${rest}&otp=123456&otp=123456`, FORM), 400, "invalid_request", "Duplicate parameter: otp");
     await refused(
       await post('{"otp":"123456","otp":"123456"}', "application/json"),
       400,
@@ -219,12 +198,7 @@ describe("a body", () => {
   });
 
   test.each(["", "[]", "null", "{", '"x"'])("of JSON that is %j is refused", async (body) => {
-    await refused(
-      await post(body, "application/json"),
-      400,
-      "invalid_request",
-      "The request body must be a JSON object.",
-    );
+    await refused(await post(body, "application/json"), 400, "invalid_request", "The request body must be a JSON object.");
   });
 
   test("of a form that is not UTF-8 is refused", async () => {
@@ -247,12 +221,7 @@ describe("a body", () => {
   ])("of JSON whose %s is %j is refused", async (name, value, description) => {
     const person = stage.person();
     const all = { grant_type: GRANT.otp, client_id: stage.client.id, mfa_token: person.mfaToken(), otp: "123456" };
-    await refused(
-      await post(JSON.stringify({ ...all, [name]: value }), "application/json"),
-      400,
-      "invalid_request",
-      description,
-    );
+    await refused(await post(JSON.stringify({ ...all, [name]: value }), "application/json"), 400, "invalid_request", description);
   });
 
   test.each([-1, 1.5, 1e21, 1234567])("of JSON whose otp is the number %d is refused", async (otp) => {

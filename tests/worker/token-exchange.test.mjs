@@ -74,9 +74,27 @@ describe("somebody with a second factor", () => {
 
 describe("an exchange is refused", () => {
   test.each([
-    ["without a subject token", { subject_token: undefined }, 400, "invalid_request", "Missing required parameter: subject_token"],
-    ["of an unknown type", { subject_token_type: `${TOKEN_TYPE}saml2` }, 400, "invalid_request", "This token type is not supported."],
-    ["for a refresh token", { requested_token_type: `${TOKEN_TYPE}refresh_token` }, 400, "invalid_request", "This token type is not supported."],
+    [
+      "without a subject token",
+      { subject_token: undefined },
+      400,
+      "invalid_request",
+      "Missing required parameter: subject_token",
+    ],
+    [
+      "of an unknown type",
+      { subject_token_type: `${TOKEN_TYPE}saml2` },
+      400,
+      "invalid_request",
+      "This token type is not supported.",
+    ],
+    [
+      "for a refresh token",
+      { requested_token_type: `${TOKEN_TYPE}refresh_token` },
+      400,
+      "invalid_request",
+      "This token type is not supported.",
+    ],
     ["of garbage", { subject_token: "garbage" }, 400, "invalid_request", "The subject_token is invalid."],
     [
       "with an actor",

@@ -27,9 +27,7 @@ describe("the answer", () => {
     const person = stage.person();
     const mfa_token = person.mfaToken({ audience: API, scope: "read:things" });
     const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
-    const body = await accepted(
-      await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }, options),
-    );
+    const body = await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }, options));
     expect(keys(body)).toEqual(["access_token", "expires_in", "scope", "token_type"]);
     expect(body).toMatchObject({ expires_in: 3600, scope: "read:things", token_type: "Bearer" });
   });
@@ -207,8 +205,7 @@ describe("a one-time password", () => {
     const secrets = [];
     for (const person of [early, late]) secrets.push((await accepted(await person.associateOtp())).secret);
     await world.advance(24 * 3600 - 60);
-    const confirm = (person, secret) =>
-      person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, world.now()) });
+    const confirm = (person, secret) => person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, world.now()) });
     await accepted(await confirm(early, secrets[0]));
     await world.advance(61);
     await invalidOtp(await confirm(late, secrets[1]));
@@ -239,9 +236,7 @@ describe("an out-of-band code", () => {
     const person = stage.person();
     const { oob_code } = await accepted(await person.associateSms());
     const binding_code = await stage.webhook.codeFor(person.number);
-    await accepted(
-      await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { form: false }),
-    );
+    await accepted(await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code }, { form: false }));
   });
 });
 
@@ -253,9 +248,7 @@ describe("a recovery code", () => {
     const { recoveryCode } = await person.enrollOtp();
     let code = recoveryCode;
     for (let round = 0; round < 3; round += 1) {
-      const body = await accepted(
-        await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: code }),
-      );
+      const body = await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: code }));
       expect(keys(body)).toEqual(expect.arrayContaining(["access_token", "recovery_code", "token_type"]));
       expect(body.recovery_code).toMatch(/^[A-Z0-9]{24}$/);
       expect(body.recovery_code).not.toBe(code);
@@ -269,9 +262,7 @@ describe("a recovery code", () => {
     const { recoveryCode, secret } = await person.enrollOtp();
     await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
     await stage.world.advance(STEP_SECONDS);
-    await accepted(
-      await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }),
-    );
+    await accepted(await person.exchange("otp", { mfa_token: person.mfaToken(), otp: totp(secret, stage.world.now()) }));
   });
 
   test("does nothing before its enrollment is confirmed", async () => {
@@ -285,9 +276,7 @@ describe("a recovery code", () => {
     const person = stage.person();
     const abandoned = await accepted(await person.associateOtp());
     const { recoveryCode } = await person.enrollOtp();
-    await wrong(
-      await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: abandoned.recovery_codes[0] }),
-    );
+    await wrong(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: abandoned.recovery_codes[0] }));
     await accepted(await person.exchange("recovery", { mfa_token: person.mfaToken(), recovery_code: recoveryCode }));
   });
 
@@ -331,8 +320,7 @@ describe("an mfa_token", () => {
     const person = stage.person();
     const mfa_token = person.mfaToken();
     const { secret } = await accepted(await person.associateOtp({ token: mfa_token }));
-    for (let guess = 0; guess < 3; guess += 1)
-      await invalidOtp(await person.exchange("otp", { mfa_token, otp: "abcdef" }));
+    for (let guess = 0; guess < 3; guess += 1) await invalidOtp(await person.exchange("otp", { mfa_token, otp: "abcdef" }));
     await accepted(await person.exchange("otp", { mfa_token, otp: totp(secret, stage.world.now()) }));
   });
 

@@ -37,8 +37,7 @@ test(
     let { recoveryCode } = app;
     const otp = (code) => person.exchange("otp", { mfa_token: person.mfaToken(), otp: code });
     const right = () => otp(totp(app.secret, world.now()));
-    const wrong = async () =>
-      refused(await otp(wrongTotp(app.secret, world.now())), 403, "invalid_grant", "Invalid otp_code.");
+    const wrong = async () => refused(await otp(wrongTotp(app.secret, world.now())), 403, "invalid_grant", "Invalid otp_code.");
     const othersWork = async () => {
       await accepted(await person.exchange("oob", await person.receiveCode()));
       const recovery = { mfa_token: person.mfaToken(), recovery_code: recoveryCode };
@@ -85,11 +84,7 @@ test("who is reset begins anew, and what they had proves nothing any more", asyn
   await world.advance(STEP_SECONDS);
   const mfa_token = person.mfaToken();
   await refused(await person.exchange("otp", { mfa_token, otp: totp(app.secret, world.now()) }), 403, "invalid_grant");
-  await refused(
-    await person.exchange("recovery", { mfa_token, recovery_code: app.recoveryCode }),
-    403,
-    "invalid_grant",
-  );
+  await refused(await person.exchange("recovery", { mfa_token, recovery_code: app.recoveryCode }), 403, "invalid_grant");
   const fresh = await person.enrollOtp();
   expect(fresh.recoveryCode).toMatch(/^[A-Z0-9]{24}$/);
   const otp = totp(other.secret, world.now());

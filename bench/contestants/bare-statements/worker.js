@@ -19,7 +19,29 @@ export default {
     const expiresAt = now + (oob ? 300 : 86400);
     const enroll = (kind, delivery, ...message) =>
       DB.prepare(ENROLL).bind(
-        ...[id, user, CLIENT, kind, SEALED, hash, hash, id, HASH, 0, now, now, expiresAt, version, id, ...message, null, null, delivery, null, null],
+        ...[
+          id,
+          user,
+          CLIENT,
+          kind,
+          SEALED,
+          hash,
+          hash,
+          id,
+          HASH,
+          0,
+          now,
+          now,
+          expiresAt,
+          version,
+          id,
+          ...message,
+          null,
+          null,
+          delivery,
+          null,
+          null,
+        ],
       );
     if (!oob) {
       await enroll("totp", null, null, null, null).all();

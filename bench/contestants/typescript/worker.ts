@@ -83,9 +83,7 @@ app.post("/mfa/associate", async (c) => {
   const now = Math.floor(Date.now() / 1000);
   const user = `${ISSUER_NAME}|${claims.sub}`;
   const keys = await importedKeys(c.env);
-  const charged = sms
-    ? await charges(keys, user, phone, c.req.header("cf-connecting-ip") ?? "", now)
-    : [];
+  const charged = sms ? await charges(keys, user, phone, c.req.header("cf-connecting-ip") ?? "", now) : [];
   const reads = [
     DB.prepare("SELECT id, kind FROM authenticators WHERE user_id = ?").bind(user),
     DB.prepare("SELECT 1 FROM redemptions WHERE spent = ?").bind(claims.jti ?? ""),

@@ -72,8 +72,8 @@ export class Ses extends Double {
     const parts = { subject: Subject, text: Body?.Text, html: Body?.Html };
     if (!Subject?.Data) return bad("Empty required header 'Subject'");
     if (!parts.text?.Data && !parts.html?.Data) return bad("Content body is empty");
+    // Without one, SES takes 7-bit ASCII.
     for (const part of Object.values(parts))
-      // Without one, SES takes 7-bit ASCII.
       if (part && part.Charset !== "UTF-8" && !/^\p{ASCII}*$/u.test(part.Data)) return bad("Not in that charset");
     if (set !== undefined && set !== CONFIGURATION_SET)
       return error(404, "NotFoundException", `Configuration set <${set}> does not exist.`);
@@ -96,9 +96,8 @@ export class Ses extends Double {
     const { authorization, "x-amz-date": time } = headers;
     if (!authorization) return error(403, "MissingAuthenticationTokenException", "Missing Authentication Token");
     const [, key, scopeText, names, given] =
-      /^AWS4-HMAC-SHA256 Credential=([^/]+)\/([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
-        authorization,
-      ) ?? [];
+      /^AWS4-HMAC-SHA256 Credential=([^/]+)\/([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(authorization) ??
+      [];
     if (!given || !/^\d{8}T\d{6}Z$/.test(time ?? ""))
       return error(403, "IncompleteSignatureException", "The request signature does not conform to AWS standards.");
     if (key !== ACCESS_KEY_ID)

@@ -22,8 +22,7 @@ export const invalidParameter = (name) => {
 export class TwilioVerify extends Double {
   judge({ method, path, headers, body }) {
     const credentials = Buffer.from((headers.authorization ?? "").replace(/^Basic /, ""), "base64").toString();
-    if (!headers.authorization?.startsWith("Basic ") || credentials !== `${ACCOUNT}:${TOKEN}`)
-      return twilioError(401, 20003);
+    if (!headers.authorization?.startsWith("Basic ") || credentials !== `${ACCOUNT}:${TOKEN}`) return twilioError(401, 20003);
     if (path !== `/v2/Services/${SERVICE}/Verifications`) return twilioError(404, 20404);
     if (method !== "POST") return twilioError(405, 20004);
     if (!/^application\/x-www-form-urlencoded\b/.test(headers["content-type"] ?? "")) return twilioError(400, 20001);
