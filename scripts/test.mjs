@@ -53,7 +53,13 @@ function lints({ cargoFmt, cargoClippy }) {
   });
   const wasm = ["--lib", "--target", WASM_TARGET];
   return [
-    { title: "Formatting", howLong: "seconds", program: cargoFmt, args: ["fmt", "--check"] },
+    { title: "Formatting of Rust", howLong: "seconds", program: cargoFmt, args: ["fmt", "--check"] },
+    {
+      title: "Formatting and lints of JavaScript",
+      howLong: "seconds",
+      program: packageProgram("biome"),
+      args: ["ci", "--error-on-warnings"],
+    },
     clippy("natively, with the tests", "one to three minutes", "--all-targets"),
     clippy("as deployed", "up to two minutes", ...wasm),
     clippy("with the development pages", "seconds", ...wasm, "--features", "development"),
