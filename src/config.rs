@@ -248,6 +248,44 @@ mod tests {
         assert!(!config.is_mfa_audience("https://mfa.example.com/mfa/x"));
     }
 
+    /// The JSON that docs/configuration.md shows under the heading of `variable`.
+    fn documented(variable: &str) -> &'static str {
+        let page = include_str!("../docs/configuration.md");
+        let (_, section) = page.split_once(&format!(": `{variable}`\n")).expect(variable);
+        let (_, block) = section.split_once("```json\n").expect(variable);
+        block.split_once("```").expect(variable).0
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones() {
+        let undocumented = Variables::new().config().unwrap();
+        let documented = ["FACTORS", "SENDING_LIMITS"]
+            .into_iter()
+            .fold(Variables::new(), |variables, name| variables.with(name, documented(name)))
+            .config()
+            .unwrap();
+        assert_eq!(documented.factors, undocumented.factors);
+        assert_eq!(documented.sending_limits, undocumented.sending_limits);
+    }
+
+    #[test]
+    fn the_documented_examples_are_right() {
+        let issuers = documented("TRUSTED_ISSUERS");
+        let idp = Variables::new().with("TRUSTED_ISSUERS", issuers).config().unwrap();
+        assert!(idp.trusted_issuer("idp").unwrap().may.mfa_token);
+        let [sid, token] = [format!("AC{}", "0".repeat(32)), "t".repeat(32)];
+        let carried = Variables::new()
+            .with("DELIVERY", documented("DELIVERY"))
+            .with("TWILIO_ACCOUNT_SID", &sid)
+            .with("TWILIO_AUTH_TOKEN", &token)
+            .with("TWILIO_FROM", "+15550100000")
+            .with("EMAIL_FROM", "Example <codes@example.com>")
+            .with("RESEND_API_KEY", "re_1")
+            .with("WEBHOOK_URL", "https://hooks.example.com/")
+            .with("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        carried.config().unwrap();
+    }
+
     #[test]
     fn the_public_url_is_an_origin() {
         for (url, origin, host) in [

@@ -1,4 +1,4 @@
-/** The names that the scripts know are those that the Worker reads and the README explains. */
+/** The names that the scripts know are those that the Worker reads and docs/configuration.md explains. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { isVariable, OPTIONAL, PROVIDER_SECRETS, REQUIRED } from "../../scripts/configuration/variables.mjs";
@@ -12,10 +12,10 @@ test("whatever the Worker reads is checked before a deploy and deployed", () => 
   expect(read.filter((name) => !isVariable(name))).toEqual([]);
 });
 
-test("whatever is deployed is read by the Worker and explained in the README", () => {
-  const readme = text("README.md");
+test("whatever is deployed is read by the Worker and explained in docs/configuration.md", () => {
+  const page = text("docs/configuration.md");
   for (const name of [...REQUIRED, ...OPTIONAL, ...PROVIDER_SECRETS]) {
     expect(read).toContain(name);
-    expect(readme).toContain(`\`${name}\``);
+    expect(page).toContain(`\`${name}\``);
   }
 });
