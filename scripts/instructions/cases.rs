@@ -17,7 +17,7 @@ use countersign::http::request::{Body, Headers, Method, Request};
 use countersign::http::response::{Dialect, Response};
 use countersign::json::{self, Json};
 use countersign::mfa::barcode::{label, otpauth_uri, qr_svg};
-use countersign::mfa::enrollment::{Asked, Available, choose};
+use countersign::mfa::enrollment::{Available, EnrollmentRequest, choose};
 use countersign::mfa::factor::{Factors, Kind};
 use countersign::mfa::language::Languages;
 use countersign::mfa::one_time_password::{TotpSecret, matching_step};
@@ -142,7 +142,7 @@ fn find_region() -> Box<dyn Fn()> {
 fn decide() -> Box<dyn Fn()> {
     let available = Available { factors: Factors::parse(None).expect("the default"), carried: [true; 3] };
     repeat(move || {
-        let asked = Asked {
+        let asked = EnrollmentRequest {
             authenticator_types: vec!["oob"],
             oob_channels: vec!["sms"],
             phone_number: Some(NUMBER),

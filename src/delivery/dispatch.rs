@@ -10,7 +10,7 @@ use crate::mfa::email_address::EmailAddress;
 use crate::mfa::notice::{self, Notice};
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::region::region;
-use crate::mfa::sending::{Asked, Origin, Purpose};
+use crate::mfa::sending::{MessageRequest, Origin, Purpose};
 use crate::mfa::test_recipient::Fate;
 use crate::platform::Platform;
 use crate::storage::deliveries::{Claimed, Target, Template};
@@ -151,7 +151,7 @@ async fn admit<P: Platform>(
         return Ok(());
     }
     let mail = EmailAddress::parse(to.expose()).map(|address| address.index_form());
-    let asked = Asked {
+    let asked = MessageRequest {
         user: user.as_str(),
         recipient: mail.as_deref().unwrap_or_else(|_| to.expose()),
         purpose: Purpose::Notice,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::bearer::{authenticate, require_scope};
 use super::client::{Claimed, registered, require_issuer};
-use super::idempotency;
+use super::idempotency::IdempotentRequest;
 use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
 use super::{Failure, Fault};
 use crate::app::App;
@@ -19,7 +19,7 @@ use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::mfa::barcode;
-use crate::mfa::enrollment::{Asked, Refused, Rejection, Standing, Wanted, choose};
+use crate::mfa::enrollment::{EnrollmentRequest, Refused, Rejection, Standing, Wanted, choose};
 use crate::mfa::factor::{AuthenticatorId, Kind, RecoveryCodeId};
 use crate::mfa::one_time_password::TotpSecret;
 use crate::mfa::recovery_code::RecoveryCode;
@@ -125,10 +125,10 @@ async fn associate<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
 
 /// What the request asks for, decoded and checked.
 struct Order<'a> {
-    asked: Asked<'a>,
+    asked: EnrollmentRequest<'a>,
     qr_svg: bool,
     ui_locales: Option<&'a str>,
-    idempotency: Option<idempotency::Asked>,
+    idempotency: Option<IdempotentRequest>,
     claimed: Claimed,
     client_id: ClientId,
 }
@@ -141,7 +141,7 @@ impl<'a> Order<'a> {
         bearer: &'a Bearer,
     ) -> Result<Self, WireError> {
         let verified_email = bearer.identity().verified_email();
-        let asked = Asked {
+        let asked = EnrollmentRequest {
             authenticator_types: parameters.required_list("authenticator_types")?,
             oob_channels: parameters.list_or_string("oob_channels")?,
             phone_number: parameters.optional("phone_number")?,
@@ -150,7 +150,7 @@ impl<'a> Order<'a> {
         let claimed = Claimed::decode(request, parameters, false)?;
         let qr_svg = parameters.flag("qr_svg")?;
         let ui_locales = parameters.optional("ui_locales")?;
-        let idempotency = idempotency::Asked::decode(request, parameters)?;
+        let idempotency = IdempotentRequest::decode(request, parameters)?;
         // What nobody may enroll is said before anybody is asked who they are.
         choose(&asked, &delivery::available(&app.config))?;
         // A token that names its client stands in for the missing parameter, as most SDKs leave it out.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::client::Claimed;
-use super::idempotency::{self, Once};
+use super::idempotency::{IdempotentRequest, Once};
 use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
@@ -14,7 +14,7 @@ use crate::http::parameters::{Accepted, Parameters, Undecoded};
 use crate::http::request::Request;
 use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
-use crate::mfa::challenge::{Asked, Refused, select};
+use crate::mfa::challenge::{ChallengeRequest, Refused, select};
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::sending::Purpose;
 use crate::platform::Platform;
@@ -60,7 +60,7 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
     let asked = asked(&parameters)?;
     let ui_locales = parameters.optional("ui_locales")?;
-    let idempotency = idempotency::Asked::decode(request, &parameters)?;
+    let idempotency = IdempotentRequest::decode(request, &parameters)?;
 
     // Twice, because the client's row may have changed since it was cached, the authenticator may have gone, or the
     // same request may have been answered meanwhile.
@@ -105,8 +105,11 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
     Err(WireError::Unavailable.into())
 }
 
-fn asked<'a>(parameters: &'a Parameters<'_>) -> Result<Asked<'a>, WireError> {
-    Ok(Asked::new(parameters.optional("challenge_type")?, parameters.optional("authenticator_id")?))
+fn asked<'a>(parameters: &'a Parameters<'_>) -> Result<ChallengeRequest<'a>, WireError> {
+    Ok(ChallengeRequest::new(
+        parameters.optional("challenge_type")?,
+        parameters.optional("authenticator_id")?,
+    ))
 }
 
 /// An authenticator that may be used through the client and has not been used in this login.
@@ -115,7 +118,7 @@ fn choose<P: Platform>(
     client: &Client,
     login: &MfaToken,
     active: &[ActiveAuthenticator],
-    asked: &Asked<'_>,
+    asked: &ChallengeRequest<'_>,
 ) -> Result<AuthenticatorId, WireError> {
     let is_unused =
         |id: &&AuthenticatorId| !login.used_factors.iter().any(|used| used == id.kind().factor_type());

@@ -26,12 +26,12 @@ const MAXIMUM_KEY_BYTES: usize = 255;
 const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 
 /// The header's key, and what is asked under it.
-pub struct Asked {
+pub struct IdempotentRequest {
     key: String,
     parameters: String,
 }
 
-impl Asked {
+impl IdempotentRequest {
     /// Reads the header, if there is one: a Structured Fields string (RFC 9651, section 3.3.3), or the bare text.
     pub fn decode(request: &Request, parameters: &Parameters<'_>) -> Result<Option<Self>, WireError> {
         let Some(written) = request.headers.idempotency_key.as_deref() else {

@@ -13,7 +13,7 @@ use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::language::Languages;
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::region::region;
-use crate::mfa::sending::{Asked, Origin, Purpose, Rule};
+use crate::mfa::sending::{MessageRequest, Origin, Purpose, Rule};
 use crate::mfa::test_recipient::Fate;
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
@@ -178,7 +178,7 @@ pub fn compose<P: Platform>(
         allowed.check(number).map_err(|_| WireError::RegionNotEnabled)?;
     }
     let limits = &app.config.sending_limits;
-    let asked = Asked {
+    let asked = MessageRequest {
         user: user.as_str(),
         recipient: recipient.comparable.expose(),
         purpose,

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::http::errors::WireError;
 use crate::http::parameters::Parameters;
 use crate::http::request::Request;
-use crate::mfa::policy::Asked;
+use crate::mfa::policy::TokenRequest;
 use crate::platform::Platform;
 use crate::storage::active_factors;
 use crate::storage::clients::Client;
@@ -62,7 +62,7 @@ pub(super) async fn exchange<P: Platform>(
             continue;
         };
         let for_mfa_api = app.config.is_mfa_audience(&target.audience);
-        let asked = Asked {
+        let asked = TokenRequest {
             audience: &target.audience,
             scopes: &target.scopes,
             for_mfa_api,

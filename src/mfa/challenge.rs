@@ -4,7 +4,7 @@ use super::factor::{AuthenticatorId, Kind};
 
 /// What a challenge request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct ChallengeRequest<'a> {
     /// Whether `challenge_type` allows one-time passwords of an app.
     pub otp: bool,
     /// Whether it allows codes by message.
@@ -13,7 +13,7 @@ pub struct Asked<'a> {
     pub authenticator: Option<&'a str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> ChallengeRequest<'a> {
     /// Reads `challenge_type`, a list separated by spaces, in any case; absent means all. What is unknown is passed
     /// over, so that a client may name types of the future beside those of today.
     #[must_use]
@@ -55,7 +55,7 @@ pub enum Refused {
 /// where both are available; the id that is picked says which.
 pub fn select(
     active: &[AuthenticatorId],
-    asked: &Asked<'_>,
+    asked: &ChallengeRequest<'_>,
     is_available: impl Fn(Kind) -> bool,
 ) -> Result<AuthenticatorId, Refused> {
     if active.is_empty() {
@@ -87,7 +87,7 @@ mod tests {
         AuthenticatorId::generate(kind, [number; 32])
     }
 
-    const ANY: Asked<'static> = Asked { otp: true, oob: true, authenticator: None };
+    const ANY: ChallengeRequest<'static> = ChallengeRequest { otp: true, oob: true, authenticator: None };
 
     #[test]
     fn the_challenge_types_are_a_list_in_any_case_and_absent_means_all() {
@@ -99,7 +99,11 @@ mod tests {
             (Some("oob push"), false, true),
             (Some("push"), false, false),
         ] {
-            assert_eq!(Asked::new(text, None), Asked { otp, oob, authenticator: None }, "{text:?}");
+            assert_eq!(
+                ChallengeRequest::new(text, None),
+                ChallengeRequest { otp, oob, authenticator: None },
+                "{text:?}"
+            );
         }
     }
 
@@ -108,7 +112,7 @@ mod tests {
         let (totp, sms, email) = (id(Kind::Totp, 1), id(Kind::Sms, 2), id(Kind::Email, 3));
         let all = [email.clone(), sms.clone(), totp.clone()];
         assert_eq!(select(&all, &ANY, |_| true), Ok(sms.clone()));
-        assert_eq!(select(&all, &Asked { oob: false, ..ANY }, |_| true), Ok(totp));
+        assert_eq!(select(&all, &ChallengeRequest { oob: false, ..ANY }, |_| true), Ok(totp));
         assert_eq!(select(std::slice::from_ref(&email), &ANY, |_| true), Ok(email.clone()));
     }
 
@@ -116,11 +120,11 @@ mod tests {
     fn a_named_one_is_taken_if_its_type_is_asked_for() {
         let (totp, sms) = (id(Kind::Totp, 1), id(Kind::Sms, 2));
         let both = [sms.clone(), totp.clone()];
-        let named = |id: &'static str| Asked { authenticator: Some(id), ..ANY };
+        let named = |id: &'static str| ChallengeRequest { authenticator: Some(id), ..ANY };
         let totp_name: &'static str = Box::leak(totp.as_str().to_owned().into_boxed_str());
         assert_eq!(select(&both, &named(totp_name), |_| true), Ok(totp));
         assert_eq!(
-            select(&both, &Asked { otp: false, ..named(totp_name) }, |_| true),
+            select(&both, &ChallengeRequest { otp: false, ..named(totp_name) }, |_| true),
             Err(Refused::UnsupportedType { otp: true, oob: false })
         );
         assert_eq!(
@@ -135,7 +139,7 @@ mod tests {
         let voice = sms.twin().unwrap();
         assert_eq!(select(std::slice::from_ref(&sms), &ANY, |kind| kind != Kind::Sms), Ok(voice.clone()));
         let named: &'static str = Box::leak(voice.as_str().to_owned().into_boxed_str());
-        let asked = Asked { authenticator: Some(named), ..ANY };
+        let asked = ChallengeRequest { authenticator: Some(named), ..ANY };
         assert_eq!(select(std::slice::from_ref(&sms), &asked, |_| true), Ok(voice));
         assert_eq!(
             select(&[sms], &asked, |kind| kind != Kind::Voice),

@@ -25,7 +25,7 @@ pub const MAXIMUM_AUTHENTICATORS: i64 = 20;
 
 /// What the body of an associate request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct EnrollmentRequest<'a> {
     /// `authenticator_types`, at least one.
     pub authenticator_types: Vec<&'a str>,
     /// `oob_channels`.
@@ -74,7 +74,7 @@ pub enum Rejection {
 
 /// Picks the first type, and of `oob` the first channel, that is switched on and for which the data is there. Where
 /// none fits, what is wrong with the first is said.
-pub fn choose(asked: &Asked<'_>, available: &Available) -> Result<Wanted, Rejection> {
+pub fn choose(asked: &EnrollmentRequest<'_>, available: &Available) -> Result<Wanted, Rejection> {
     if asked.authenticator_types.iter().any(|kind| !matches!(*kind, "otp" | "oob")) {
         return Err(Rejection::UnknownType);
     }
@@ -116,7 +116,7 @@ impl Available {
     }
 }
 
-fn choose_channel(asked: &Asked<'_>, available: &Available) -> Result<Wanted, Rejection> {
+fn choose_channel(asked: &EnrollmentRequest<'_>, available: &Available) -> Result<Wanted, Rejection> {
     if asked.oob_channels.iter().any(|channel| !matches!(*channel, "sms" | "voice" | "email" | "auth0")) {
         return Err(Rejection::UnknownChannel);
     }
@@ -144,7 +144,7 @@ fn first_usable(
     Some(first.or_else(|rejection| choices.find_map(Result::ok).ok_or(rejection)))
 }
 
-fn phone_number(asked: &Asked<'_>, allowed: &Allowed) -> Result<PhoneNumber, Rejection> {
+fn phone_number(asked: &EnrollmentRequest<'_>, allowed: &Allowed) -> Result<PhoneNumber, Rejection> {
     let number = asked.phone_number.ok_or(Rejection::PhoneNumberMissing)?;
     let number = PhoneNumber::parse(number).map_err(|_| Rejection::PhoneNumberInvalid)?;
     match allowed.check(&number) {
@@ -154,7 +154,7 @@ fn phone_number(asked: &Asked<'_>, allowed: &Allowed) -> Result<PhoneNumber, Rej
     }
 }
 
-fn email(asked: &Asked<'_>) -> Result<EmailAddress, Rejection> {
+fn email(asked: &EnrollmentRequest<'_>) -> Result<EmailAddress, Rejection> {
     let address = asked.email.ok_or(Rejection::EmailMissing)?;
     EmailAddress::parse(address).map_err(|_| Rejection::EmailInvalid)
 }
@@ -257,8 +257,8 @@ mod tests {
 
     const NUMBER: &str = "+49 151 23456789";
 
-    fn asked<'a>(types: &[&'a str], channels: &[&'a str]) -> Asked<'a> {
-        Asked {
+    fn asked<'a>(types: &[&'a str], channels: &[&'a str]) -> EnrollmentRequest<'a> {
+        EnrollmentRequest {
             authenticator_types: types.to_vec(),
             oob_channels: channels.to_vec(),
             phone_number: Some(NUMBER),
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    fn chosen(asked: &Asked<'_>) -> Result<Kind, Rejection> {
+    fn chosen(asked: &EnrollmentRequest<'_>) -> Result<Kind, Rejection> {
         choose(asked, &Available { factors: Factors::default(), carried: [true; 3] })
             .map(|wanted| wanted.kind())
     }
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(chosen(&asked(&["oob", "otp"], &["auth0"])), Ok(Kind::Totp));
         assert_eq!(chosen(&asked(&["oob"], &["auth0", "email", "sms"])), Ok(Kind::Email));
 
-        let without_number = Asked { phone_number: None, ..asked(&["oob"], &["sms", "email"]) };
+        let without_number = EnrollmentRequest { phone_number: None, ..asked(&["oob"], &["sms", "email"]) };
         assert_eq!(chosen(&without_number), Ok(Kind::Email));
     }
 
@@ -301,20 +301,24 @@ mod tests {
 
     #[test]
     fn what_a_channel_needs_is_named() {
-        let number_missing = Asked { phone_number: None, ..asked(&["oob"], &["voice"]) };
+        let number_missing = EnrollmentRequest { phone_number: None, ..asked(&["oob"], &["voice"]) };
         assert_eq!(chosen(&number_missing), Err(Rejection::PhoneNumberMissing));
-        let number_invalid = Asked { phone_number: Some("0151 2345"), ..asked(&["oob"], &["sms"]) };
+        let number_invalid =
+            EnrollmentRequest { phone_number: Some("0151 2345"), ..asked(&["oob"], &["sms"]) };
         assert_eq!(chosen(&number_invalid), Err(Rejection::PhoneNumberInvalid));
-        let email_missing = Asked { email: None, ..asked(&["oob"], &["email"]) };
+        let email_missing = EnrollmentRequest { email: None, ..asked(&["oob"], &["email"]) };
         assert_eq!(chosen(&email_missing), Err(Rejection::EmailMissing));
-        let email_invalid = Asked { email: Some("ada"), ..asked(&["oob"], &["email"]) };
+        let email_invalid = EnrollmentRequest { email: Some("ada"), ..asked(&["oob"], &["email"]) };
         assert_eq!(chosen(&email_invalid), Err(Rejection::EmailInvalid));
     }
 
     #[test]
     fn data_for_another_factor_is_ignored() {
-        let nonsense =
-            Asked { phone_number: Some("no number"), email: Some("no mail"), ..asked(&["otp"], &["sms"]) };
+        let nonsense = EnrollmentRequest {
+            phone_number: Some("no number"),
+            email: Some("no mail"),
+            ..asked(&["otp"], &["sms"])
+        };
         assert_eq!(chosen(&nonsense), Ok(Kind::Totp));
     }
 

@@ -71,7 +71,7 @@ impl Policy {
 
     /// How many second factors must stand behind the tokens that are asked for.
     #[must_use]
-    pub fn demanded(&self, asked: &Asked<'_>) -> usize {
+    pub fn demanded(&self, asked: &TokenRequest<'_>) -> usize {
         match (self.demands(asked), self.two) {
             (false, _) => 0,
             (true, false) => 1,
@@ -79,7 +79,7 @@ impl Policy {
         }
     }
 
-    fn demands(&self, asked: &Asked<'_>) -> bool {
+    fn demands(&self, asked: &TokenRequest<'_>) -> bool {
         if asked.proven {
             return false;
         }
@@ -102,7 +102,7 @@ impl Policy {
 
 /// What is asked for, and by whom.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct TokenRequest<'a> {
     /// The audience of the access token.
     pub audience: &'a str,
     /// Its scopes.
@@ -190,8 +190,8 @@ mod tests {
     use super::*;
     use crate::mfa::factor::Factors;
 
-    fn asked(scopes: &Scopes) -> Asked<'_> {
-        Asked {
+    fn asked(scopes: &Scopes) -> TokenRequest<'_> {
+        TokenRequest {
             audience: "https://api.example.com",
             scopes,
             for_mfa_api: false,
@@ -224,8 +224,8 @@ mod tests {
         let scopes = Scopes::parse("read");
         let default = Policy::parse(None).unwrap();
         assert!(!default.demands(&asked(&scopes)));
-        assert!(default.demands(&Asked { enrolled: true, ..asked(&scopes) }));
-        assert!(!default.demands(&Asked { enrolled: true, proven: true, ..asked(&scopes) }));
+        assert!(default.demands(&TokenRequest { enrolled: true, ..asked(&scopes) }));
+        assert!(!default.demands(&TokenRequest { enrolled: true, proven: true, ..asked(&scopes) }));
         assert_eq!(policy(r#"{"require":"when-enrolled"}"#), default);
     }
 
@@ -243,16 +243,18 @@ mod tests {
     fn a_step_up_is_asked_for_by_its_class() {
         let scopes = Scopes::default();
         let values = format!("urn:other {MULTI_FACTOR_CLASS}");
-        assert!(Policy::default().demands(&Asked { acr_values: Some(&values), ..asked(&scopes) }));
-        assert!(!Policy::default().demands(&Asked { acr_values: Some("urn:other"), ..asked(&scopes) }));
+        assert!(Policy::default().demands(&TokenRequest { acr_values: Some(&values), ..asked(&scopes) }));
+        assert!(
+            !Policy::default().demands(&TokenRequest { acr_values: Some("urn:other"), ..asked(&scopes) })
+        );
     }
 
     #[test]
     fn the_mfa_api_stays_open_to_who_has_nothing_yet_and_to_nobody_else() {
         let scopes = Scopes::parse("enroll");
         let always = policy(r#"{"require":"always"}"#);
-        assert!(!always.demands(&Asked { for_mfa_api: true, ..asked(&scopes) }));
-        assert!(always.demands(&Asked { for_mfa_api: true, enrolled: true, ..asked(&scopes) }));
+        assert!(!always.demands(&TokenRequest { for_mfa_api: true, ..asked(&scopes) }));
+        assert!(always.demands(&TokenRequest { for_mfa_api: true, enrolled: true, ..asked(&scopes) }));
     }
 
     #[test]
@@ -260,11 +262,14 @@ mod tests {
         let scopes = Scopes::parse("read");
         let two = policy(r#"{"factors":2}"#);
         assert_eq!(two.demanded(&asked(&scopes)), 0);
-        assert_eq!(two.demanded(&Asked { enrolled: true, ..asked(&scopes) }), 2);
-        assert_eq!(two.demanded(&Asked { enrolled: true, proven: true, ..asked(&scopes) }), 0);
-        assert_eq!(policy(r#"{"factors":1}"#).demanded(&Asked { enrolled: true, ..asked(&scopes) }), 1);
+        assert_eq!(two.demanded(&TokenRequest { enrolled: true, ..asked(&scopes) }), 2);
+        assert_eq!(two.demanded(&TokenRequest { enrolled: true, proven: true, ..asked(&scopes) }), 0);
+        assert_eq!(
+            policy(r#"{"factors":1}"#).demanded(&TokenRequest { enrolled: true, ..asked(&scopes) }),
+            1
+        );
         assert_eq!(policy(r#"{"require":"always","factors":2}"#).demanded(&asked(&scopes)), 2);
-        assert_eq!(Policy::default().demanded(&Asked { enrolled: true, ..asked(&scopes) }), 1);
+        assert_eq!(Policy::default().demanded(&TokenRequest { enrolled: true, ..asked(&scopes) }), 1);
         assert!(two.may_demand_two() && !Policy::default().may_demand_two());
     }
 

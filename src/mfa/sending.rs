@@ -127,7 +127,7 @@ impl SendingLimits {
 
     /// What a message is charged to. `key` makes the key of a row of budgets out of what it counts by.
     #[must_use]
-    pub fn charges(&self, message: &Asked<'_>, key: &dyn Fn(Rule, &str) -> String) -> Vec<Charge> {
+    pub fn charges(&self, message: &MessageRequest<'_>, key: &dyn Fn(Rule, &str) -> String) -> Vec<Charge> {
         let mut charges = Vec::new();
         let own = Rate {
             messages: message.limit.burst,
@@ -195,7 +195,7 @@ fn number(name: &str, value: &Json<'_>, minimum: i64, maximum: i64) -> Result<i6
 
 /// A message that is asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct MessageRequest<'a> {
     /// By whom.
     pub user: &'a str,
     /// The number or address that it goes to, in the form in which two spellings are equal.
@@ -439,8 +439,8 @@ mod tests {
     const NOW: UnixSeconds = UnixSeconds(1_000_000);
     const LIMIT: MessageLimit = MessageLimit { burst: 10, per_hour: 1 };
 
-    fn asked(address: Option<&str>) -> Asked<'static> {
-        Asked {
+    fn asked(address: Option<&str>) -> MessageRequest<'static> {
+        MessageRequest {
             user: "idp|alice",
             recipient: "+4915123456789",
             purpose: Purpose::Enrollment,
@@ -457,7 +457,7 @@ mod tests {
     #[test]
     fn a_number_has_room_for_enrollments_and_for_challenges_apart() {
         let keys = |purpose| {
-            let asked = Asked { purpose, ..asked(Some("192.0.2.77")) };
+            let asked = MessageRequest { purpose, ..asked(Some("192.0.2.77")) };
             let all =
                 SendingLimits::default().charges(&asked, &|rule, whose| format!("{}={whose}", rule.as_str()));
             all.into_iter().map(|charge| charge.key).collect::<Vec<_>>()
@@ -514,7 +514,7 @@ mod tests {
 
     #[test]
     fn all_notices_are_counted_together_and_apart_from_codes() {
-        let notice = Asked { purpose: Purpose::Notice, ..asked(None) };
+        let notice = MessageRequest { purpose: Purpose::Notice, ..asked(None) };
         let all =
             SendingLimits::default().charges(&notice, &|rule, whose| format!("{}={whose}", rule.as_str()));
         assert_eq!(all[all.len() - 1].key, "overall=notice");
@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn mail_has_no_range() {
-        let mail = Asked { recipient: "ada@example.com", ..asked(None) };
+        let mail = MessageRequest { recipient: "ada@example.com", ..asked(None) };
         let charges = SendingLimits::default().charges(&mail, &|rule, _| rule.as_str().to_owned());
         assert!(charges.iter().all(|charge| charge.rule != Rule::NumberRange));
         assert_eq!(charges.len(), 3);

@@ -20,7 +20,7 @@ use crate::mfa::binding_code::BindingCode;
 use crate::mfa::factor::{AuthenticatorId, Factors, Kind};
 use crate::mfa::notice::Notice;
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
-use crate::mfa::policy::{Asked, MULTI_FACTOR_CLASS, RECOVERY_CODE};
+use crate::mfa::policy::{MULTI_FACTOR_CLASS, RECOVERY_CODE, TokenRequest};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors::{self, ActiveFactors};
@@ -380,7 +380,7 @@ impl<P: Platform> Exchange<'_, P> {
             let Some(active) = active_factors::read(self.app, &login.user, self.attempt.client).await? else {
                 return Ok(Prepared::ClientChanged);
             };
-            let asked = Asked {
+            let asked = TokenRequest {
                 audience: &self.target.audience,
                 scopes: &self.target.scopes,
                 for_mfa_api: self.app.config.is_mfa_audience(&self.target.audience),

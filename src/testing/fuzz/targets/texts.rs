@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::bodies::{decoded, request};
 use super::text;
-use crate::endpoints::idempotency;
+use crate::endpoints::idempotency::IdempotentRequest;
 use crate::http::request::Headers;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::email_address::EmailAddress;
@@ -158,7 +158,7 @@ pub(super) fn idempotency_key(input: &[u8]) {
     let asked = |header: &str| {
         let headers = Headers { idempotency_key: Some(header.to_owned()), ..Headers::default() };
         let request = request("application/json", b"{}", headers);
-        let asked = idempotency::Asked::decode(&request, &decoded(&request).unwrap());
+        let asked = IdempotentRequest::decode(&request, &decoded(&request).unwrap());
         let (user, client) = (UserId::new("idp", "alice"), ClientId("app".to_owned()));
         let token = TransactionId("t".to_owned());
         asked.ok().map(|asked| asked.expect("a header").by("associate", &user, &client, &token).key)
