@@ -3,8 +3,6 @@ import { join } from "node:path";
 import { buildWorker } from "./build/worker.mjs";
 import { installPackages } from "./setup/packages.mjs";
 import { ROOT } from "./setup/repository.mjs";
-import { rustToolchain } from "./setup/rust-toolchain.mjs";
-import { wasmTools } from "./setup/wasm-tools.mjs";
 import { runMain } from "./terminal/failure.mjs";
 
 await runMain(async () => {
@@ -12,8 +10,7 @@ await runMain(async () => {
   const { options } = await import("../bench/options.mjs");
   const asked = options(process.argv.slice(2));
   if (process.env.COUNTERSIGN_WORKER_UNDER_TEST === undefined) {
-    const toolchain = await rustToolchain();
-    await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+    await buildWorker("deploy");
   }
   const { bench } = await import("../bench/main.mjs");
   await bench(asked);

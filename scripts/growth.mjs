@@ -17,8 +17,6 @@ import { workerdMebibytes } from "./growth/memory.mjs";
 import { countDeeds, priceTable } from "./growth/prices.mjs";
 import { askEverything } from "./growth/requests.mjs";
 import { MeasuringStage } from "./growth/stage.mjs";
-import { rustToolchain } from "./setup/rust-toolchain.mjs";
-import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
 import { quantile } from "./timing/statistics.mjs";
@@ -28,8 +26,7 @@ const WARMING_ROUNDS = 3;
 
 await runMain(async () => {
   const { upTo, rounds, dryRun } = options();
-  const toolchain = await rustToolchain();
-  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+  await buildWorker("deploy");
   const prices = await counted();
   const folder = mkdtempSync(join(tmpdir(), "countersign-growth-"));
   const stage = await MeasuringStage.set({ persist: folder });

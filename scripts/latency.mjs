@@ -8,8 +8,6 @@ import { buildWorker } from "./build/worker.mjs";
 import { DOCUMENT, table, write } from "./growth/document.mjs";
 import { askEverything } from "./growth/requests.mjs";
 import { MeasuringStage } from "./growth/stage.mjs";
-import { rustToolchain } from "./setup/rust-toolchain.mjs";
-import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
 import { quantile } from "./timing/statistics.mjs";
@@ -22,8 +20,7 @@ const FAR = "^(?!SELECT id, version, authentication|SELECT DISTINCT value AS ori
 
 await runMain(async () => {
   const { rounds, dryRun } = options();
-  const toolchain = await rustToolchain();
-  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+  await buildWorker("deploy");
   const roundTrips = new Map();
   const taken = new Map();
   const note = (name, milliseconds) => taken.set(name, [...(taken.get(name) ?? []), milliseconds]);

@@ -8,8 +8,6 @@ import { DEMO_AUDIENCE, DEMO_ISSUER, putDemoClient } from "./setup/demo-client.m
 import { makeDevelopmentKeys } from "./setup/development-keys.mjs";
 import { freePort } from "./setup/ports.mjs";
 import { fromCaller, ROOT } from "./setup/repository.mjs";
-import { rustToolchain } from "./setup/rust-toolchain.mjs";
-import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
 import { WRANGLER } from "./wrangler.mjs";
@@ -22,8 +20,7 @@ await runMain(async () => {
   // Tests start this on a database of their own.
   const where = { persistTo: process.env.COUNTERSIGN_STATE && fromCaller(process.env.COUNTERSIGN_STATE) };
 
-  const toolchain = await rustToolchain();
-  await buildWorker("development", toolchain, await wasmTools(toolchain));
+  await buildWorker("development");
   makeDevelopmentKeys();
   await step("Migrate the local database", "seconds", () => migrate(where));
   await step('Register the client "demo"', "seconds", () => putDemoClient(publicUrl, where));

@@ -14,7 +14,6 @@ import { buildBench, compared, countAll, read } from "./instructions/counts.mjs"
 import { packageProgram, ROOT } from "./setup/repository.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { needValgrind } from "./setup/valgrind.mjs";
-import { wasmTools } from "./setup/wasm-tools.mjs";
 import { run } from "./terminal/command.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
@@ -63,7 +62,7 @@ await runMain(async () => {
 
   const ofSoak = Math.round(minutes * 60 * SOAK);
   console.log(`\n== People and faults at random for ${ofSoak} s`);
-  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+  await buildWorker("deploy", toolchain);
   const { code: soak } = await run(packageProgram("vitest"), ["run", "tests/faults/soak.test.mjs"], {
     cwd: ROOT,
     env: { ...process.env, COUNTERSIGN_SOAK_SECONDS: String(ofSoak) },

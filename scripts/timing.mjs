@@ -5,8 +5,6 @@
 // Options: `--samples n` of each side (300), `--only text` pairs with the text in their name.
 import { parseArgs } from "node:util";
 import { buildWorker } from "./build/worker.mjs";
-import { rustToolchain } from "./setup/rust-toolchain.mjs";
-import { wasmTools } from "./setup/wasm-tools.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { pairsOf } from "./timing/pairs.mjs";
 import { compare } from "./timing/statistics.mjs";
@@ -20,8 +18,7 @@ const HEAD = ["| asked in turn | medians | quartiles | difference | rank test |"
 
 await runMain(async () => {
   const { samples, only } = readArguments();
-  const toolchain = await rustToolchain();
-  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+  await buildWorker("deploy");
   const stage = new Stage();
   try {
     await stage.set([{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }], {});

@@ -3,7 +3,8 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { packageProgram, ROOT } from "../setup/repository.mjs";
-import { WASM_TARGET } from "../setup/rust-toolchain.mjs";
+import { rustToolchain, WASM_TARGET } from "../setup/rust-toolchain.mjs";
+import { wasmTools } from "../setup/wasm-tools.mjs";
 import { runOrFail } from "../terminal/command.mjs";
 import { skipped, step } from "../terminal/step.mjs";
 import { alone } from "./lock.mjs";
@@ -44,10 +45,12 @@ export const buildFolder = (variant) => join("target", "worker", variant);
  * Builds a variant, unless it is there and made from just these sources.
  *
  * @param {keyof typeof VARIANTS} variant
- * @param {import("../setup/rust-toolchain.mjs").Toolchain} toolchain
- * @param {Record<string, string>} tools the path of wasm-bindgen
+ * @param {import("../setup/rust-toolchain.mjs").Toolchain} [toolchain] default: this machine's, or one that is installed now
+ * @param {Record<string, string>} [tools] the path of wasm-bindgen; likewise
  */
 export async function buildWorker(variant, toolchain, tools) {
+  toolchain ??= await rustToolchain();
+  tools ??= await wasmTools(toolchain);
   const title = `Build the Worker (${variant})`;
   writeOpenApi();
   const folder = join(ROOT, buildFolder(variant));

@@ -5,8 +5,6 @@ import { join } from "node:path";
 import { buildWorker } from "../build/worker.mjs";
 import { migrate } from "../database.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
-import { rustToolchain } from "../setup/rust-toolchain.mjs";
-import { wasmTools } from "../setup/wasm-tools.mjs";
 import { step } from "../terminal/step.mjs";
 import { wranglerOrFail } from "../wrangler.mjs";
 import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
@@ -40,8 +38,7 @@ const actions = {
 
 /** Builds the Worker before the database is migrated: see the plan. */
 export async function build() {
-  const toolchain = await rustToolchain();
-  await buildWorker("deploy", toolchain, await wasmTools(toolchain));
+  await buildWorker("deploy");
 }
 
 async function create(args, name) {
