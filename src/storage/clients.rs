@@ -166,7 +166,7 @@ impl ClientCache {
         self.rows.borrow_mut().retain(|(client, _)| client.id != *id);
     }
 
-    fn remembered(&self, id: &ClientId, now: UnixSeconds) -> Option<Rc<Client>> {
+    pub(crate) fn remembered(&self, id: &ClientId, now: UnixSeconds) -> Option<Rc<Client>> {
         let rows = self.rows.borrow();
         let (client, read_at) = rows.iter().find(|(client, _)| client.id == *id)?;
         is_fresh(*read_at, now).then(|| client.clone())

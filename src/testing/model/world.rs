@@ -21,6 +21,7 @@ use crate::testing::{TestIssuer, TestKey, block_on};
 use crate::trust::algorithm::Algorithm;
 use crate::trust::dpop;
 use crate::trust::own_tokens::{open_mfa_token, open_oob_code};
+use crate::types::ClientId;
 
 /// What differs from sequence to sequence.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +72,7 @@ struct Fault {
 enum Doing<'a> {
     Enrolling,
     Challenging,
-    Redeeming { token: &'a Token, bucket: &'static str, of: Option<&'a str> },
+    Redeeming { token: &'a Token, client: &'static str, bucket: &'static str, of: Option<&'a str> },
     Removing { token: &'a Token, id: &'a str },
     Listing,
 }
@@ -346,6 +347,12 @@ impl World {
         let when = if is_lost { BatchFault::AfterCommit } else { BatchFault::BeforeCommit };
         let all = doing.statements();
         let sql = all[fault.which % all.len()];
+        // The guard of a batch whose answer is lost may have found the client outdated: then it has done nothing.
+        let does = !match doing {
+            Doing::Redeeming { client, .. } => self.is_outdated(client),
+            Doing::Removing { token, .. } => self.is_outdated(token.client),
+            Doing::Enrolling | Doing::Challenging | Doing::Listing => false,
+        };
         self.service.world.fail_batch_of(sql, when);
         let answer = self.service.start(request).finish();
         if !self.service.world.heals() {
@@ -362,18 +369,19 @@ impl World {
             return Err(format!("answered {} {}", answer.status, answer.text));
         }
         match doing {
-            Doing::Redeeming { token, bucket, of } => {
-                if sql == statements::ACTIVE_FACTORS || is_lost {
+            Doing::Redeeming { token, bucket, of, .. } => {
+                if sql == statements::ACTIVE_FACTORS || (is_lost && does) {
                     self.model.charged_in_vain(token, bucket);
                 }
                 if sql == statements::CHARGE_GUESS
                     && is_lost
+                    && does
                     && let Some(id) = of
                 {
                     self.model.tried_in_vain(token, id);
                 }
             }
-            Doing::Removing { token, id } if sql == statements::REMOVE_AUTHENTICATOR && is_lost => {
+            Doing::Removing { token, id } if sql == statements::REMOVE_AUTHENTICATOR && is_lost && does => {
                 self.model.remove(token, id);
             }
             _ => {}
@@ -385,6 +393,15 @@ impl World {
             }
         }
         Ok(Some(self.service.start(request).finish()))
+    }
+
+    /// Whether the isolate remembers the client as it was before an operator changed it.
+    fn is_outdated(&self, client: &str) -> bool {
+        let id = ClientId(client.to_owned());
+        let rows = self.service.world.query("SELECT version FROM clients WHERE id = ?1", &[client.into()]);
+        let version = rows[0].integer("version").unwrap();
+        let clients = &self.service.app.isolate.clients;
+        clients.remembered(&id, self.service.world.now()).is_some_and(|own| own.version != version)
     }
 
     /// A request that adds something, by a client at `/mfa/challenge` or by nobody at `/mfa/associate`.
@@ -542,7 +559,7 @@ impl World {
         let request = self.person(token.user, client).otp_request(&token.text, code);
         let request = self.proved(token, request);
         self.tells(&format!("{} at {client} enters the one-time password {code}", named(token)));
-        let doing = Doing::Redeeming { token, bucket: "guess", of: None };
+        let doing = Doing::Redeeming { token, client, bucket: "guess", of: None };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let apps = &self.apps;
         let shown = |what: &str, step: i64| code_at(&apps[what.parse::<usize>().unwrap()].1, step);
@@ -603,7 +620,7 @@ impl World {
             Sent::Enrollment(_, pending) => &pending.id,
             Sent::Challenge(_, challenge) => &challenge.id,
         };
-        let doing = Doing::Redeeming { token, bucket: "guess", of: Some(id) };
+        let doing = Doing::Redeeming { token, client, bucket: "guess", of: Some(id) };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let expected = match sent {
             Sent::Enrollment(_, pending) => self.model.confirm(token, client, pending, &code),
@@ -696,7 +713,7 @@ impl World {
         let request = self.person(token.user, client).recovery_request(&token.text, &code);
         let request = self.proved(&token, request);
         self.tells(&format!("{} at {client} enters the recovery code {code}", named(&token)));
-        let doing = Doing::Redeeming { token: &token, bucket: "recovery", of: None };
+        let doing = Doing::Redeeming { token: &token, client, bucket: "recovery", of: None };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let expected = self.model.recover(&token, client, &code);
         self.is_granted(&token, client, &answer, &expected)?;

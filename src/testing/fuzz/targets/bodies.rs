@@ -25,8 +25,7 @@ pub(super) fn json(input: &[u8]) {
             assert!((1..=line.len() + 1).contains(&own.column));
             return;
         }
-        // It would keep the number's value.
-        (Ok(_), Err(other)) if other.to_string().starts_with("number out of range") => return,
+        (Ok(_), Err(other)) if is_out_of_range(&other) => return,
         (own, other) => panic!("{:?} for {:?}", own.is_ok(), other.is_ok()),
     };
     assert_eq!(own.repeated().is_some(), reference::repeats(input));
@@ -36,6 +35,11 @@ pub(super) fn json(input: &[u8]) {
     if let Json::Object(members) = &own {
         assert!(own.unknown(&members.iter().map(|(name, _)| &**name).collect::<Vec<_>>()).is_none());
     }
+}
+
+/// serde_json keeps the values of numbers, and refuses those for which it has no room.
+fn is_out_of_range(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("number out of range")
 }
 
 /// Of members that are given twice the last one counts, for both.
@@ -90,6 +94,7 @@ pub(super) fn json_parameters(input: &[u8]) {
     let object = match (text(input), serde_json::from_slice::<Value>(input)) {
         (None, _) => return assert_eq!(own.err(), Some(WireError::NotUtf8)),
         (_, Ok(Value::Object(object))) => object,
+        (_, Err(other)) if is_out_of_range(&other) => return,
         _ => return assert_eq!(own.err(), Some(WireError::NotAJsonObject)),
     };
     if reference::repeats(input) {
