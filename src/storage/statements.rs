@@ -884,13 +884,12 @@ pub const SWEEP_DELIVERIES: &str = "\
 DELETE FROM deliveries
 WHERE id IN (SELECT id FROM deliveries WHERE created_at <= ?1 AND expires_at <= ?1 LIMIT 10000)";
 
-/// Closes the regions and networks to or from which too much is sent, or whose codes do not come back. Looks at the
-/// messages of a window; at their codes only where somebody has taken them and they had five minutes to come back.
+/// Closes the regions and networks to or from which too much is sent in an hour, or whose codes do not come back: of the latter
+/// only codes that somebody has taken and that had five minutes to come back.
 ///
-/// `?1` since, `?2` most messages to a region and `?3` from a network in the window, `?4` until when a code should have
-/// come back, `?5` messages from which on that is judged, `?6` the least percentage that comes back, `?7` end of the
-/// closure.
-pub const CLOSE: &str = "\
+/// `?1` since, `?2` most messages to a region and `?3` from a network, `?4` until when a code should have come back,
+/// `?5` messages from which on that is judged, `?6` the least percentage that comes back, `?7` end of the closure.
+pub const CLOSE_BY_HOUR: &str = "\
 INSERT INTO closures (key, reason, expires_at)
 SELECT key, CASE WHEN sent > most THEN 'volume' ELSE 'unverified' END, ?7
 FROM (SELECT 'region:' || region AS key, COUNT(*) AS sent, ?2 AS most,
@@ -905,6 +904,61 @@ FROM (SELECT 'region:' || region AS key, COUNT(*) AS sent, ?2 AS most,
 WHERE sent > most OR (judged >= ?5 AND verified * 100 < ?6 * judged)
 ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at
 RETURNING key, reason";
+
+/// The messages since hour `?1` (hours since 1970) that [`COUNT_MESSAGES`] has not counted: the hour and the key of each, once
+/// for its region and once for its network.
+macro_rules! uncounted {
+    ($until:literal) => {
+        concat!(
+            "\
+(SELECT created_at / 3600 AS hour, 'region:' || region AS key FROM deliveries
+ WHERE created_at >= 3600 * MAX(?1, (SELECT COALESCE(MAX(hour) + 1, 0) FROM message_counts))",
+            $until,
+            "
+ UNION ALL
+ SELECT created_at / 3600, 'network:' || network FROM deliveries
+ WHERE created_at >= 3600 * MAX(?1, (SELECT COALESCE(MAX(hour) + 1, 0) FROM message_counts))",
+            $until,
+            ")"
+        )
+    };
+}
+
+/// Counts the messages of the hours that are over, once: a day's are too many to be looked at each minute.
+///
+/// `?1` the first hour that counts, `?2` the first that is not over.
+pub const COUNT_MESSAGES: &str = concat!(
+    "\
+INSERT INTO message_counts (hour, key, sent)
+SELECT hour, key, COUNT(*)
+FROM ",
+    uncounted!(" AND created_at < 3600 * ?2"),
+    "
+WHERE key IS NOT NULL
+GROUP BY hour, key"
+);
+
+/// Closes the regions and networks to or from which too much is sent in a day: in this hour and the 23 before.
+///
+/// `?1` the first of these hours, `?2` most messages to a region and `?3` from a network, `?4` end of the closure.
+pub const CLOSE_BY_DAY: &str = concat!(
+    "\
+INSERT INTO closures (key, reason, expires_at)
+SELECT key, 'volume', ?4
+FROM (SELECT key, sent FROM message_counts WHERE hour >= ?1
+      UNION ALL
+      SELECT key, 1 FROM ",
+    uncounted!(""),
+    ")
+WHERE key IS NOT NULL
+GROUP BY key
+HAVING SUM(sent) > IIF(key LIKE 'region:%', ?2, ?3)
+ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at
+RETURNING key, reason"
+);
+
+/// Counts that no day needs any more. `?1` the first hour that counts.
+pub const SWEEP_MESSAGE_COUNTS: &str = "DELETE FROM message_counts WHERE hour < ?1";
 
 /// Closures that have ended. `?1` now.
 pub const SWEEP_CLOSURES: &str =

@@ -33,25 +33,36 @@ pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Stor
 }
 
 /// Closes regions and networks for a while: those with too many messages in the last hour or day, and those whose codes
-/// do not come back.
+/// do not come back. Whose codes came back badly yesterday may do better today: a day is looked at for its volume alone.
 async fn close<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     let limits = &app.config.sending_limits;
-    let look = |since: UnixSeconds, region: i64, network: i64, judged_from: i64| Statement {
-        sql: statements::CLOSE,
-        parameters: vec![
-            since.into(),
-            region.into(),
-            network.into(),
-            now.plus(-CODE_SECONDS).into(),
-            judged_from.into(),
-            limits.verified_percent.into(),
-            now.plus(limits.closed_seconds).into(),
-        ],
-    };
+    let until = now.plus(limits.closed_seconds);
     let batch = vec![
-        look(now.plus(-HOUR_SECONDS), limits.region.hour, limits.network.hour, limits.judged_from),
-        // Whose codes came back badly yesterday may do better today: a day is looked at for its volume alone.
-        look(now.plus(-DAY_SECONDS), limits.region.day, limits.network.day, i64::MAX >> 11),
+        Statement {
+            sql: statements::CLOSE_BY_HOUR,
+            parameters: vec![
+                now.plus(-HOUR_SECONDS).into(),
+                limits.region.hour.into(),
+                limits.network.hour.into(),
+                now.plus(-CODE_SECONDS).into(),
+                limits.judged_from.into(),
+                limits.verified_percent.into(),
+                until.into(),
+            ],
+        },
+        Statement {
+            sql: statements::COUNT_MESSAGES,
+            parameters: vec![first_hour(now).into(), hour(now.plus(-GRACE_SECONDS)).into()],
+        },
+        Statement {
+            sql: statements::CLOSE_BY_DAY,
+            parameters: vec![
+                first_hour(now).into(),
+                limits.region.day.into(),
+                limits.network.day.into(),
+                until.into(),
+            ],
+        },
     ];
     for row in app.platform.batch(batch).await?.iter().flatten() {
         app.platform.log(object! {
@@ -63,6 +74,16 @@ async fn close<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Storag
         });
     }
     Ok(())
+}
+
+/// The hour of a time, in hours since 1970.
+const fn hour(time: UnixSeconds) -> i64 {
+    time.0.div_euclid(HOUR_SECONDS)
+}
+
+/// The first hour of the day that ends now.
+const fn first_hour(now: UnixSeconds) -> i64 {
+    hour(now).saturating_sub(23)
 }
 
 async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<String>, StorageError> {
@@ -92,9 +113,10 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
 async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     let unspent = now.plus(-GRACE_SECONDS);
     let by_time = [
-        (statements::SWEEP_CLOSURES, now),
-        (statements::FORGET_ANSWERS, now),
-        (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS)),
+        (statements::SWEEP_CLOSURES, now.into()),
+        (statements::FORGET_ANSWERS, now.into()),
+        (statements::SWEEP_DELIVERIES, now.plus(-DELIVERY_RECORD_SECONDS).into()),
+        (statements::SWEEP_MESSAGE_COUNTS, first_hour(now).into()),
     ];
     let by_key = [
         (statements::ADVANCE_ENROLLMENTS, statements::SWEEP_ENROLLMENTS, now.into()),
@@ -106,7 +128,7 @@ async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(
         (statements::ADVANCE_MESSAGE_BUDGETS, statements::SWEEP_MESSAGE_BUDGETS, milliseconds(now).into()),
     ];
     let mut batch = Vec::new();
-    batch.extend(by_time.map(|(sql, before)| Statement { sql, parameters: vec![before.into()] }));
+    batch.extend(by_time.map(|(sql, before)| Statement { sql, parameters: vec![before] }));
     batch.extend(by_key.into_iter().flat_map(|(advance, sweep, before)| {
         [
             Statement { sql: advance, parameters: Vec::new() },

@@ -172,6 +172,68 @@ fn ten_thousand_rows_of_a_table_are_gone_through_by_their_key_in_one_run_and_all
     }
 }
 
+/// So many messages to +49 at this very second.
+fn sent(service: &Service, messages: i64) {
+    service.world.query(
+        "INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at, region)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
+         SELECT 'd' || ?1 || '-' || i, 'sms', 'failed', ?1, ?1, ?1 + 300, '49' FROM n",
+        &[service.world.now().into(), messages.into()],
+    );
+}
+
+fn is_closed(service: &Service) -> bool {
+    swept(service);
+    service.world.count("closures") > 0
+}
+
+#[test]
+fn a_day_is_this_hour_and_the_23_before_and_each_message_counts_once() {
+    let limits = r#"{ "region": { "hour": 100, "day": 10 }, "closed_seconds": 60 }"#;
+    let service = Service::configured(&Service::variables().with("SENDING_LIMITS", limits));
+    let day =
+        UnixSeconds(service.world.now().0.div_euclid(DAY_SECONDS).wrapping_add(1).wrapping_mul(DAY_SECONDS));
+    // At its first second and in the middle of its hour, the four hours after each other, swept or not in between.
+    for (hour, messages) in [(0, 4), (1, 3), (2, 2), (3, 1)] {
+        service.world.set_time(day.plus(hour * HOUR_SECONDS + hour % 2 * 1800));
+        sent(&service, messages);
+        assert!(hour == 2 || !is_closed(&service), "{hour}");
+    }
+    service.world.advance(60);
+    sent(&service, 1);
+    assert!(is_closed(&service), "the eleventh");
+    // While the first hour is part of the day it is closed again, and not after that.
+    service.world.set_time(day.plus(23 * HOUR_SECONDS + 3599));
+    assert!(is_closed(&service));
+    service.world.advance(61);
+    assert!(!is_closed(&service));
+    sent(&service, 3);
+    assert!(!is_closed(&service), "seven of the day before and three of this one");
+    service.world.advance(1);
+    sent(&service, 1);
+    assert!(is_closed(&service));
+    service.world.advance(2 * DAY_SECONDS);
+    assert!(!is_closed(&service));
+    assert_eq!(service.world.count("message_counts"), 0, "no day needs them any more");
+}
+
+#[test]
+fn an_hour_is_counted_a_minute_after_its_end_since_clocks_may_be_as_far_apart() {
+    let service = Service::new();
+    let hour = UnixSeconds(service.world.now().0.div_euclid(HOUR_SECONDS).wrapping_mul(HOUR_SECONDS));
+    service.world.set_time(hour.plus(HOUR_SECONDS - 1));
+    sent(&service, 2);
+    for (after, counted) in [(0, 0), (59, 0), (60, 1), (61, 1)] {
+        service.world.set_time(hour.plus(HOUR_SECONDS + after));
+        swept(&service);
+        assert_eq!(service.world.count("message_counts"), counted, "{after}");
+    }
+    let counts = service.world.query("SELECT hour * 3600 AS begins, key, sent FROM message_counts", &[]);
+    let [count] = counts.as_slice() else { panic!("{counts:?}") };
+    assert_eq!(count.integer("begins").unwrap(), hour.0);
+    assert_eq!((count.text("key").unwrap(), count.integer("sent").unwrap()), ("region:49", 2));
+}
+
 #[test]
 fn no_table_that_expires_is_forgotten() {
     let service = Service::new();

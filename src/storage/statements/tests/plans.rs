@@ -29,11 +29,20 @@ const SHORT: [&str; 6] = [
 const CHARGES: &str = "charge VIRTUAL TABLE";
 
 /// Statements that go through a table, or through more of an index than one user has, and what bounds them.
-const BOUNDED: [(&str, &str, &str); 7] = [
+const BOUNDED: [(&str, &str, &str); 12] = [
     ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
     ("OVERDUE_DELIVERIES", "deliveries_not_done (expires_at>?)", "the sweep's; what waits to be sent"),
     ("EXPIRE_DELIVERIES", "deliveries_not_done (expires_at<?)", "the sweep's; what waits to be sent"),
-    ("CLOSE", "deliveries_by_creation (created_at>?)", "the sweep's; a day's messages"),
+    ("CLOSE_BY_HOUR", "deliveries_by_creation (created_at>?)", "the sweep's; an hour's messages"),
+    (
+        "COUNT_MESSAGES",
+        "deliveries_by_creation (created_at>? AND created_at<?)",
+        "the sweep's; an hour's messages, once",
+    ),
+    ("COUNT_MESSAGES", "message_counts", "the last one"),
+    ("CLOSE_BY_DAY", "deliveries_by_creation (created_at>?)", "the sweep's; an hour's messages"),
+    ("CLOSE_BY_DAY", "message_counts", "the sweep's; a day's regions and networks by the hour"),
+    ("SWEEP_MESSAGE_COUNTS", "message_counts", "the sweep's; an hour's regions and networks"),
     (
         "SWEEP_DELIVERIES",
         "deliveries_by_creation (created_at<?)",

@@ -208,6 +208,12 @@ const SENT: &str = "INSERT INTO deliveries
          ('3', 'sms', 'sent', 0, 300, 2000, '49', '64500', NULL), ('4', 'sms', 'sent', 0, 700, 2000, '49', '64500', NULL),
          ('5', 'sms', 'sent', 0, 701, 2000, '49', NULL, NULL), ('6', 'sms', 'sent', 0, 50, 2000, '49', '64500', NULL),
          ('7', 'email', 'sent', 0, 800, 2000, NULL, NULL, NULL)";
+/// Two messages in the hour 10, and one each in 11 and 12.
+const SENT_IN_HOURS: &str = "INSERT INTO deliveries
+    (id, channel, state, due_at, created_at, expires_at, region, network)
+  VALUES ('1', 'sms', 'sent', 0, 36000, 99999, '49', '64500'), ('2', 'sms', 'failed', 0, 39599, 99999, '49', '64500'),
+         ('3', 'sms', 'sent', 0, 39600, 99999, '49', NULL), ('4', 'sms', 'sent', 0, 43200, 99999, NULL, '64500'),
+         ('5', 'email', 'sent', 0, 40000, 99999, NULL, NULL)";
 const DELIVERY: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
   VALUES ('d', 'sms', 's1.d', 'waiting', 900, 900, 2000), ('d2', 'sms', 's1.d', 'waiting', 2000, 900, 5000)";
 const TEMPLATES: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
@@ -1174,7 +1180,7 @@ fn delivering() -> Vec<Spec> {
 
 fn sweeping() -> Vec<Spec> {
     let mut specs = vec![
-        spec!(CLOSE [50, 9, 9, 700, 9, 20, 4000] SENT;
+        spec!(CLOSE_BY_HOUR [50, 9, 9, 700, 9, 20, 4000] SENT;
             "few messages", "", [] => Nothing;
             "too many to a region", "", [(2, 4)] => Acts;
             "just as many as may be", "", [(2, 5)] => Nothing;
@@ -1202,6 +1208,39 @@ fn sweeping() -> Vec<Spec> {
             "though it came back from a network", "UPDATE deliveries SET state = 'failed' WHERE verified_at > 0;
                 UPDATE deliveries SET region = NULL", [(5, 2), (6, 51)] => Acts;
             "what nobody received counts for the volume", "UPDATE deliveries SET state = 'failed'", [(2, 4)] => Acts;
+        ),
+        spec!(COUNT_MESSAGES [10, 12] SENT_IN_HOURS;
+            "hours that are over", "", [] => Acts;
+            "none is over", "", [(2, 10)] => Nothing;
+            "none is over for a network", "UPDATE deliveries SET region = NULL", [(2, 10)] => Nothing;
+            "one is counted", "INSERT INTO message_counts VALUES (10, 'region:49', 2)", [] => Acts;
+            "all are counted", "INSERT INTO message_counts VALUES (11, 'region:49', 1)", [] => Nothing;
+            "all are counted of a network", "UPDATE deliveries SET region = NULL;
+                INSERT INTO message_counts VALUES (11, 'network:64500', 0)", [] => Nothing;
+            "those before the day do not count", "", [(1, 12)] => Nothing;
+            "nobody knows where from or where to", "UPDATE deliveries SET region = NULL, network = NULL", [] => Nothing;
+        ),
+        spec!(CLOSE_BY_DAY [10, 3, 3, 4000] SENT_IN_HOURS;
+            "just as many as may be", "", [] => Nothing;
+            "too many to a region", "", [(2, 2)] => Acts;
+            "too many from a network", "", [(3, 2)] => Acts;
+            "those before the day do not count", "", [(1, 11), (2, 1)] => Nothing;
+            "too many with those that are counted", "INSERT INTO message_counts VALUES (10, 'region:49', 3)", [] => Acts;
+            "just as many with those that are counted", "INSERT INTO message_counts VALUES (10, 'region:49', 2)", []
+                => Nothing;
+            "what was counted before the day does not count", "INSERT INTO message_counts VALUES (9, 'region:49', 9)", []
+                => Nothing;
+            "what is counted does not count twice", "INSERT INTO message_counts VALUES (11, 'region:49', 1)", [(2, 1)]
+                => Nothing;
+            "nor does it for a network", "INSERT INTO message_counts VALUES (11, 'network:64500', 0)", [(3, 1)]
+                => Nothing;
+            "nobody knows where from or where to", "UPDATE deliveries SET region = NULL, network = NULL",
+                [(2, 0), (3, 0)] => Nothing;
+            "closed before", "INSERT INTO closures VALUES ('region:49', 'unverified', 1001)", [(2, 2)] => Acts;
+        ),
+        spec!(SWEEP_MESSAGE_COUNTS [10] "";
+            "of this day", "INSERT INTO message_counts VALUES (10, 'region:49', 2)", [] => Nothing;
+            "of the day before", "INSERT INTO message_counts VALUES (9, 'region:49', 2)", [] => Acts;
         ),
         spec!(FORGET_ANSWERS [1000] ANSWERED_WITH_ENROLLMENT;
             "kept", "", [] => Nothing;
