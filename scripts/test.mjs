@@ -22,7 +22,7 @@ await runMain(async () => {
 
   const results = [];
   for (const { title, howLong, program, args } of lints(toolchain)) {
-    const lint = async () => verdict((await inCargo(toolchain, program, args)).code === 0);
+    const lint = async () => verdict((await inRepository(toolchain, program, args)).code === 0);
     results.push(await announced(title, howLong, lint));
   }
   if (deny) {
@@ -66,12 +66,12 @@ function lints({ cargoFmt, cargoClippy }) {
   ];
 }
 
-function inCargo(toolchain, program, args) {
+function inRepository(toolchain, program, args) {
   return run(program, args, { cwd: ROOT, env: { ...toolchain.env, CARGO_TERM_COLOR: "never" }, echo: true });
 }
 
 async function nativeTests(toolchain) {
-  const { code, output } = await inCargo(toolchain, toolchain.cargo, ["test", "--locked", "--quiet"]);
+  const { code, output } = await inRepository(toolchain, toolchain.cargo, ["test", "--locked", "--quiet"]);
   return checked(cargoCounts(output), code);
 }
 

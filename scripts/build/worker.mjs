@@ -32,7 +32,7 @@ const FOR_COMPRESSION = [
 // The compressor looks back 32 KB: it finds most where functions of one module stand side by side.
 const ORDER_FOR_COMPRESSION = ["--reorder-functions-by-name"];
 
-// The small implementation of AES: unrolled, it is no faster here. SHA-256, the half of what a text message computes, is.
+// The small implementation of AES: unrolled, it is no faster here. SHA-256 is, which is half of what a message computes.
 export const SMALL_CIPHERS = ['--cfg=aes_backend_soft="compact"'];
 
 /** What can be built: the Worker as it is deployed, and the one with the pages of local development. */

@@ -904,6 +904,28 @@ export const MUTANTS = [
       "storage::messages::tests::a_day_without_room_refuses_by_its_own_limit_and_when_the_hour_has_room_again_and_was_swept",
   },
   {
+    name: "sweep: a day's messages are those of two days",
+    file: "src/storage/sweep.rs",
+    text: "hour(now).saturating_sub(23)",
+    replacement: "hour(now).saturating_sub(47)",
+    killedBy: "storage::sweep::tests::a_day_is_this_hour_and_the_23_before_and_each_message_counts_once",
+  },
+  {
+    name: "sweep: an hour is counted before it is over, and the rest of it never",
+    file: "src/storage/statements.rs",
+    text: 'uncounted!(" AND created_at < 3600 * ?2")',
+    replacement: 'uncounted!(" AND ?2 IS NOT NULL")',
+    killedBy: "storage::sweep::tests::an_hour_is_counted_ten_minutes_after_its_end",
+  },
+  {
+    name: "sweep: where closing fails, nothing is deleted any more",
+    file: "src/storage/sweep.rs",
+    text: "let closed = [close_by_hour(app, now).await, close_by_day(app, now).await];",
+    replacement:
+      "let closed = [close_by_hour(app, now).await, close_by_day(app, now).await]; closed.iter().cloned().collect::<Result<(), _>>()?;",
+    killedBy: "storage::sweep::tests::what_fails_keeps_nothing_else_from_being_deleted",
+  },
+  {
     name: "sweep: rows behind the first ten thousand stay",
     file: "src/storage/statements.rs",
     text: "> COALESCE(upto, '') ORDER BY",

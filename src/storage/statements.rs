@@ -31,7 +31,7 @@ RETURNING jti_hash";
 /// - an answer that is kept under the request's `Idempotency-Key` is to be repeated, not made again;
 /// - the recovery code is kept only while no independent factor is active, and `proof` says that one was;
 /// - of the ten places of a user it takes the next one in which nothing waits or what has expired, and if there is none that
-///   of the oldest, which it replaces. `taken` has a bit for each place.
+///   of the oldest, which it replaces. `taken` has a bit for each place; whichever free one came first would do as well.
 ///
 /// `LIMIT 1` behind what is one row keeps the planner from testing the conditions in there, too.
 ///
@@ -906,7 +906,7 @@ ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.
 RETURNING key, reason";
 
 /// The messages since hour `?1` (hours since 1970) that [`COUNT_MESSAGES`] has not counted: the hour and the key of each, once
-/// for its region and once for its network.
+/// for its region and once for its network, NULL where it has none.
 macro_rules! uncounted {
     ($until:literal) => {
         concat!(

@@ -1,6 +1,6 @@
 //! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, close what is
 //! milked, forget answers that are not repeated any more, and delete what has expired: of each table 10 000 rows a run at
-//! most, which it goes through by their key or finds by their time.
+//! most, which it goes through by their key or finds by their time, and counts of messages hour by hour.
 
 use super::statements;
 use crate::app::App;
@@ -15,6 +15,9 @@ const OVERDUE_SECONDS: i64 = 15;
 /// A request decides at the instant it came in, and may act on it some seconds later: what it must still find spent is
 /// forgotten later still.
 const GRACE_SECONDS: i64 = 60;
+/// An hour's messages are counted this long after its end: by then they have been written, wherever clocks go wrong by less. What
+/// is written behind the count is in no day's sum.
+const COUNTED_SECONDS: i64 = 10 * 60;
 /// The record of a delivery is kept this long after its code has died.
 const DELIVERY_RECORD_SECONDS: i64 = DAY_SECONDS;
 const HOUR_SECONDS: i64 = 60 * 60;
@@ -28,31 +31,39 @@ pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Stor
             app.platform.log(object! { "event": "queue_refused", "delivery": id, "error": error.0 });
         }
     }
-    close(app, now).await?;
-    delete_expired(app, now).await
+    // What fails keeps nothing else from being done.
+    let closed = [close_by_hour(app, now).await, close_by_day(app, now).await];
+    let deleted = delete_expired(app, now).await;
+    closed.into_iter().chain([deleted]).collect()
 }
 
-/// Closes regions and networks for a while: those with too many messages in the last hour or day, and those whose codes
-/// do not come back. Whose codes came back badly yesterday may do better today: a day is looked at for its volume alone.
-async fn close<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
+/// Closes regions and networks for a while: those with too many messages in the last hour, and those whose codes do not
+/// come back.
+async fn close_by_hour<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     let limits = &app.config.sending_limits;
-    let until = now.plus(limits.closed_seconds);
+    let statement = Statement {
+        sql: statements::CLOSE_BY_HOUR,
+        parameters: vec![
+            now.plus(-HOUR_SECONDS).into(),
+            limits.region.hour.into(),
+            limits.network.hour.into(),
+            now.plus(-CODE_SECONDS).into(),
+            limits.judged_from.into(),
+            limits.verified_percent.into(),
+            now.plus(limits.closed_seconds).into(),
+        ],
+    };
+    close(app, vec![statement]).await
+}
+
+/// Those with too many in a day. Whose codes came back badly yesterday may do better today: a day is looked at for its
+/// volume alone.
+async fn close_by_day<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
+    let limits = &app.config.sending_limits;
     let batch = vec![
         Statement {
-            sql: statements::CLOSE_BY_HOUR,
-            parameters: vec![
-                now.plus(-HOUR_SECONDS).into(),
-                limits.region.hour.into(),
-                limits.network.hour.into(),
-                now.plus(-CODE_SECONDS).into(),
-                limits.judged_from.into(),
-                limits.verified_percent.into(),
-                until.into(),
-            ],
-        },
-        Statement {
             sql: statements::COUNT_MESSAGES,
-            parameters: vec![first_hour(now).into(), hour(now.plus(-GRACE_SECONDS)).into()],
+            parameters: vec![first_hour(now).into(), hour(now.plus(-COUNTED_SECONDS)).into()],
         },
         Statement {
             sql: statements::CLOSE_BY_DAY,
@@ -60,17 +71,21 @@ async fn close<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Storag
                 first_hour(now).into(),
                 limits.region.day.into(),
                 limits.network.day.into(),
-                until.into(),
+                now.plus(limits.closed_seconds).into(),
             ],
         },
     ];
+    close(app, batch).await
+}
+
+async fn close<P: Platform>(app: &App<P>, batch: Vec<Statement>) -> Result<(), StorageError> {
     for row in app.platform.batch(batch).await?.iter().flatten() {
         app.platform.log(object! {
             "event": "sending_closed",
             "place": row.text("key")?,
             "reason": row.text("reason")?,
-            "enforced": !limits.record_only,
-            "seconds": limits.closed_seconds,
+            "enforced": !app.config.sending_limits.record_only,
+            "seconds": app.config.sending_limits.closed_seconds,
         });
     }
     Ok(())

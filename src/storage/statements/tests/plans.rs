@@ -37,10 +37,14 @@ const BOUNDED: [(&str, &str, &str); 12] = [
     (
         "COUNT_MESSAGES",
         "deliveries_by_creation (created_at>? AND created_at<?)",
-        "the sweep's; an hour's messages, once",
+        "the sweep's; an hour's messages, once, and notices since then",
     ),
     ("COUNT_MESSAGES", "message_counts", "the last one"),
-    ("CLOSE_BY_DAY", "deliveries_by_creation (created_at>?)", "the sweep's; an hour's messages"),
+    (
+        "CLOSE_BY_DAY",
+        "deliveries_by_creation (created_at>?)",
+        "the sweep's; what is not counted, an hour's messages",
+    ),
     ("CLOSE_BY_DAY", "message_counts", "the sweep's; a day's regions and networks by the hour"),
     ("SWEEP_MESSAGE_COUNTS", "message_counts", "the sweep's; an hour's regions and networks"),
     (

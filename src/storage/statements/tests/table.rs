@@ -208,7 +208,7 @@ const SENT: &str = "INSERT INTO deliveries
          ('3', 'sms', 'sent', 0, 300, 2000, '49', '64500', NULL), ('4', 'sms', 'sent', 0, 700, 2000, '49', '64500', NULL),
          ('5', 'sms', 'sent', 0, 701, 2000, '49', NULL, NULL), ('6', 'sms', 'sent', 0, 50, 2000, '49', '64500', NULL),
          ('7', 'email', 'sent', 0, 800, 2000, NULL, NULL, NULL)";
-/// Two messages in the hour 10, and one each in 11 and 12.
+/// Two messages in the hour 10, and one each in 11 and 12. A mail has no region.
 const SENT_IN_HOURS: &str = "INSERT INTO deliveries
     (id, channel, state, due_at, created_at, expires_at, region, network)
   VALUES ('1', 'sms', 'sent', 0, 36000, 99999, '49', '64500'), ('2', 'sms', 'failed', 0, 39599, 99999, '49', '64500'),

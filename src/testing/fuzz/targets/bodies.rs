@@ -94,7 +94,11 @@ pub(super) fn json_parameters(input: &[u8]) {
     let object = match (text(input), serde_json::from_slice::<Value>(input)) {
         (None, _) => return assert_eq!(own.err(), Some(WireError::NotUtf8)),
         (_, Ok(Value::Object(object))) => object,
-        (_, Err(other)) if is_out_of_range(&other) => return,
+        (_, Err(other)) if is_out_of_range(&other) => {
+            let tree = json::parse(input).ok().filter(|tree| tree.as_object().is_some());
+            let is_taken = tree.is_some_and(|tree| tree.repeated().is_none());
+            return assert_eq!(own.is_ok(), is_taken);
+        }
         _ => return assert_eq!(own.err(), Some(WireError::NotAJsonObject)),
     };
     if reference::repeats(input) {
