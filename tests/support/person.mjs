@@ -12,8 +12,14 @@ export const GRANT = {
 
 export const random = (bytes = 8) => randomBytes(bytes).toString("hex");
 
-/** A phone number nobody else in the run has. */
-export const freshNumber = () => `+49151${String(randomInt(10 ** 8)).padStart(8, "0")}`;
+const digits = (number) => String(number).padStart(4, "0");
+let range = randomInt(10 ** 4);
+
+/** A phone number nobody else in the run has, nor one of its range: ten messages without their codes fill a range's hour. */
+export function freshNumber() {
+  range = (range + 1) % 10 ** 4;
+  return `+49151${digits(range)}${digits(randomInt(10 ** 4))}`;
+}
 
 export class Person {
   /**
