@@ -23,18 +23,26 @@ const DELIVERY_RECORD_SECONDS: i64 = DAY_SECONDS;
 const HOUR_SECONDS: i64 = 60 * 60;
 const DAY_SECONDS: i64 = 24 * HOUR_SECONDS;
 
-/// One run.
+/// One run. A step that fails keeps no other from being done; the first failure is what comes back.
 pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
+    let steps = [
+        tell_again(app, now).await,
+        close_by_hour(app, now).await,
+        close_by_day(app, now).await,
+        delete_expired(app, now).await,
+    ];
+    steps.into_iter().collect()
+}
+
+/// Tells the queue again about deliveries that stayed behind.
+async fn tell_again<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     for id in overdue(app, now).await? {
         if let Err(error) = app.platform.enqueue(&id).await {
             // The row stays; the next run tells again.
             app.platform.log(object! { "event": "queue_refused", "delivery": id, "error": error.0 });
         }
     }
-    // What fails keeps nothing else from being done.
-    let closed = [close_by_hour(app, now).await, close_by_day(app, now).await];
-    let deleted = delete_expired(app, now).await;
-    closed.into_iter().chain([deleted]).collect()
+    Ok(())
 }
 
 /// Closes regions and networks for a while: those with too many messages in the last hour, and those whose codes do not
