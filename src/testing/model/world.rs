@@ -398,8 +398,7 @@ impl World {
     /// Whether the isolate remembers the client as it was before an operator changed it.
     fn is_outdated(&self, client: &str) -> bool {
         let id = ClientId(client.to_owned());
-        let rows = self.service.world.query("SELECT version FROM clients WHERE id = ?1", &[client.into()]);
-        let version = rows[0].integer("version").unwrap();
+        let version = self.service.number(&format!("SELECT version FROM clients WHERE id = '{client}'"));
         let clients = &self.service.app.isolate.clients;
         clients.remembered(&id, self.service.world.now()).is_some_and(|own| own.version != version)
     }
