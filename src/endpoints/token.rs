@@ -19,7 +19,7 @@ use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::platform::Platform;
 use crate::storage::clients::Client;
-use crate::storage::redemptions::Attempt;
+use crate::storage::guesses::Attempt;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens;
 use crate::types::{GrantType, UnixSeconds};

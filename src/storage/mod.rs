@@ -10,6 +10,7 @@ pub mod clients;
 pub mod crossing;
 pub mod deliveries;
 pub mod enrollments;
+pub mod guesses;
 pub mod idempotent_answers;
 pub mod keyring;
 pub mod messages;

@@ -1,7 +1,7 @@
 //! The three MFA grants: what a code proves, and what it buys.
 //!
 //! The first good code of an enrollment confirms it; a code of an active authenticator verifies. Both take two round
-//! trips (see [`redemptions`]). Tokens are signed between them: a code that has been consumed must not come to
+//! trips (see [`guesses`] and [`redemptions`]). Tokens are signed between them: a code that has been consumed must not come to
 //! nothing because a signature failed.
 
 use super::Answer;
@@ -24,10 +24,11 @@ use crate::mfa::policy::{MULTI_FACTOR_CLASS, RECOVERY_CODE, TokenRequest};
 use crate::mfa::recovery_code::RecoveryCode;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors::{self, ActiveFactors};
+use crate::storage::guesses::{self, Attempt, Charge, OobTry, Tried};
 use crate::storage::keyring;
 use crate::storage::notices::NewNotice;
 use crate::storage::places;
-use crate::storage::redemptions::{self, Attempt, Charge, OobTry, Outcome, Redeemed, Tried};
+use crate::storage::redemptions::{self, Outcome, Redeemed};
 use crate::trust::bearer::{Bearer, MfaToken};
 use crate::trust::jwk::Thumbprint;
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
@@ -98,7 +99,7 @@ impl<P: Platform> Exchange<'_, P> {
     }
 
     async fn otp(&self, otp: &Secret) -> Result<Option<Answer>, Failure> {
-        let candidates = match redemptions::try_totp(self.app, &self.attempt).await? {
+        let candidates = match guesses::try_totp(self.app, &self.attempt).await? {
             Tried::Paid(candidates) => candidates,
             not_paid => return not_paid.told(),
         };
@@ -155,9 +156,9 @@ impl<P: Platform> Exchange<'_, P> {
             self.involved().authenticator(owner);
         }
         let (charge, tried) = if is_enrollment {
-            (Charge::EnrollmentCode(owner), redemptions::try_oob(self.app, &self.attempt, owner).await?)
+            (Charge::EnrollmentCode(owner), guesses::try_oob(self.app, &self.attempt, owner).await?)
         } else {
-            (Charge::ChallengeCode(owner), redemptions::try_challenge(self.app, &self.attempt, owner).await?)
+            (Charge::ChallengeCode(owner), guesses::try_challenge(self.app, &self.attempt, owner).await?)
         };
         let (tried, charged) = match tried {
             Tried::Paid(paid) => paid,
@@ -185,7 +186,7 @@ impl<P: Platform> Exchange<'_, P> {
         self.involved().authenticator(&candidate.authenticator);
         // Its channel may have been switched off since the code was sent.
         if !factors.is_on(candidate.kind) {
-            redemptions::refund(self.app, &self.attempt, charge).await;
+            guesses::refund(self.app, &self.attempt, charge).await;
             return Err(WireError::NotEnabled(candidate.kind.as_str()).into());
         }
         let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
@@ -230,7 +231,7 @@ impl<P: Platform> Exchange<'_, P> {
         if self.attempt.transaction.is_none() {
             return Err(WireError::MalformedMfaToken.into());
         }
-        let stored = match redemptions::try_recovery_code(self.app, &self.attempt).await? {
+        let stored = match guesses::try_recovery_code(self.app, &self.attempt).await? {
             Tried::Paid(stored) => stored,
             not_paid => return not_paid.told(),
         };
@@ -283,12 +284,12 @@ impl<P: Platform> Exchange<'_, P> {
         let prepared = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
         let prepared = match prepared {
             Prepared::ClientChanged => {
-                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
                 return Ok(None);
             }
             // A recovery code that brings the login no further is not used up.
             Prepared::Demand { demand, counts: false } if next_recovery_code.is_some() => {
-                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
                 return Err(demand.into());
             }
             prepared => prepared,
@@ -312,7 +313,7 @@ impl<P: Platform> Exchange<'_, P> {
                 Err(lost.into())
             }
             Outcome::ClientChanged => {
-                redemptions::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
                 Ok(None)
             }
         }
@@ -483,7 +484,7 @@ impl<P: Platform> Exchange<'_, P> {
     /// Gives the charge back when what failed was the Worker itself.
     async fn or_refund<T>(&self, charge: Charge<'_>, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(Failure::Fault(_)) = &result {
-            redemptions::refund(self.app, &self.attempt, charge).await;
+            guesses::refund(self.app, &self.attempt, charge).await;
         }
         result
     }
