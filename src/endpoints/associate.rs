@@ -341,14 +341,16 @@ fn prepare_message<P: Platform>(
     new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
     new.address_index =
         Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
-    new.message = Some(compose(app, &recipient, Purpose::Enrollment, new.user, new.id.as_str(), asker)?);
+    let message = compose(app, &recipient, Purpose::Enrollment, new.user, new.id.as_str(), asker)?;
     let oob_code = OobCode {
         enrollment: new.id.as_str().to_owned(),
         user: new.user.clone(),
         client: new.client.id.clone(),
         transaction: bearer.transaction().cloned(),
+        recipient: message.recipient_key().map(str::to_owned),
         expires_at: new.expires_at,
     };
+    new.message = Some(message);
     answer.oob_code = Some(seal_oob_code(keyring, &oob_code, app.platform.random()?)?);
     answer.oob_channel = kind.oob_channel();
     answer.binding_method = Some("prompt");

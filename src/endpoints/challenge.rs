@@ -175,6 +175,7 @@ async fn send<P: Platform>(
         user: login.user.clone(),
         client: client.id.clone(),
         transaction: Some(login.transaction.clone()),
+        recipient: message.recipient_key().map(str::to_owned),
         expires_at,
     };
     let answer = oob_answer(seal_oob_code(&app.config.keyring, &oob_code, app.platform.random()?)?);

@@ -93,26 +93,26 @@ impl<'a> Asker<'a> {
         let own = config.host.rsplit_once(':').map_or(config.host.as_str(), |(host, _)| host);
         Self {
             request,
-            origin: origin(request, authenticated),
+            origin: origin(request, client, authenticated),
             languages: Languages::named(ui_locales, request.headers.accept_language.as_deref(), locale),
             domain: client.and_then(|client| client.domain.as_deref()).unwrap_or(own).to_owned(),
         }
     }
 }
 
-/// Where a message is asked for. What is counted is the person's address: that of a page or an app that calls by
-/// itself, or what a back end that has `authenticated` says of whom it speaks for.
-fn origin(request: &Request, authenticated: bool) -> Origin {
-    if !authenticated {
+/// Where a request comes from. What is counted is the person's address: that of a page or an app that calls by itself,
+/// or what a back end that has `authenticated` says of whom it speaks for. A back end's own is that of all its users.
+fn origin(request: &Request, client: Option<&Client>, authenticated: bool) -> Origin {
+    if client.is_none_or(Client::is_public) {
         return request.origin;
     }
-    let forwarded = request.headers.forwarded_for.as_deref().map(str::trim);
+    let forwarded = request.headers.forwarded_for.as_deref().filter(|_| authenticated).map(str::trim);
     Origin { address: forwarded.and_then(|address| address.parse().ok()), network: None }
 }
 
 /// The first look at who asks for a message, rough and free: a flood from one address never reaches the database.
 pub async fn pass_shield<P: Platform>(app: &App<P>, asker: &Asker<'_>) -> Result<(), WireError> {
-    match asker.origin.shield_key() {
+    match asker.origin.counted_address() {
         Some(key) if !app.platform.is_within_rate(&key).await => {
             let room_at = asker.request.received_at.plus(SHIELD_SECONDS);
             Err(WireError::TooManyRequests(Refusal {

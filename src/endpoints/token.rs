@@ -19,7 +19,7 @@ use crate::http::response::{Dialect, Response};
 use crate::json::{Json, object};
 use crate::platform::Platform;
 use crate::storage::clients::Client;
-use crate::storage::guesses::Attempt;
+use crate::storage::guesses::{self, Attempt};
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens;
 use crate::types::{GrantType, UnixSeconds};
@@ -122,15 +122,18 @@ async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer
         proof::require_key(request, bearer.bound_to(), proved.as_ref())?;
         let target = target(app, &parameters, &bearer, &client)?;
         let id = base16ct::lower::encode_string(&app.platform.random::<16>()?);
+        let locale = bearer.identity().locale.as_deref();
+        let asker = Asker::of(app, request, Some(&client), !client.is_public(), None, locale);
+        let address = guesses::address_key(&app.config.keyring, &asker.origin);
         let attempt = Attempt {
             id: &id,
             user: bearer.user(),
             client: &client,
             transaction: bearer.transaction(),
+            address: address.as_deref(),
+            recipient: None,
             now: request.received_at,
         };
-        let locale = bearer.identity().locale.as_deref();
-        let asker = Asker::of(app, request, Some(&client), !client.is_public(), None, locale);
         let exchange =
             Exchange { app, attempt, bearer: &bearer, target: &target, key: proved.as_ref(), asker: &asker };
         match exchange.run(&grant).await? {

@@ -22,6 +22,13 @@ pub const GUESSES: Budget = Budget { burst: 10, interval: 360 };
 /// Wrong recovery codes of a user.
 pub const RECOVERY_GUESSES: Budget = Budget { burst: 10, interval: 360 };
 
+/// Wrong codes of messages to one number or address, whoever typed them in; for enrollments and challenges apart.
+pub const RECIPIENT_GUESSES: Budget = Budget { burst: 10, interval: 360 };
+
+/// Wrong codes from one client address, whoever's: enough for an office in the morning, too few to go through many
+/// people's.
+pub const ADDRESS_GUESSES: Budget = Budget { burst: 300, interval: 12 };
+
 /// Why a budget said no, as the client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {

@@ -387,9 +387,9 @@ pub const fn milliseconds(time: UnixSeconds) -> i64 {
 }
 
 impl Origin {
-    /// How the shield calls the address, if it is worth counting.
+    /// The address by which requests are counted, if it is worth that: all of a /64 of IPv6 are one.
     #[must_use]
-    pub fn shield_key(&self) -> Option<String> {
+    pub fn counted_address(&self) -> Option<String> {
         self.address.filter(|address| is_public(*address)).map(|address| group(address, 32, 64))
     }
 }
@@ -498,7 +498,7 @@ mod tests {
         ] {
             let keys = charges(&SendingLimits::default(), nobody);
             assert_eq!(keys.len(), 4, "{nobody:?} is not counted");
-            assert_eq!(asked(nobody).origin.shield_key(), None, "{nobody:?}");
+            assert_eq!(asked(nobody).origin.counted_address(), None, "{nobody:?}");
         }
     }
 
@@ -507,7 +507,7 @@ mod tests {
         let keys = charges(&SendingLimits::default(), Some("2001:db8:1:ab:cd::1"));
         assert_eq!(keys[2].key, "client_address=6:20010db8000100ab");
         assert_eq!(keys[3].key, "address_prefix=6:20010db800010000");
-        let shield = |address| asked(Some(address)).origin.shield_key();
+        let shield = |address| asked(Some(address)).origin.counted_address();
         assert_eq!(shield("192.0.2.77").as_deref(), Some("4:c000024d"));
         assert_eq!(shield("2001:db8:1:ab:cd::1").as_deref(), Some("6:20010db8000100ab"));
     }

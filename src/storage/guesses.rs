@@ -4,11 +4,13 @@
 //! are compared than the buckets hold. What a right code, or a failure of the Worker itself, has cost is given back: by
 //! [`super::redemptions`], and by [`refund`].
 
-use super::statements;
+use super::keyring::Keyring;
+use super::{places, statements};
 use crate::app::App;
-use crate::json::object;
-use crate::mfa::budget::{Budget, GUESSES, RECOVERY_GUESSES, Refusal};
+use crate::json::{Json, object};
+use crate::mfa::budget::{ADDRESS_GUESSES, Budget, GUESSES, RECIPIENT_GUESSES, RECOVERY_GUESSES, Refusal};
 use crate::mfa::factor::Kind;
+use crate::mfa::sending::{Origin, Rule};
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::storage::clients::Client;
 use crate::types::{TransactionId, UnixSeconds, UserId};
@@ -24,6 +26,11 @@ pub struct Attempt<'a> {
     pub client: &'a Client,
     /// The mfa_token that a success spends; `None` for an access token, which confirms only.
     pub transaction: Option<&'a TransactionId>,
+    /// The key of the client address' bucket ([`address_key`]), if the address is counted.
+    pub address: Option<&'a str>,
+    /// What the messages to the code's recipient are charged to, if it was sent to one: guesses at them are counted by the
+    /// same.
+    pub recipient: Option<&'a str>,
     /// Now.
     pub now: UnixSeconds,
 }
@@ -37,8 +44,13 @@ pub enum Tried<T> {
     ClientChanged,
     /// The mfa_token has been exchanged. Nothing was charged.
     Spent,
-    /// The bucket is empty.
-    NoGuessLeft(Refusal),
+    /// A bucket is empty.
+    NoGuessLeft {
+        /// When there is room again.
+        refusal: Refusal,
+        /// Which it is: the user's own if that is among the empty ones.
+        rule: Rule,
+    },
 }
 
 /// An authenticator app that a one-time password may belong to.
@@ -103,6 +115,13 @@ pub enum OobTry {
     Gone,
 }
 
+/// The key of the bucket of guesses from a client address, if that is counted. Nobody should read whose it is.
+#[must_use]
+pub fn address_key(keyring: &Keyring, origin: &Origin) -> Option<String> {
+    let address = origin.counted_address()?;
+    Some(format!("guess_address:{}", keyring.hash(places::BUDGET, &["guess", "client_address", &address])))
+}
+
 /// Charges a guess and reads the user's authenticator apps: the active ones first (none of them for an access
 /// token), then those that this client may confirm.
 pub async fn try_totp<P: Platform>(
@@ -112,7 +131,7 @@ pub async fn try_totp<P: Platform>(
     let charge = Charge::OneTimePassword;
     let key = charge.key(attempt.user);
     let user = attempt.user.as_str();
-    let mut batch = attempt.charge(&key, charge);
+    let mut batch = attempt.charge(charge);
     batch.push(Statement {
         sql: statements::PENDING_TOTP,
         parameters: vec![
@@ -152,7 +171,7 @@ pub async fn try_oob<P: Platform>(
 ) -> Result<Tried<(OobTry, Option<ChargedFailure>)>, StorageError> {
     let charge = Charge::EnrollmentCode(enrollment);
     let key = charge.key(attempt.user);
-    let mut batch = attempt.charge(&key, charge);
+    let mut batch = attempt.charge(charge);
     batch.push(Statement {
         sql: statements::TRY_PENDING_OOB,
         parameters: vec![
@@ -189,7 +208,7 @@ pub async fn try_challenge<P: Platform>(
     let charge = Charge::ChallengeCode(challenge);
     let key = charge.key(attempt.user);
     let user = Value::from(attempt.user.as_str());
-    let mut batch = attempt.charge(&key, charge);
+    let mut batch = attempt.charge(charge);
     batch.push(Statement {
         sql: statements::TRY_CHALLENGE,
         parameters: vec![
@@ -230,7 +249,7 @@ pub async fn try_recovery_code<P: Platform>(
 ) -> Result<Tried<Option<RecoveryCandidate>>, StorageError> {
     let charge = Charge::RecoveryCode;
     let key = charge.key(attempt.user);
-    let mut batch = attempt.charge(&key, charge);
+    let mut batch = attempt.charge(charge);
     batch.push(Statement {
         sql: statements::TRY_RECOVERY_CODE,
         parameters: vec![attempt.user.as_str().into(), key.into(), attempt.id.into()],
@@ -246,7 +265,8 @@ pub(super) enum Run {
     Second,
 }
 
-/// What a guess is charged to: one of the user's two buckets, and a failure of the authenticators that it was tried on.
+/// What a guess is at. It is charged to one of the user's two buckets, to those of the client address and the recipient, and
+/// to the authenticators that it is tried on, as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge<'a> {
     /// A one-time password, tried on every active app, unless the bearer is an access token.
@@ -261,14 +281,14 @@ pub enum Charge<'a> {
 }
 
 impl Charge<'_> {
-    pub(super) fn key(self, user: &UserId) -> String {
+    fn key(self, user: &UserId) -> String {
         match self {
             Self::RecoveryCode => format!("recovery:{}", user.as_str()),
             _ => format!("guess:{}", user.as_str()),
         }
     }
 
-    pub(super) const fn budget(self) -> Budget {
+    const fn budget(self) -> Budget {
         match self {
             Self::RecoveryCode => RECOVERY_GUESSES,
             _ => GUESSES,
@@ -333,7 +353,7 @@ pub(super) async fn give_back<P: Platform>(
     };
     batch.push(Statement {
         sql: statements::REFUND_GUESS,
-        parameters: of_attempt(vec![key, charge.budget().interval.into()]),
+        parameters: of_attempt(vec![attempt.budgets(charge), key]),
     });
     if let Err(error) = app.platform.batch(batch).await {
         app.platform.log(object! { "event": "refund_failed", "error": format!("{error:?}") });
@@ -341,9 +361,27 @@ pub(super) async fn give_back<P: Platform>(
 }
 
 impl Attempt<'_> {
+    /// The buckets that a guess is charged to: the user's own first.
+    fn buckets(&self, charge: Charge<'_>) -> impl Iterator<Item = (Rule, String, Budget)> {
+        let own = (Rule::User, charge.key(self.user), charge.budget());
+        let address = self.address.map(|key| (Rule::ClientAddress, key.to_owned(), ADDRESS_GUESSES));
+        let recipient =
+            self.recipient.map(|key| (Rule::Recipient, format!("guess_{key}"), RECIPIENT_GUESSES));
+        [Some(own), address, recipient].into_iter().flatten()
+    }
+
+    /// The same as the statements take them.
+    pub(super) fn budgets(&self, charge: Charge<'_>) -> Value {
+        let written = self.buckets(charge).map(|(_, key, budget)| {
+            let latest = budget.latest_with_room(self.now);
+            Json::Array(vec![key.into(), budget.interval.into(), latest.0.into()])
+        });
+        Json::Array(written.collect()).write().into()
+    }
+
     /// The two statements at the head of every first batch.
-    fn charge(&self, key: &str, charge: Charge<'_>) -> Vec<Statement> {
-        let budget = charge.budget();
+    fn charge(&self, charge: Charge<'_>) -> Vec<Statement> {
+        let budgets = self.budgets(charge);
         let client = Value::from(self.client.id.as_str());
         let version = Value::from(self.client.version);
         let transaction = Value::from(self.transaction.map(TransactionId::as_str));
@@ -351,11 +389,9 @@ impl Attempt<'_> {
             Statement {
                 sql: statements::CHARGE_GUESS,
                 parameters: vec![
-                    key.into(),
+                    budgets.clone(),
                     self.id.into(),
                     self.now.into(),
-                    budget.interval.into(),
-                    budget.latest_with_room(self.now).into(),
                     client.clone(),
                     version.clone(),
                     transaction.clone(),
@@ -363,7 +399,7 @@ impl Attempt<'_> {
             },
             Statement {
                 sql: statements::GUESS_STATE,
-                parameters: vec![key.into(), client, version, transaction],
+                parameters: vec![budgets, client, version, transaction],
             },
         ]
     }
@@ -385,8 +421,27 @@ impl Attempt<'_> {
         if row.flag("spent")? {
             return Ok(Tried::Spent);
         }
-        let full_at = row.optional_integer("full_at")?.map_or(self.now, UnixSeconds);
-        Ok(Tried::NoGuessLeft(charge.budget().refusal(self.now, full_at)))
+        self.no_guess_left(rows(results, 1), charge)
+    }
+
+    /// Of several buckets without room, the one that will have some last says when.
+    fn no_guess_left<T>(&self, full: &[Row], charge: Charge<'_>) -> Result<Tried<T>, StorageError> {
+        let mut last: Option<(Rule, Refusal)> = None;
+        for row in full {
+            let (key, full_at) = (row.text("key")?, UnixSeconds(row.integer("full_at")?));
+            let bucket = self.buckets(charge).find(|(_, own, _)| own == key);
+            let (rule, _, budget) = bucket.ok_or(StorageError::UnexpectedShape("key"))?;
+            let refusal = budget.refusal(self.now, full_at);
+            last = match last {
+                Some((first, last)) => {
+                    let later = if refusal.retry_after > last.retry_after { refusal } else { last };
+                    Some((if rule == Rule::User { rule } else { first }, later))
+                }
+                None => Some((rule, refusal)),
+            };
+        }
+        let (rule, refusal) = last.ok_or(StorageError::UnexpectedShape("full_at"))?;
+        Ok(Tried::NoGuessLeft { refusal, rule })
     }
 
     /// The name by which a run of the redemption stands in the database.

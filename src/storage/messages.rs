@@ -77,6 +77,12 @@ impl NewMessage {
         ]
     }
 
+    /// The row that messages to this recipient are charged to.
+    #[must_use]
+    pub fn recipient_key(&self) -> Option<&str> {
+        self.charges.iter().find(|charge| charge.rule == Rule::Recipient).map(|charge| charge.key.as_str())
+    }
+
     /// Asks what stands in the way, or would if it were not only recorded.
     #[must_use]
     pub fn obstacles_statement(&self, now: UnixSeconds) -> Statement {

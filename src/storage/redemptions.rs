@@ -306,7 +306,6 @@ impl Attempt<'_> {
                 },
             ],
         };
-        let charge = redeemed.charge();
         if let Some(delivery) = redeemed.delivery() {
             // In this order: the charges are forgotten with the second.
             batch.push(Statement { sql: statements::RETURN_CHARGES, parameters: own(vec![delivery.into()]) });
@@ -317,7 +316,7 @@ impl Attempt<'_> {
         }
         batch.push(Statement {
             sql: statements::REFUND_WINNER,
-            parameters: own(vec![charge.key(self.user).into(), charge.budget().interval.into()]),
+            parameters: own(vec![self.budgets(redeemed.charge())]),
         });
         batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&spent, &id)));
         batch.push(Statement {

@@ -293,37 +293,50 @@ pub const HAS_AUTHENTICATOR: &str = "\
 SELECT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND id IN (?2, ?3))
     OR EXISTS (SELECT 1 FROM enrollments WHERE user_id = ?1 AND id IN (?2, ?3) AND expires_at > ?4) AS found";
 
-/// Charges one guess. A row comes back if there was room, the client is as the Worker knows it and the transaction
-/// is not spent; statements behind it in the batch carry [`PAID`] and so happen only then. Parallel guesses queue up
-/// at the row, so that exactly as many get through as the bucket holds.
+/// Charges one guess to all of its buckets: the user's, and those of the client address and of the recipient that a code
+/// was sent to. Rows come back if there was room in each, the client is as the Worker knows it and the transaction is not
+/// spent; statements behind it in the batch carry [`PAID`] and so happen only then. Parallel guesses queue up here, so
+/// that exactly as many get through as the buckets hold.
 ///
-/// `?1` key, `?2` attempt, `?3` now, `?4` interval, `?5` the latest `full_at` with which there is room, `?6` client,
-/// `?7` client version, `?8` transaction.
+/// Budgets are bound as `[[key, interval, latest full_at with which there is room], …]`, the user's first, here and in the
+/// other statements. Times in seconds.
+///
+/// `?1` budgets, `?2` attempt, `?3` now, `?4` client, `?5` client version, `?6` transaction.
 pub const CHARGE_GUESS: &str = "\
 INSERT INTO budgets (key, full_at, attempt)
-SELECT ?1, ?3 + ?4, ?2
-WHERE EXISTS (SELECT 1 FROM clients WHERE id = ?6 AND version = ?7)
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?8)
-ON CONFLICT (key) DO UPDATE SET full_at = MAX(full_at, ?3) + ?4, attempt = ?2 WHERE full_at <= ?5
-RETURNING full_at";
+SELECT charge.value ->> 0, MAX(COALESCE(charged.full_at, ?3), ?3) + (charge.value ->> 1), ?2
+FROM json_each(?1) AS charge LEFT JOIN budgets AS charged ON charged.key = charge.value ->> 0
+WHERE NOT EXISTS (SELECT 1 FROM json_each(?1) AS charge CROSS JOIN budgets
+                  WHERE budgets.key = charge.value ->> 0 AND budgets.full_at > charge.value ->> 2)
+  AND EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?5)
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = +?6)
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, attempt = excluded.attempt
+RETURNING key";
 
-/// Why [`CHARGE_GUESS`] charged nothing, read in the same batch.
+/// Why [`CHARGE_GUESS`] charged nothing, read in the same batch: a row for each bucket without room, or one with NULL.
 ///
-/// `?1` key, `?2` client, `?3` client version, `?4` transaction.
+/// `?1` budgets, `?2` client, `?3` client version, `?4` transaction.
 pub const GUESS_STATE: &str = "\
-SELECT (SELECT full_at FROM budgets WHERE key = ?1) AS full_at,
-       EXISTS (SELECT 1 FROM clients WHERE id = ?2 AND version = ?3) AS client_current,
-       EXISTS (SELECT 1 FROM redemptions WHERE spent = ?4) AS spent";
+SELECT full.key AS key, full.full_at AS full_at,
+       EXISTS (SELECT 1 FROM clients WHERE id = +?2 AND version = +?3) AS client_current,
+       EXISTS (SELECT 1 FROM redemptions WHERE spent = +?4) AS spent
+FROM (SELECT 1) LEFT JOIN
+     (SELECT budgets.key AS key, budgets.full_at AS full_at FROM json_each(?1) AS charge CROSS JOIN budgets
+      WHERE budgets.key = charge.value ->> 0 AND budgets.full_at > charge.value ->> 2) AS full";
 
 /// Gives a guess back that the Worker's own failure has cost, unless the redemption went through after all and gave
-/// it back itself. Where it is not certain that the charge was made, it counts as made if it is the last that was.
+/// it back itself. Where it is not certain that the charge was made, it counts as made if it is the last that was made
+/// to the user's bucket.
 ///
-/// `?1` key, `?2` interval, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second redemption, `?6`
-/// what it would have spent, or NULL where it has redeemed nothing.
+/// `?1` budgets, `?2` key of the user's, `?3` attempt, `?4` whether the charge is certain, `?5` the attempt's second
+/// redemption, `?6` what it would have spent, or NULL where it has redeemed nothing.
 pub const REFUND_GUESS: &str = "\
-UPDATE budgets SET full_at = full_at - ?2, attempt = NULL
-WHERE key = ?1 AND (?4 = 1 OR attempt = ?3)
-  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?6 AND redemption IN (?3, ?5))";
+UPDATE budgets
+SET full_at = full_at - (SELECT charge.value ->> 1 FROM json_each(?1) AS charge WHERE charge.value ->> 0 = budgets.key),
+    attempt = NULL
+WHERE key IN (SELECT charge.value ->> 0 FROM json_each(?1) AS charge)
+  AND (?4 = 1 OR EXISTS (SELECT 1 FROM budgets AS own WHERE own.key = +?2 AND own.attempt = +?3))
+  AND NOT EXISTS (SELECT 1 FROM redemptions WHERE spent = +?6 AND redemption IN (?3, ?5))";
 
 /// Active authenticator apps, each charged a failure that success takes back; the hundredth in a row disables that
 /// authenticator (NIST SP 800-63B, section 5.2.2). Disabled ones are charged as well, though no code is tried on them,
@@ -714,12 +727,14 @@ pub const ANNOUNCE: &str = concat!(
 RETURNING id"
 );
 
-/// Gives the winner's guess back.
+/// Gives the winner's guess back to all of its buckets.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` key, `?4` interval.
+/// `?1` what is spent, `?2` redemption, `?3` budgets, as in [`CHARGE_GUESS`].
 pub const REFUND_WINNER: &str = "\
-UPDATE budgets SET full_at = full_at - ?4
-WHERE key = ?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
+UPDATE budgets
+SET full_at = full_at - (SELECT charge.value ->> 1 FROM json_each(?3) AS charge WHERE charge.value ->> 0 = budgets.key)
+WHERE key IN (SELECT charge.value ->> 0 FROM json_each(?3) AS charge)
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
 
 /// Takes back, for the winner, the failures that [`TRY_ACTIVE_TOTP`] charged to the user's apps.
 ///

@@ -293,6 +293,8 @@ pub struct OobCode {
     pub client: ClientId,
     /// The login that it belongs to; none when an access token enrolled.
     pub transaction: Option<TransactionId>,
+    /// What messages to the recipient are charged to. None of a test recipient's, nor before there was one in these codes.
+    pub recipient: Option<String>,
     /// When the code ends.
     pub expires_at: UnixSeconds,
 }
@@ -316,6 +318,7 @@ pub fn seal_oob_code(keyring: &Keyring, code: &OobCode, nonce: [u8; 12]) -> Resu
         "u": code.user.as_str(),
         "c": code.client.as_str(),
         "t": code.transaction.as_ref().map(TransactionId::as_str),
+        "r": code.recipient.as_deref(),
         "x": code.expires_at.0,
     }
     .without_nulls();
@@ -329,7 +332,7 @@ pub fn seal_oob_code(keyring: &Keyring, code: &OobCode, nonce: [u8; 12]) -> Resu
 pub fn open_oob_code(keyring: &Keyring, text: &str) -> Result<OobCode, Unreadable> {
     let opened = open(keyring, OOB_CODE_PREFIX, OOB_CODE_PURPOSE, text)?;
     let written = json::parse(&opened).map_err(|_| Unreadable::Malformed)?;
-    let members = ["i", "u", "c", "t", "x"];
+    let members = ["i", "u", "c", "t", "r", "x"];
     read_oob_code(&written).filter(|_| written.unknown(&members).is_none()).ok_or(Unreadable::Malformed)
 }
 
@@ -340,6 +343,7 @@ fn read_oob_code(written: &Json<'_>) -> Option<OobCode> {
         user: UserId::parse(written.text("u")?)?,
         client: ClientId(text("c")?),
         transaction: text("t").map(TransactionId),
+        recipient: text("r"),
         expires_at: UnixSeconds(written.integer("x")?),
     })
 }

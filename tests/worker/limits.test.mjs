@@ -8,6 +8,8 @@ import { STEP_SECONDS, totp, wrongTotp } from "../support/totp.mjs";
 const TOO_MANY_CODES = "Too many failed codes. Wait for some minutes before retrying.";
 const GUESSES = 10;
 const SECONDS_A_GUESS = 360;
+const GUESSES_OF_ADDRESS = 300;
+const SECONDS_A_GUESS_OF_ADDRESS = 12;
 
 const stage = useStage({ isolates: 2 });
 const db = (sql, ...values) => stage.world.rows(sql, ...values);
@@ -191,6 +193,34 @@ describe("guesses", () => {
     const binding_code = await stage.webhook.codeFor(person.number, { count: 3 });
     const response = await person.exchange("oob", { mfa_token: person.mfaToken(), oob_code, binding_code });
     expect(response.status).toBe(429);
+    await world.thaw();
+  });
+
+  test("of many people at once from one address are as many as that has left", async () => {
+    const { world } = stage;
+    const address = { headers: { "cf-connecting-ip": "198.51.100.7" } };
+    const guess = (options) => {
+      const person = stage.person();
+      return person.exchange("otp", { mfa_token: person.mfaToken(), otp: "abcdef" }, { ...address, ...options });
+    };
+    await world.freeze();
+    await refused(await guess(), 403, "invalid_grant", "Invalid otp_code.");
+    const [{ key, full_at }] = await db("SELECT key, full_at FROM budgets WHERE key LIKE 'guess_address:%'");
+    expect(full_at).toBe(world.now() + SECONDS_A_GUESS_OF_ADDRESS);
+    expect(key).not.toContain("198.51.100");
+    const left = 7;
+    const used = (GUESSES_OF_ADDRESS - left) * SECONDS_A_GUESS_OF_ADDRESS;
+    await db("UPDATE budgets SET full_at = ? WHERE key = ?", world.now() + used, key);
+    const { responses, statuses } = await atOnce(world, 50, CHARGE, (isolate) => guess({ isolate }));
+    expect(statuses).toEqual([...Array(left).fill(403), ...Array(50 - left).fill(429)]);
+    const { limit, retryAfter } = await refusedFor429(
+      responses.find(({ status }) => status === 429),
+      TOO_MANY_CODES,
+      { now: world.now() },
+    );
+    expect({ limit, retryAfter }).toEqual({ limit: GUESSES_OF_ADDRESS, retryAfter: SECONDS_A_GUESS_OF_ADDRESS });
+    const elsewhere = { headers: { "cf-connecting-ip": "198.51.100.8" } };
+    expect((await guess(elsewhere)).status).toBe(403);
     await world.thaw();
   });
 

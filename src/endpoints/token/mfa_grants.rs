@@ -22,6 +22,7 @@ use crate::mfa::notice::Notice;
 use crate::mfa::one_time_password::{TotpSecret, matching_step};
 use crate::mfa::policy::{MULTI_FACTOR_CLASS, RECOVERY_CODE, TokenRequest};
 use crate::mfa::recovery_code::RecoveryCode;
+use crate::mfa::sending::Rule;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors::{self, ActiveFactors};
 use crate::storage::guesses::{self, Attempt, Charge, OobTry, Tried};
@@ -77,14 +78,6 @@ impl<P: Platform> Exchange<'_, P> {
             Grant::RecoveryCode(_) => self.involved().factor(RECOVERY_CODE),
             Grant::Oob { .. } => {}
         }
-        let answer = self.redeem_grant(grant).await;
-        if matches!(answer, Err(Failure::Refused(WireError::TooManyFailedCodes(_)))) {
-            self.concerned().tell_of_wrong_codes(self.app, Notice::GuessesLocked);
-        }
-        answer
-    }
-
-    async fn redeem_grant(&self, grant: &Grant) -> Result<Option<Answer>, Failure> {
         let factors = self.attempt.client.factors(&self.app.config.factors);
         match grant {
             // What is switched off, or not for this client, opens nothing, whatever was enrolled before.
@@ -93,7 +86,11 @@ impl<P: Platform> Exchange<'_, P> {
                 Err(WireError::NotEnabled("recovery-code").into())
             }
             Grant::Otp(otp) => self.otp(otp).await,
-            Grant::Oob { oob_code, binding_code } => self.oob(oob_code, binding_code, &factors).await,
+            Grant::Oob { oob_code, binding_code } => {
+                let oob_code = self.accept(oob_code)?;
+                let attempt = Attempt { recipient: oob_code.recipient.as_deref(), ..self.attempt };
+                Exchange { attempt, ..*self }.oob(&oob_code, binding_code, &factors).await
+            }
             Grant::RecoveryCode(code) => self.recovery_code(code).await,
         }
     }
@@ -101,7 +98,7 @@ impl<P: Platform> Exchange<'_, P> {
     async fn otp(&self, otp: &Secret) -> Result<Option<Answer>, Failure> {
         let candidates = match guesses::try_totp(self.app, &self.attempt).await? {
             Tried::Paid(candidates) => candidates,
-            not_paid => return not_paid.told(),
+            not_paid => return self.not_paid(not_paid),
         };
         let mut readable = candidates.is_empty();
         for candidate in &candidates {
@@ -145,11 +142,10 @@ impl<P: Platform> Exchange<'_, P> {
 
     async fn oob(
         &self,
-        oob_code: &str,
+        oob_code: &OobCode,
         binding_code: &Secret,
         factors: &Factors,
     ) -> Result<Option<Answer>, Failure> {
-        let oob_code = self.accept(oob_code)?;
         let owner = &oob_code.enrollment;
         let is_enrollment = AuthenticatorId::parse(owner).is_some();
         if is_enrollment {
@@ -162,7 +158,7 @@ impl<P: Platform> Exchange<'_, P> {
         };
         let (tried, charged) = match tried {
             Tried::Paid(paid) => paid,
-            not_paid => return not_paid.told(),
+            not_paid => return self.not_paid(not_paid),
         };
         if let Some(charged) = &charged {
             self.involved().factor(charged.kind.factor());
@@ -233,7 +229,7 @@ impl<P: Platform> Exchange<'_, P> {
         }
         let stored = match guesses::try_recovery_code(self.app, &self.attempt).await? {
             Tried::Paid(stored) => stored,
-            not_paid => return not_paid.told(),
+            not_paid => return self.not_paid(not_paid),
         };
         let (Some(stored), Some(code)) = (stored, RecoveryCode::parse(code.expose())) else {
             return Err(WireError::InvalidRecoveryCode.into());
@@ -254,6 +250,23 @@ impl<P: Platform> Exchange<'_, P> {
         };
         let factor = Factor::Recovery { independent: stored.independent };
         self.redeem(factor, &redeemed, WireError::InvalidRecoveryCode, Some(&next)).await
+    }
+
+    /// What a charge that was not taken means for the client; `None` asks for another look at the client's row.
+    fn not_paid<T>(&self, tried: Tried<T>) -> Result<Option<Answer>, Failure> {
+        match tried {
+            Tried::ClientChanged => Ok(None),
+            Tried::Spent => Err(WireError::SpentMfaToken.into()),
+            Tried::NoGuessLeft { refusal, rule } => {
+                self.involved().reason(rule.as_str());
+                // Of the others' guesses the owner can do nothing about, and they say nothing of the password.
+                if rule == Rule::User {
+                    self.concerned().tell_of_wrong_codes(self.app, Notice::GuessesLocked);
+                }
+                Err(WireError::TooManyFailedCodes(refusal).into())
+            }
+            Tried::Paid(_) => Err(Fault::Bug("a paid guess was treated as refused").into()),
+        }
     }
 
     /// The oob_code, if it is ours, alive, and of this user and client. A challenge's belongs to its login alone; an
@@ -559,18 +572,6 @@ impl Factor {
         match self {
             Self::Kind(kind) => kind.is_independent(),
             Self::Recovery { independent } => independent,
-        }
-    }
-}
-
-impl<T> Tried<T> {
-    /// What a charge that was not taken means for the client; `None` asks for another look at the client's row.
-    fn told(self) -> Result<Option<Answer>, Failure> {
-        match self {
-            Self::ClientChanged => Ok(None),
-            Self::Spent => Err(WireError::SpentMfaToken.into()),
-            Self::NoGuessLeft(refusal) => Err(WireError::TooManyFailedCodes(refusal).into()),
-            Self::Paid(_) => Err(Fault::Bug("a paid guess was treated as refused").into()),
         }
     }
 }

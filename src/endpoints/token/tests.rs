@@ -9,6 +9,7 @@ mod guessing;
 mod keys;
 mod races;
 mod refusals;
+mod shared_buckets;
 mod takeovers;
 
 const GUESSES: &str = "guess:idp|alice";

@@ -76,9 +76,29 @@ pub(super) struct Challenge {
     pub(super) user: &'static str,
     pub(super) client: &'static str,
     pub(super) login: String,
+    /// The number or address that it was sent to.
+    pub(super) to: String,
     pub(super) code: String,
     pub(super) attempts: i64,
     pub(super) expires_at: i64,
+}
+
+impl Pending {
+    /// Of guesses at what was sent there.
+    pub(super) fn recipient_bucket(&self) -> String {
+        recipient_bucket(self.kind, "enrollment", &self.what)
+    }
+}
+
+impl Challenge {
+    pub(super) fn recipient_bucket(&self) -> String {
+        recipient_bucket(self.channel, "challenge", &self.to)
+    }
+}
+
+fn recipient_bucket(kind: Kind, purpose: &str, to: &str) -> String {
+    let medium = if kind == Kind::Email { "email" } else { "phone" };
+    format!("{medium} {purpose} {to}")
 }
 
 /// A token that somebody may present.
@@ -430,37 +450,53 @@ impl Model {
         Ok(())
     }
 
-    /// Takes a guess out of the user's bucket.
-    fn charge(&mut self, token: &Token, bucket: &str) -> Result<String, Said> {
+    /// Takes a guess out of the user's bucket and the recipient's, or out of neither.
+    fn charge(
+        &mut self,
+        token: &Token,
+        bucket: &str,
+        recipient: Option<String>,
+    ) -> Result<Vec<String>, Said> {
         if self.is_spent(token) {
             return Err(SPENT);
         }
-        let (burst, interval) = GUESSES;
-        let key = format!("{bucket}:{}", token.user);
+        let (_, interval) = GUESSES;
+        let keys: Vec<_> = [format!("{bucket}:{}", token.user)].into_iter().chain(recipient).collect();
         let now = self.now;
-        let full_at = self.guesses.entry(key.clone()).or_insert(now);
-        if *full_at > now + (burst - 1) * interval {
+        if !keys.iter().all(|key| self.has_guess(key)) {
             return Err(TOO_MANY_CODES);
         }
-        *full_at = (*full_at).max(now) + interval;
-        Ok(key)
+        for key in &keys {
+            let full_at = self.guesses.entry(key.clone()).or_insert(now);
+            *full_at = (*full_at).max(now) + interval;
+        }
+        Ok(keys)
     }
 
-    fn give_back(&mut self, key: &str) {
-        *self.guesses.get_mut(key).unwrap() -= GUESSES.1;
+    fn has_guess(&self, key: &str) -> bool {
+        let (burst, interval) = GUESSES;
+        self.guesses.get(key).is_none_or(|full_at| *full_at <= self.now + (burst - 1) * interval)
+    }
+
+    fn give_back(&mut self, keys: &[String]) {
+        for key in keys {
+            *self.guesses.get_mut(key).unwrap() -= GUESSES.1;
+        }
     }
 
     /// A guess that was charged by a request that then failed, and given back.
-    pub(super) fn charged_in_vain(&mut self, token: &Token, bucket: &str) {
-        if let Ok(key) = self.charge(token, bucket) {
-            self.give_back(&key);
+    pub(super) fn charged_in_vain(&mut self, token: &Token, bucket: &str, recipient: Option<String>) {
+        if let Ok(keys) = self.charge(token, bucket, recipient) {
+            self.give_back(&keys);
         }
     }
 
     /// A try of a code that was counted, while the answer to that was lost: it is given back, unless it was the fifth. Of
     /// those nobody knows whether this one is among them. One that was not open to be tried is given back a try as well.
-    pub(super) fn tried_in_vain(&mut self, token: &Token, id: &str) {
-        if self.charge_would_fail(token) {
+    pub(super) fn tried_in_vain(&mut self, token: &Token, id: &str, recipient: Option<&str>) {
+        let own = format!("guess:{}", token.user);
+        let has_guess = [Some(own.as_str()), recipient].into_iter().flatten().all(|key| self.has_guess(key));
+        if self.is_spent(token) || !has_guess {
             return;
         }
         let after = |attempts: i64, is_open: bool| {
@@ -479,12 +515,6 @@ impl Model {
         }
     }
 
-    fn charge_would_fail(&self, token: &Token) -> bool {
-        let (burst, interval) = GUESSES;
-        let full_at = self.guesses.get(&format!("guess:{}", token.user));
-        self.is_spent(token) || full_at.is_some_and(|full_at| *full_at > self.now + (burst - 1) * interval)
-    }
-
     /// Whether a token is still good, and its login not spent.
     pub(super) fn is_good(&self, token: &Token) -> bool {
         !self.is_old(token) && !self.is_spent(token)
@@ -496,7 +526,7 @@ impl Model {
 
     fn try_otp(&mut self, token: &Token, client: &str, code: &str, shown: Shown<'_>) -> Result<Said, Said> {
         self.grant(token, client)?;
-        let key = self.charge(token, "guess")?;
+        let keys = self.charge(token, "guess", None)?;
         let is_login = matches!(token.bearer, Bearer::Mfa { .. });
         let user = token.user;
         let is_app = |own: &Authenticator| own.user == user && own.kind == Kind::Totp;
@@ -522,7 +552,7 @@ impl Model {
                         (own.failures, own.last_step, own.last_used_at) = (0, step, self.now);
                     }
                 }
-                self.give_back(&key);
+                self.give_back(&keys);
                 return Ok(said);
             }
         }
@@ -542,7 +572,7 @@ impl Model {
                 own.failures = (own.failures - 1).max(0);
             }
         }
-        self.give_back(&key);
+        self.give_back(&keys);
         Ok(said)
     }
 
@@ -610,7 +640,7 @@ impl Model {
         if enrollment.expires_at <= self.now {
             return Err(OOB_EXPIRED);
         }
-        let key = self.charge(token, "guess")?;
+        let keys = self.charge(token, "guess", Some(enrollment.recipient_bucket()))?;
         let Some(place) = self.pending.iter().position(|own| own.id == enrollment.id) else {
             return Err(OOB_EXPIRED);
         };
@@ -629,7 +659,7 @@ impl Model {
         if !self.confirms(token, &pending, 0) {
             return Err(INVALID_CODE);
         }
-        self.give_back(&key);
+        self.give_back(&keys);
         Ok(said)
     }
 
@@ -652,7 +682,7 @@ impl Model {
         if challenge.expires_at <= self.now {
             return Err(OOB_EXPIRED);
         }
-        let key = self.charge(token, "guess")?;
+        let keys = self.charge(token, "guess", Some(challenge.recipient_bucket()))?;
         let Some(place) = self.challenges.iter().position(|own| own.id == challenge.id) else {
             return Err(OOB_EXPIRED);
         };
@@ -674,7 +704,7 @@ impl Model {
         let own = self.authenticators.iter_mut().find(|own| own.id == challenge.authenticator).unwrap();
         (own.failures, own.last_used_at) = (0, self.now);
         self.challenges.remove(place);
-        self.give_back(&key);
+        self.give_back(&keys);
         Ok(said)
     }
 
@@ -688,12 +718,12 @@ impl Model {
         if matches!(token.bearer, Bearer::Access { .. }) {
             return Err(MALFORMED);
         }
-        let key = self.charge(token, "recovery")?;
+        let keys = self.charge(token, "recovery", None)?;
         if self.recovery_codes.get(token.user).map(String::as_str) != Some(code) {
             return Err(REJECTED);
         }
         let said = self.outcome(token, Factor::Recovery { independent: self.since(token.user).is_some() });
-        self.give_back(&key);
+        self.give_back(&keys);
         let brings_further = match (&said, &token.bearer) {
             (Said::GoesOn { used, .. }, Bearer::Mfa { used: before, .. }) => used.len() > before.len(),
             _ => true,

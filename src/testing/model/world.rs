@@ -12,7 +12,10 @@ use crate::delivery::consumer;
 use crate::http::request::{Headers, Method, Request};
 use crate::mfa::factor::Kind;
 use crate::mfa::one_time_password::{STEP_SECONDS, TotpSecret, code_at};
+use crate::mfa::sending::Rule;
 use crate::platform::{Platform, Row, Value as Stored};
+use crate::storage::keyring::Keyring;
+use crate::storage::messages::budget_key;
 use crate::storage::{places, statements, sweep};
 use crate::testing::dice::Dice;
 use crate::testing::person::{API, Answer, MFA_API, Person, Service, claims};
@@ -72,9 +75,16 @@ struct Fault {
 enum Doing<'a> {
     Enrolling,
     Challenging,
-    Redeeming { token: &'a Token, client: &'static str, bucket: &'static str, of: Option<&'a str> },
+    Redeeming { token: &'a Token, client: &'static str, bucket: &'static str, of: Option<Of<'a>> },
     Removing { token: &'a Token, id: &'a str },
     Listing,
+}
+
+/// The code that is redeemed: the id of its enrollment or challenge, and the bucket of guesses at its recipient.
+#[derive(Clone, Copy)]
+struct Of<'a> {
+    id: &'a str,
+    recipient: &'a str,
 }
 
 impl Doing<'_> {
@@ -371,14 +381,14 @@ impl World {
         match doing {
             Doing::Redeeming { token, bucket, of, .. } => {
                 if sql == statements::ACTIVE_FACTORS || (is_lost && does) {
-                    self.model.charged_in_vain(token, bucket);
+                    self.model.charged_in_vain(token, bucket, of.map(|of| of.recipient.to_owned()));
                 }
                 if sql == statements::CHARGE_GUESS
                     && is_lost
                     && does
-                    && let Some(id) = of
+                    && let Some(Of { id, recipient }) = of
                 {
-                    self.model.tried_in_vain(token, id);
+                    self.model.tried_in_vain(token, id, Some(recipient));
                 }
             }
             Doing::Removing { token, id } if sql == statements::REMOVE_AUTHENTICATOR && is_lost && does => {
@@ -615,11 +625,12 @@ impl World {
         let request = self.proved(token, request);
         let how = if wrong { "wrong" } else { "right" };
         self.tells(&format!("{} at {client} enters the {how} code of {of}", named(token)));
-        let id = match sent {
-            Sent::Enrollment(_, pending) => &pending.id,
-            Sent::Challenge(_, challenge) => &challenge.id,
+        let (id, recipient) = match sent {
+            Sent::Enrollment(_, pending) => (&pending.id, pending.recipient_bucket()),
+            Sent::Challenge(_, challenge) => (&challenge.id, challenge.recipient_bucket()),
         };
-        let doing = Doing::Redeeming { token, client, bucket: "guess", of: Some(id) };
+        let of = Some(Of { id, recipient: &recipient });
+        let doing = Doing::Redeeming { token, client, bucket: "guess", of };
         let Some(answer) = self.send(&request, &doing)? else { return Ok(()) };
         let expected = match sent {
             Sent::Enrollment(_, pending) => self.model.confirm(token, client, pending, &code),
@@ -676,9 +687,12 @@ impl World {
         self.agrees(&said, &expected)?;
         let announces = new.as_ref().map(|(id, ..)| id.clone());
         if let Some((id, oob_code, authenticator, channel)) = new {
+            let to =
+                self.model.authenticators.iter().find(|own| own.id == authenticator).unwrap().what.clone();
             let challenge = Challenge {
                 id,
                 authenticator,
+                to,
                 channel: Kind::parse(&channel).unwrap(),
                 user: token.user,
                 client: token.client,
@@ -1054,7 +1068,11 @@ impl World {
         same(
             "budgets",
             "SELECT key, full_at FROM budgets",
-            model.guesses.iter().map(|(key, full_at)| format!("{key} {full_at}")).collect(),
+            model
+                .guesses
+                .iter()
+                .map(|(key, full_at)| format!("{} {full_at}", stored_key(keyring, key)))
+                .collect(),
         )?;
         for user in USERS {
             let pending = model.pending.iter().filter(|own| own.user == user).count();
@@ -1062,6 +1080,16 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The key of a bucket of guesses as it is stored: that of a recipient says nothing of it.
+fn stored_key(keyring: &Keyring, key: &str) -> String {
+    let (kind, whose) = match key.split_once(' ') {
+        Some(("phone", whose)) => (Kind::Sms, whose),
+        Some(("email", whose)) => (Kind::Email, whose),
+        _ => return key.to_owned(),
+    };
+    format!("guess_{}", budget_key(keyring, kind, Rule::Recipient, whose))
 }
 
 fn named(token: &Token) -> String {

@@ -234,6 +234,7 @@ fn oob_code() -> OobCode {
         user: UserId::new("idp", "alice"),
         client: ClientId("app".to_owned()),
         transaction: Some(TransactionId("transaction".to_owned())),
+        recipient: Some("recipient:phone:h1.hash".to_owned()),
         expires_at: UnixSeconds(300),
     }
 }
@@ -280,7 +281,7 @@ fn an_mfa_token_over_one_kilobyte_is_not_made() {
 fn a_sealed_oob_code_opens_to_what_it_was() {
     let scene = Scene::new();
     let keyring = &scene.app.config.keyring;
-    for code in [oob_code(), OobCode { transaction: None, ..oob_code() }] {
+    for code in [oob_code(), OobCode { transaction: None, recipient: None, ..oob_code() }] {
         let text = seal_oob_code(keyring, &code, NONCE).unwrap();
         assert_eq!(open_oob_code(keyring, &text), Ok(code));
         for clear in ["alice", "idp", "dev_", "app"] {

@@ -52,12 +52,11 @@ fn the_wait_never_grows_however_long_somebody_guesses() {
     let service = Service::new();
     let client = service.world.query("SELECT id, version FROM clients LIMIT 1", &[]).remove(0).0;
     let charge = |now: i64| {
+        let budgets = format!(r#"[["guess:idp|alice",{ONE_GUESS},{}]]"#, now + 9 * ONE_GUESS);
         let parameters = [
-            "guess:idp|alice".into(),
+            budgets.into(),
             "attempt".into(),
             now.into(),
-            ONE_GUESS.into(),
-            (now + 9 * ONE_GUESS).into(),
             client[0].1.clone(),
             client[1].1.clone(),
             Value::Null,

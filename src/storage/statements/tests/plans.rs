@@ -13,13 +13,15 @@ use crate::testing::platform::FakePlatform;
 const DOCUMENT: &str = "docs/query-plans.md";
 
 /// What may be gone through from end to end, since it is as long as what the request has bound, or one row.
-const SHORT: [&str; 6] = [
+const SHORT: [&str; 7] = [
     "CONSTANT ROW",
     // Parts of the statement that have rows of one user, each found by a step of its own.
     "(subquery-",
     // The one row of a COUNT, and the one place that is next.
     "factors",
     "next",
+    // The buckets of one guess.
+    "full",
     // A JSON array that was bound.
     "json_each VIRTUAL TABLE",
     // Ten numbers that stand in the statement.

@@ -131,6 +131,8 @@ macro_rules! twenty_thousand {
     };
 }
 
+/// A user's bucket and that of an address.
+const GUESS_BUDGETS: &str = r#"[["g",360,4240],["a",12,4588]]"#;
 // Changes that occur again and again.
 const CLIENT_GONE: &str = "DELETE FROM clients WHERE id = 'app'";
 const SPENT: &str = "INSERT INTO redemptions VALUES ('t', 'another', 9000)";
@@ -629,28 +631,38 @@ fn removing() -> Vec<Spec> {
 
 fn guessing() -> Vec<Spec> {
     vec![
-        spec!(CHARGE_GUESS ["g", "attempt", 1000, 360, 4240, "app", 7, "t"] "";
+        spec!(CHARGE_GUESS [GUESS_BUDGETS, "attempt", 1000, "app", 7, "t"] "";
             "the first", "", [] => Acts;
             "the last there is room for", "INSERT INTO budgets VALUES ('g', 4240, 'another')", [] => Acts;
             "no room", "INSERT INTO budgets VALUES ('g', 4241, 'another')", [] => Nothing;
-            "full again long ago", "INSERT INTO budgets VALUES ('g', 10, 'another')", [] => Acts;
-            "another version of the client", "", [(7, 8)] => Nothing;
+            "the last that the address has room for", "INSERT INTO budgets VALUES ('a', 4588, 'another')", [] => Acts;
+            "no room of the address", "INSERT INTO budgets VALUES ('a', 4589, 'another')", [] => Nothing;
+            "no room of another address", "INSERT INTO budgets VALUES ('x', 9999, 'another')", [] => Acts;
+            "full again long ago", "INSERT INTO budgets VALUES ('g', 10, 'another'), ('a', 10, 'another')", [] => Acts;
+            "another version of the client", "", [(5, 8)] => Nothing;
             "the client is gone", CLIENT_GONE, [] => Nothing;
             "the login is spent", SPENT, [] => Nothing;
-            "no login", SPENT, [(8, NULL)] => Acts;
+            "no login", SPENT, [(6, NULL)] => Acts;
         ),
-        spec!(GUESS_STATE ["g", "app", 7, "t"] "";
-            "fresh", "", [] => Answers("full_at=NULL client_current=1 spent=0");
-            "charged", PAID, [] => Answers("full_at=2000 client_current=1 spent=0");
-            "another version", "", [(3, 8)] => Answers("full_at=NULL client_current=0 spent=0");
-            "client gone", CLIENT_GONE, [] => Answers("full_at=NULL client_current=0 spent=0");
-            "spent", SPENT, [] => Answers("full_at=NULL client_current=1 spent=1");
+        spec!(GUESS_STATE [GUESS_BUDGETS, "app", 7, "t"] "";
+            "fresh", "", [] => Answers("key=NULL full_at=NULL client_current=1 spent=0");
+            "room", PAID, [] => Answers("key=NULL full_at=NULL client_current=1 spent=0");
+            "no room", "INSERT INTO budgets VALUES ('g', 4241, 'another'), ('a', 4588, 'another'), ('x', 9999, 'another')", []
+                => Answers("key=g full_at=4241 client_current=1 spent=0");
+            "no room in either", "INSERT INTO budgets VALUES ('g', 4241, 'another'), ('a', 4589, 'another')", []
+                => Answers("key=g full_at=4241 client_current=1 spent=0\nkey=a full_at=4589 client_current=1 spent=0");
+            "another version", "", [(3, 8)] => Answers("key=NULL full_at=NULL client_current=0 spent=0");
+            "client gone", CLIENT_GONE, [] => Answers("key=NULL full_at=NULL client_current=0 spent=0");
+            "spent", SPENT, [] => Answers("key=NULL full_at=NULL client_current=1 spent=1");
         ),
-        spec!(REFUND_GUESS ["g", 360, "attempt", 1, "attempt+", "t"] PAID;
+        spec!(REFUND_GUESS [GUESS_BUDGETS, "g", "attempt", 1, "attempt+", "t"] PAID;
             "certain", "", [] => Acts;
+            "certain, to both", "INSERT INTO budgets VALUES ('a', 2000, 'attempt'), ('x', 2000, 'attempt')", [] => Acts;
             "certain, and another was charged since", PAID_LATER_BY_ANOTHER, [] => Acts;
             "uncertain", "", [(4, 0)] => Acts;
             "uncertain, and another was the last", PAID_LATER_BY_ANOTHER, [(4, 0)] => Nothing;
+            "uncertain, and another was the last of the user",
+                "UPDATE budgets SET attempt = 'another'; INSERT INTO budgets VALUES ('a', 2000, 'attempt')", [(4, 0)] => Nothing;
             "redeemed after all", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [] => Nothing;
             "spent by another", "INSERT INTO redemptions VALUES ('t', 'another', 2000)", [] => Acts;
             "nothing was spent by it", "INSERT INTO redemptions VALUES ('t', 'attempt', 2000)", [(6, NULL)] => Acts;
@@ -974,8 +986,9 @@ fn redeeming() -> Vec<Spec> {
             "somebody else's number is older than the mail", "DELETE FROM contacts WHERE user_id = 'alice';
                 UPDATE authenticators SET confirmed_at = 200 WHERE user_id = 'bob'", [] => Acts;
         ),
-        spec!(REFUND_WINNER ["t", "r", "g", 360]
-            "INSERT INTO budgets VALUES ('g', 2000, 'attempt'); INSERT INTO redemptions VALUES ('t', 'r', 2000)";
+        spec!(REFUND_WINNER ["t", "r", GUESS_BUDGETS]
+            "INSERT INTO budgets VALUES ('g', 2000, 'attempt'), ('a', 2000, 'another'), ('x', 2000, 'another');
+             INSERT INTO redemptions VALUES ('t', 'r', 2000)";
             "won", "", [] => Acts;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
