@@ -356,6 +356,21 @@ export const MUTANTS = [
     killedBy: "endpoints::token::tests::guessing::ten_wrong_codes_and_then_one_every_six_minutes",
   },
   {
+    name: "codes: whoever has many people's passwords guesses at all of them from one address",
+    file: "src/storage/guesses.rs",
+    text: "let address = self.address.map(|key| (Rule::ClientAddress, key.to_owned(), ADDRESS_GUESSES));",
+    replacement: "let address: Option<(Rule, String, Budget)> = None;",
+    killedBy:
+      "endpoints::token::tests::shared_buckets::fifty_guesses_of_fifty_people_at_once_over_two_isolates_are_as_many_as_the_address_has_left",
+  },
+  {
+    name: "codes: each user who has a number has guesses of their own at what is sent there",
+    file: "src/storage/guesses.rs",
+    text: 'let recipient = self.recipient.map(|key| (Rule::Recipient, format!("guess_{key}"), RECIPIENT_GUESSES));',
+    replacement: "let recipient: Option<(Rule, String, Budget)> = None;",
+    killedBy: "endpoints::token::tests::shared_buckets::guesses_at_codes_to_one_number_share_a_bucket_however_many_users_have_it",
+  },
+  {
     name: "codes: a guess is not given back when the Worker itself fails",
     file: "src/endpoints/token/mfa_grants.rs",
     text: "if let Err(Failure::Fault(_)) = &result {",
@@ -621,8 +636,23 @@ export const MUTANTS = [
     replacement: "Ok(false) => Ok(()),",
     killedBy: {
       file: "tests/worker/notices.test.mjs",
-      test: "whoever adds and removes authenticators all day is told of it twenty times, and of the rest later",
+      test: "whoever adds and removes authenticators all day is told of it twenty times, and of the rest one an hour",
     },
+  },
+  {
+    name: "notices: one that has been tried before goes out though there is no room",
+    file: "src/delivery/dispatch.rs",
+    text: "if delivery.is_charged {",
+    replacement: "if delivery.is_charged || delivery.attempts > 1 {",
+    killedBy: "delivery::consumer::tests::notices::those_without_room_get_none_by_the_queue_giving_up_on_them",
+  },
+  {
+    name: "notices: strangers with numbers of the same range keep the owner from alarms",
+    file: "src/mfa/sending.rs",
+    text: "let range = range(message.recipient).filter(|_| purpose == Purpose::Enrollment);",
+    replacement: "let range = range(message.recipient);",
+    killedBy:
+      "delivery::consumer::tests::notices::what_strangers_with_numbers_of_the_same_range_are_sent_keeps_nobody_from_theirs",
   },
   {
     name: "notices: guessing is told to nobody while it is slow",

@@ -14,7 +14,7 @@ use crate::mfa::sending::{MessageRequest, Origin, Purpose};
 use crate::mfa::test_recipient::Fate;
 use crate::platform::Platform;
 use crate::storage::deliveries::{Claimed, Target, Template};
-use crate::storage::messages::{budget_key, charge_notice};
+use crate::storage::messages::{admit_notice, budget_key};
 use crate::storage::notices::CONTACT;
 use crate::storage::places;
 use crate::types::{Secret, UnixSeconds, UserId};
@@ -147,7 +147,7 @@ async fn admit<P: Platform>(
     {
         return Err(SendError::Permanent { reason: "nothing is sent to that country".to_owned() });
     }
-    if delivery.failure.as_deref().is_some_and(|failure| failure != NO_ROOM) {
+    if delivery.is_charged {
         return Ok(());
     }
     let mail = EmailAddress::parse(to.expose()).map(|address| address.index_form());
@@ -164,10 +164,13 @@ async fn admit<P: Platform>(
         .config
         .sending_limits
         .charges(&asked, &|rule, whose| budget_key(keyring, delivery.channel, rule, whose));
-    match charge_notice(app, &charges, number.as_ref().and_then(region), now).await {
+    match admit_notice(app, delivery, &charges, number.as_ref().and_then(region), now).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(SendError::Retry { reason: NO_ROOM.to_owned(), after: Some(NO_ROOM_SECONDS) }),
-        Err(_) => Err(SendError::Retry { reason: NO_ROOM.to_owned(), after: None }),
+        Err(error) => Err(SendError::Retry {
+            reason: format!("the notice could not be charged: {error:?}"),
+            after: None,
+        }),
     }
 }
 

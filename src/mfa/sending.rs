@@ -5,8 +5,9 @@
 //! that asked for it, that address' prefix, and the service as a whole, hourly and daily. A message whose code comes
 //! back gets most of its charge back: what is never typed in weighs more.
 //!
-//! A number and its range have room for enrollments and for challenges apart. Whoever has a password of their own may
-//! name anybody's number when they enroll; that must not keep the number's owner from their codes.
+//! Whoever has a password of their own may name anybody's number when they enroll; that must not keep the number's owner
+//! from their codes. So a number has room for enrollments and for challenges apart, and its range is looked at where a number
+//! is enrolled and nowhere else.
 //!
 //! Whole regions and networks are not counted here, message by message, but looked at by the sweep, which closes them
 //! for a while.
@@ -140,7 +141,9 @@ impl SendingLimits {
             charges.push(Charge { rule, key: key(rule, &whose), bucket, day: None });
         }
         let weight = if purpose == Purpose::Notice { 1 } else { self.unverified_weight };
-        let range = range(message.recipient).map(|range| purpose.own(range));
+        // Where a number has been confirmed, whoever has another of its range must not keep it from codes and notices.
+        let range = range(message.recipient).filter(|_| purpose == Purpose::Enrollment);
+        let range = range.map(|range| purpose.own(range));
         let address = message.origin.address.filter(|address| is_public(*address));
         let address = address.map(|address| (group(address, 32, 64), group(address, 24, 48)));
         let (address, prefix) = address.unzip();

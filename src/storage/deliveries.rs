@@ -52,8 +52,8 @@ pub struct Claimed {
     pub attempts: i64,
     /// When the code dies, or the notice is given up.
     pub expires_at: UnixSeconds,
-    /// Why the attempt before has failed, if that is recorded.
-    pub failure: Option<String>,
+    /// Of a notice, whether it has been charged to its budgets.
+    pub is_charged: bool,
     /// Where a notice goes.
     pub target: Option<Target>,
     /// The operator's own words for it, in all languages that there are.
@@ -187,7 +187,7 @@ impl Claimed {
             sealed: row.text("sealed")?.to_owned(),
             attempts: row.integer("attempts")?,
             expires_at: UnixSeconds(row.integer("expires_at")?),
-            failure: row.optional_text("failure")?.map(str::to_owned),
+            is_charged: row.flag("is_charged")?,
             target: target(row)?,
             templates: templates.iter().map(Template::from_row).collect::<Result<_, _>>()?,
         })

@@ -1,5 +1,6 @@
 //! A code on its way: what is stored with the enrollment or challenge that it belongs to, in the same batch.
 
+use super::deliveries::Claimed;
 use super::keyring::Keyring;
 use super::{places, statements};
 use crate::app::App;
@@ -66,14 +67,7 @@ impl NewMessage {
                     user.as_str().into(),
                 ],
             },
-            Statement {
-                sql: statements::CHARGE_MESSAGE,
-                parameters: vec![
-                    list(&self.charges, |_| true).into(),
-                    milliseconds(now).into(),
-                    self.delivery_id.as_str().into(),
-                ],
-            },
+            charge_statement(&self.charges, now, &self.delivery_id, None),
         ]
     }
 
@@ -181,26 +175,40 @@ pub fn guard(message: Option<&NewMessage>) -> [Value; 3] {
     [charges.into(), region.into(), network.into()]
 }
 
-/// Charges a notice, if there is room for it.
-pub async fn charge_notice<P: Platform>(
+/// Charges a notice that has not been charged, if there is room for it, and says whether there was.
+pub async fn admit_notice<P: Platform>(
     app: &App<P>,
+    notice: &Claimed,
     charges: &[Charge],
     region: Option<&str>,
     now: UnixSeconds,
 ) -> Result<bool, StorageError> {
     let limits = &app.config.sending_limits;
-    let statement = Statement {
-        sql: statements::CHARGE_NOTICE,
+    let admit = Statement {
+        sql: statements::ADMIT_NOTICE,
         parameters: vec![
-            list(charges, |_| true).into(),
-            milliseconds(now).into(),
+            notice.id.as_str().into(),
+            notice.attempts.into(),
             list(charges, |charge| limits.enforces(charge.rule)).into(),
             region.filter(|_| !limits.record_only).map(|region| format!("region:{region}")).into(),
             now.into(),
         ],
     };
-    let results = app.platform.batch(vec![statement]).await?;
+    let charge = charge_statement(charges, now, &notice.id, Some(notice.attempts));
+    let results = app.platform.batch(vec![admit, charge]).await?;
     Ok(results.first().is_some_and(|rows| !rows.is_empty()))
+}
+
+fn charge_statement(charges: &[Charge], now: UnixSeconds, delivery: &str, attempt: Option<i64>) -> Statement {
+    Statement {
+        sql: statements::CHARGE_MESSAGE,
+        parameters: vec![
+            list(charges, |_| true).into(),
+            milliseconds(now).into(),
+            delivery.into(),
+            attempt.into(),
+        ],
+    }
 }
 
 /// The key of a row of budgets. What is counted by something that nobody should read stands in it as a keyed hash.

@@ -114,37 +114,34 @@ SELECT ?1, ?2, ?3, 'waiting', ?4, ?4, ?5, ?6, ?7, ?8, ?9
 WHERE EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?10 AND id = ?6)
    OR EXISTS (SELECT 1 FROM challenges WHERE challenges.user_id = ?10 AND id = ?6)";
 
-/// Charges the message budgets of a delivery that [`ADD_DELIVERY`] has added; [`ENROLL`] or [`CHALLENGE`] has seen in the
-/// same transaction that there is room.
+/// Charges the message budgets of a delivery that has been let through in the same transaction: a code's, which
+/// [`ADD_DELIVERY`] has added where [`ENROLL`] or [`CHALLENGE`] has seen that there is room, or a notice's by
+/// [`ADMIT_NOTICE`].
 ///
 /// A bucket never owes more than its size: what is only recorded would otherwise be owed for days once it is enforced.
 ///
-/// `?1` message budgets, `?2` now in milliseconds, `?3` the delivery.
+/// `?1` message budgets, `?2` now in milliseconds, `?3` the delivery, `?4` which attempt at sending a notice charges it, NULL of a code.
 pub const CHARGE_MESSAGE: &str = "\
 INSERT INTO message_budgets (key, full_at, day_full_at)
 SELECT charge.value ->> 0,
        MIN(MAX(COALESCE(charged.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1),
        MIN(MAX(COALESCE(charged.day_full_at, ?2), ?2), charge.value ->> 4) + (charge.value ->> 3)
 FROM json_each(?1) AS charge LEFT JOIN message_budgets AS charged ON charged.key = charge.value ->> 0
-WHERE EXISTS (SELECT 1 FROM deliveries WHERE id = +?3)
+WHERE EXISTS (SELECT 1 FROM deliveries WHERE id = +?3 AND charged_attempt IS +?4)
 ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at";
 
-/// Charges the message budgets of a notice, if all that refuse have room and its region is not closed. Rows come back
-/// if they have.
+/// Lets a notice through, once, if all budgets that refuse have room and its region is not closed. [`CHARGE_MESSAGE`] comes
+/// behind it for the same attempt; one that comes after an answer was lost finds the notice charged.
 ///
-/// `?1` message budgets, `?2` now in milliseconds, `?3` those that refuse, `?4` region, `?5` now.
-pub const CHARGE_NOTICE: &str = "\
-INSERT INTO message_budgets (key, full_at, day_full_at)
-SELECT charge.value ->> 0,
-       MIN(MAX(COALESCE(charged.full_at, ?2), ?2), charge.value ->> 2) + (charge.value ->> 1),
-       MIN(MAX(COALESCE(charged.day_full_at, ?2), ?2), charge.value ->> 4) + (charge.value ->> 3)
-FROM json_each(?1) AS charge LEFT JOIN message_budgets AS charged ON charged.key = charge.value ->> 0
-WHERE NOT EXISTS (SELECT 1 FROM json_each(?3) AS charge CROSS JOIN message_budgets
+/// `?1` the delivery, `?2` which attempt this is, `?3` message budgets that refuse, `?4` region, `?5` now.
+pub const ADMIT_NOTICE: &str = "\
+UPDATE deliveries SET charged_attempt = ?2
+WHERE id = +?1 AND charged_attempt IS NULL
+  AND NOT EXISTS (SELECT 1 FROM json_each(?3) AS charge CROSS JOIN message_budgets
                   WHERE message_budgets.key = charge.value ->> 0
                     AND (full_at > charge.value ->> 2 OR day_full_at > charge.value ->> 4))
-  AND NOT EXISTS (SELECT 1 FROM closures WHERE key = ?4 AND closures.expires_at > ?5)
-ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at, day_full_at = excluded.day_full_at
-RETURNING key";
+  AND NOT EXISTS (SELECT 1 FROM closures WHERE key = +?4 AND closures.expires_at > ?5)
+RETURNING id";
 
 /// Keeps what a request for a challenge with an `Idempotency-Key` is answered where the answer announces nothing that is
 /// stored. A living answer stays: the request that finds one repeats it. One that has expired gives way.
@@ -760,7 +757,7 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
 pub const CLAIM_DELIVERY: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
 WHERE id = ?1 AND state IN ('waiting', 'claimed') AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2
-RETURNING id, message, channel, sealed, attempts, expires_at, failure, user_id, target, address";
+RETURNING id, message, channel, sealed, attempts, expires_at, charged_attempt IS NOT NULL AS is_charged, user_id, target, address";
 
 /// The operator's own words for a delivery, in every language.
 ///

@@ -9,7 +9,6 @@
 //! let answer = block_on(verify_bearer(&app, world.now(), &issuer.mfa_token(&world, "alice")));
 //! ```
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
-#![expect(dead_code, reason = "a toolbox: not every tool has its test yet")]
 
 pub(crate) mod configuration;
 pub(crate) mod dice;

@@ -120,6 +120,19 @@ describe("an address", () => {
     expect(await statuses(3, challenge)).toEqual([200, 200, 200]);
   });
 
+  test("and strangers with numbers of the same range do not keep anybody from their codes", async () => {
+    const owner = stage.person();
+    await owner.enrollSms();
+    const neighbour = stage.person();
+    neighbour.number = `${owner.number.slice(0, -1)}${(+owner.number.at(-1) + 1) % 10}`;
+    await neighbour.enrollSms();
+    const challenge = (person) => person.challenge({ mfa_token: person.mfaToken() }, from(freshAddress()));
+    expect((await statuses(12, () => challenge(neighbour))).at(-1)).toBe(429);
+    const unknown = Object.assign(stage.person(), { number: owner.number.replace(/..$/, "77") });
+    expect((await sms(freshAddress(), unknown)).status).toBe(200);
+    expect((await challenge(owner)).status).toBe(200);
+  });
+
   test("of mail is counted apart from that of phones", async () => {
     const address = freshAddress();
     await statuses(4, () => sms(address));

@@ -52,7 +52,7 @@ export default {
     await DB.batch([
       enroll("sms", id, charges, "region:49", "network:64500"),
       DB.prepare(ADD_DELIVERY).bind(id, "sms", PAYLOAD, now, expiresAt, id, "49", "64500", charges, user),
-      DB.prepare(CHARGE_MESSAGE).bind(charges, now * 1000, id),
+      DB.prepare(CHARGE_MESSAGE).bind(charges, now * 1000, id, null),
     ]);
     context.waitUntil(OOB_QUEUE.send({ delivery: id }, { contentType: "json" }));
     return Response.json({ id });

@@ -1,3 +1,5 @@
+mod notices;
+
 use serde_json::json;
 
 use super::*;
@@ -18,7 +20,7 @@ fn delivery(attempts: i64) -> Claimed {
         sealed: String::new(),
         attempts,
         expires_at: NOW.plus(300),
-        failure: None,
+        is_charged: false,
         target: None,
         templates: Vec::new(),
     }

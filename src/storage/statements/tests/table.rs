@@ -420,8 +420,10 @@ fn enrolling() -> Vec<Spec> {
             "of somebody else's enrollment", "UPDATE enrollments SET id = 'o' WHERE id = 'sms|bp'", [(10, "alice")] => Nothing;
             "of somebody else's challenge", "UPDATE challenges SET id = 'o'", [(10, "alice")] => Nothing;
         ),
-        spec!(CHARGE_NOTICE [CHARGES, 1000, CHARGES, "region:49", 1000] "";
+        spec!(ADMIT_NOTICE ["d", 3, CHARGES, "region:49", 1000] DELIVERY;
             "the first", "", [] => Acts;
+            "charged already", "UPDATE deliveries SET charged_attempt = 2", [] => Nothing;
+            "another delivery", "", [(1, "x")] => Nothing;
             "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 2500, 3500)", [] => Acts;
             "one is used up", "INSERT INTO message_budgets VALUES ('p1', 1501, NULL)", [] => Nothing;
             "an hour's is used up", "INSERT INTO message_budgets VALUES ('p2', 2501, 3500)", [] => Nothing;
@@ -434,8 +436,11 @@ fn enrolling() -> Vec<Spec> {
             "another region is closed", "INSERT INTO closures VALUES ('region:44', 'volume', 1001)", [] => Acts;
             "no region", "INSERT INTO closures VALUES ('region:49', 'volume', 1001)", [(4, NULL)] => Acts;
         ),
-        spec!(CHARGE_MESSAGE [CHARGES, 1000, "d"] DELIVERY;
-            "of a delivery", "", [] => Acts;
+        spec!(CHARGE_MESSAGE [CHARGES, 1000, "d", NULL] DELIVERY;
+            "of a code", "", [] => Acts;
+            "of a notice", "UPDATE deliveries SET charged_attempt = 3", [(4, 3)] => Acts;
+            "of a notice that another attempt has charged", "UPDATE deliveries SET charged_attempt = 2", [(4, 3)] => Nothing;
+            "of a notice that is not let through", "", [(4, 3)] => Nothing;
             "of none", "", [(3, "x")] => Nothing;
             "charged before", "INSERT INTO message_budgets VALUES ('p1', 1500, NULL), ('p2', 10, 10)", [] => Acts;
             "charged as far as may be",
