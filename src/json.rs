@@ -2,7 +2,8 @@
 //! that was read, or in whatever is to be written.
 //!
 //! Types pick their members by hand: derived readers were the larger half of the bundle, and cannot tell a member that is
-//! given twice. Numbers with fractions are kept as "no integer"; fuzzing compares with serde_json.
+//! given twice. Of numbers with fractions the whole part is kept, of those with exponents nothing; fuzzing compares with
+//! serde_json.
 
 mod reader;
 
@@ -22,6 +23,9 @@ pub enum Json<'a> {
     Bool(bool),
     /// A number without fraction or exponent, within 64 bits.
     Integer(i64),
+    /// A number with a fraction and no exponent: its whole part, within 64 bits. Only times of tokens are wanted so;
+    /// written, it is `null`.
+    Fraction(i64),
     /// Any other number. Nothing here wants one, so that its value is not kept; written, it is `null`.
     OtherNumber,
     /// A string.
@@ -66,7 +70,7 @@ impl<'a> Json<'a> {
 
     fn write_to(&self, text: &mut String) {
         match self {
-            Self::Null | Self::OtherNumber => text.push_str("null"),
+            Self::Null | Self::Fraction(_) | Self::OtherNumber => text.push_str("null"),
             Self::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
             // A String takes whatever is written to it.
             Self::Integer(number) => drop(write!(text, "{number}")),
@@ -220,6 +224,7 @@ impl Zeroize for Json<'_> {
             | Self::Null
             | Self::Bool(_)
             | Self::Integer(_)
+            | Self::Fraction(_)
             | Self::OtherNumber => {}
         }
     }

@@ -182,20 +182,20 @@ impl<'a> Reader<'a> {
         if self.take(b'0').is_none() {
             self.digits()?;
         }
-        let mut is_integer = true;
+        // -0 is no integer: an integer could not say that it is written so.
+        let whole =
+            Some(self.since(start)?).filter(|whole| *whole != "-0").and_then(|whole| whole.parse().ok());
+        let mut number = whole.map_or(Json::OtherNumber, Json::Integer);
         if self.take(b'.').is_some() {
-            is_integer = false;
+            number = whole.map_or(Json::OtherNumber, Json::Fraction);
             self.digits()?;
         }
         if self.take(b'e').or_else(|| self.take(b'E')).is_some() {
-            is_integer = false;
+            number = Json::OtherNumber;
             let _ = self.take(b'+').or_else(|| self.take(b'-'));
             self.digits()?;
         }
-        let written = self.since(start)?;
-        // -0 is no integer: an integer could not say that it is written so.
-        let integer = if is_integer && written != "-0" { written.parse().ok() } else { None };
-        Some(integer.map_or(Json::OtherNumber, Json::Integer))
+        Some(number)
     }
 
     fn digits(&mut self) -> Option<()> {
@@ -212,9 +212,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_are_no_integers_keep_no_value() {
-        for text in ["1.0", "1e3", "-0", "-0.5", "1E+2", "0e-1", "9223372036854775808", "1e400"] {
+    fn numbers_that_are_no_integers_keep_their_whole_part_or_no_value() {
+        for text in [
+            "1e3",
+            "-0",
+            "-0.5",
+            "1E+2",
+            "1.5e3",
+            "0e-1",
+            "9223372036854775808",
+            "9223372036854775808.5",
+            "1e400",
+        ] {
             assert!(matches!(parse(text.as_bytes()), Ok(Json::OtherNumber)), "{text}");
+        }
+        for (text, whole) in [("1.0", 1), ("0.9", 0), ("1764441600.123", 1_764_441_600), ("-7.5", -7)] {
+            assert!(matches!(parse(text.as_bytes()), Ok(Json::Fraction(own)) if own == whole), "{text}");
+            assert_eq!(parse(text.as_bytes()).unwrap().as_integer(), None, "{text}");
         }
         assert_eq!(parse(b"[1.5]").unwrap().write(), "[null]");
     }

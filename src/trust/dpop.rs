@@ -195,7 +195,7 @@ fn check_claims(claims: &Json<'_>, expected: &Expected<'_>) -> Result<(), ProofE
     if !claims.text("htu").is_some_and(|htu| is_url(htu, expected)) {
         return Err(ProofError::OtherUrl);
     }
-    if !matches!(claims.member("iat"), Some(Json::Integer(_) | Json::OtherNumber)) {
+    if !matches!(claims.member("iat"), Some(Json::Integer(_) | Json::Fraction(_) | Json::OtherNumber)) {
         return Err(ProofError::NoIssueTime);
     }
     if !claims.text("jti").is_some_and(|jti| (1..=MAXIMUM_JTI_BYTES).contains(&jti.len())) {

@@ -43,11 +43,15 @@ fn is_out_of_range(error: &serde_json::Error) -> bool {
 }
 
 /// Of members that are given twice the last one counts, for both.
-fn is_same(own: &Json<'_>, other: &Value) -> bool {
+pub(super) fn is_same(own: &Json<'_>, other: &Value) -> bool {
     match (own, other) {
         (Json::Null, Value::Null) => true,
         (Json::Bool(own), Value::Bool(other)) => own == other,
         (Json::Integer(own), Value::Number(other)) => other.as_i64() == Some(*own),
+        // serde_json's is rounded, and its whole part with it.
+        (Json::Fraction(own), Value::Number(other)) => {
+            other.as_f64().is_some_and(|other| (other - *own as f64).abs() <= 1.0 + other.abs() * 1e-15)
+        }
         (Json::OtherNumber, Value::Number(other)) => other.as_i64().is_none(),
         (Json::Text(own), Value::String(other)) => own == other,
         (Json::Array(own), Value::Array(other)) => {
