@@ -1,7 +1,8 @@
 //! `POST /mfa/associate`: a person adds an authenticator.
 //!
 //! Checks, in this order: content type 415, bearer 401, body 400, client 401, scope 403, enrolled 403, quota 429.
-//! The last two are guards of the statement that adds the row, so that nothing can change in between.
+//! The last two are guards of the statement that adds the row, so that nothing can change in between. In front of them a
+//! flood of messages from one address is turned away, which must not reach the database.
 
 use std::rc::Rc;
 

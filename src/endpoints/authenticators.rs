@@ -115,12 +115,12 @@ fn name<P: Platform>(
 
 async fn take_away<P: Platform>(app: &App<P>, request: &Request, encoded: &str) -> Result<(), Failure> {
     let bearer = bearer::authenticate(app, request).await?;
+    // An mfa_token has to finish MFA first.
+    let Bearer::Access(token) = &bearer else {
+        return Err(WireError::InvalidBearer.into());
+    };
     for _ in 0..2 {
         let client = client(app, request, &bearer).await?;
-        // An mfa_token has to finish MFA first.
-        let Bearer::Access(token) = &bearer else {
-            return Err(WireError::InvalidBearer.into());
-        };
         bearer::require_scope(&bearer, "remove:authenticators")?;
         let id = authenticator_id(encoded)?;
         request.involved.factor(id.kind().factor());

@@ -120,12 +120,13 @@ fn choose<P: Platform>(
     active: &[ActiveAuthenticator],
     asked: &ChallengeRequest<'_>,
 ) -> Result<AuthenticatorId, WireError> {
-    let is_unused =
-        |id: &&AuthenticatorId| !login.used_factors.iter().any(|used| used == id.kind().factor_type());
-    let ids: Vec<_> =
-        active.iter().map(|authenticator| &authenticator.id).filter(is_unused).cloned().collect();
+    let is_unused = |own: &&ActiveAuthenticator| {
+        !login.used_factors.iter().any(|used| used == own.id.kind().factor_type())
+    };
+    let (disabled, usable): (Vec<_>, Vec<_>) = active.iter().filter(is_unused).partition(|own| own.disabled);
+    let ids: Vec<_> = usable.into_iter().map(|own| own.id.clone()).collect();
     let available = delivery::available_to(&app.config, client);
-    Ok(select(&ids, asked, |kind| available.kind(kind))?)
+    Ok(select(&ids, !disabled.is_empty(), asked, |kind| available.kind(kind))?)
 }
 
 /// The answer that asks for the app's code, or `None` when the same request has been answered meanwhile.

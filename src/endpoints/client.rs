@@ -24,6 +24,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 /// What a request says about its client.
 pub struct Claimed {
     credentials: Credentials,
+    /// Whether there is an assertion of a type that nobody knows: it proves nothing.
+    is_other_assertion: bool,
     /// An assertion is taken out of circulation once, however often the client's row is read.
     consumed: std::cell::Cell<bool>,
 }
@@ -38,9 +40,6 @@ impl Claimed {
         match (assertion, assertion_type) {
             (Some(_), None) => return Err(WireError::MissingParameter("client_assertion_type")),
             (None, Some(_)) => return Err(WireError::MissingParameter("client_assertion")),
-            (Some(_), Some(kind)) if kind != JWT_BEARER => {
-                return Err(WireError::Unauthorized { challenge: basic.is_some() });
-            }
             _ => {}
         }
         let client_id = parameters.optional("client_id")?.map(|id| ClientId(id.to_owned()));
@@ -51,6 +50,7 @@ impl Claimed {
                 basic,
                 assertion: assertion.map(str::to_owned),
             },
+            is_other_assertion: assertion_type.is_some_and(|kind| kind != JWT_BEARER),
             consumed: std::cell::Cell::new(false),
         })
     }
@@ -81,6 +81,9 @@ impl Claimed {
             WireError::Unauthorized { challenge: self.credentials.basic.is_some() }
         };
         let unknown = || unauthorized("UnknownClient".to_owned());
+        if self.is_other_assertion {
+            return Err(unauthorized("OtherAssertionType".to_owned()).into());
+        }
         let refused = |error| match error {
             // Nobody knows whether it is that client.
             ClientAuthenticationError::Key(KeySetError::Unavailable { retry_after }) => {

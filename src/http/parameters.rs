@@ -106,10 +106,11 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The strings `name`: an array, or a lone string, as old samples send it. None where it is absent.
+    /// The strings `name`: an array, or a lone string, as old samples send it. None where it is absent, or an empty string.
     pub fn list_or_string(&self, name: &'static str) -> Result<Vec<&str>, WireError> {
         match self.0.member(name) {
             None => Ok(Vec::new()),
+            Some(Json::Text(text)) if text.is_empty() => Ok(Vec::new()),
             Some(Json::Text(text)) => Ok(vec![&**text]),
             Some(Json::Array(items)) => strings(name, items),
             Some(_) => Err(WireError::NotStrings(name)),
@@ -139,11 +140,15 @@ impl<'a> Parameters<'a> {
         base16ct::lower::encode_string(&Sha256::digest(sorted.join("")))
     }
 
-    /// A six-digit code that JSON clients may send as a number, which drops its leading zeros.
+    /// A six-digit code. JSON clients may send it as a number, which drops its leading zeros, and people type it as their app
+    /// shows it, in two halves.
     pub fn required_code(&self, name: &'static str) -> Result<Secret, WireError> {
         match self.0.member(name) {
             Some(Json::Integer(number @ 0..)) => Ok(Secret::new(format!("{number:06}"))),
-            _ => self.required(name).map(|text| Secret::new(text.to_owned())),
+            _ => {
+                let typed = self.required(name)?;
+                Ok(Secret::new(typed.chars().filter(|character| !character.is_whitespace()).collect()))
+            }
         }
     }
 }
@@ -265,11 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_sent_as_a_number_gets_its_leading_zeros_back() {
-        let parameters =
-            json(r#"{"otp":42,"text":"000042","negative":-1,"fraction":1.5,"null":null}"#).unwrap();
+    fn a_code_sent_as_a_number_gets_its_leading_zeros_back_and_one_in_two_halves_is_joined() {
+        let parameters = json(
+            r#"{"otp":42,"text":"000042","halves":" 000 042\n","negative":-1,"fraction":1.5,"null":null}"#,
+        )
+        .unwrap();
         assert_eq!(parameters.required_code("otp").unwrap().expose(), "000042");
         assert_eq!(parameters.required_code("text").unwrap().expose(), "000042");
+        assert_eq!(parameters.required_code("halves").unwrap().expose(), "000042");
         for name in ["negative", "fraction", "null"] {
             assert_eq!(parameters.required_code(name), Err(WireError::NotAString(name)));
         }

@@ -37,7 +37,7 @@ impl<'a> ChallengeRequest<'a> {
 /// Why nobody can be challenged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
-    /// The user has no active authenticator.
+    /// The user has no active authenticator, not even a disabled one.
     NoAuthenticator,
     /// The one that was named is not among the active ones.
     UnknownAuthenticator,
@@ -53,12 +53,16 @@ pub enum Refused {
 /// Picks one of the `active` authenticators, which stand in the order of their last use: the one that is named, else
 /// the first of the types asked for, independent ones before e-mail. A phone number is reached by SMS and by voice,
 /// where both are available; the id that is picked says which.
+///
+/// Whoever has none but those that wrong codes have disabled is `enrolled` all the same: a client that heard otherwise
+/// would have them enroll, hear that they are enrolled, and begin again.
 pub fn select(
     active: &[AuthenticatorId],
+    enrolled: bool,
     asked: &ChallengeRequest<'_>,
     is_available: impl Fn(Kind) -> bool,
 ) -> Result<AuthenticatorId, Refused> {
-    if active.is_empty() {
+    if active.is_empty() && !enrolled {
         return Err(Refused::NoAuthenticator);
     }
     let mut reachable: Vec<AuthenticatorId> =
@@ -111,9 +115,9 @@ mod tests {
     fn the_one_used_last_is_taken_and_email_only_after_the_others() {
         let (totp, sms, email) = (id(Kind::Totp, 1), id(Kind::Sms, 2), id(Kind::Email, 3));
         let all = [email.clone(), sms.clone(), totp.clone()];
-        assert_eq!(select(&all, &ANY, |_| true), Ok(sms.clone()));
-        assert_eq!(select(&all, &ChallengeRequest { oob: false, ..ANY }, |_| true), Ok(totp));
-        assert_eq!(select(std::slice::from_ref(&email), &ANY, |_| true), Ok(email.clone()));
+        assert_eq!(select(&all, false, &ANY, |_| true), Ok(sms.clone()));
+        assert_eq!(select(&all, false, &ChallengeRequest { oob: false, ..ANY }, |_| true), Ok(totp));
+        assert_eq!(select(std::slice::from_ref(&email), false, &ANY, |_| true), Ok(email.clone()));
     }
 
     #[test]
@@ -122,13 +126,13 @@ mod tests {
         let both = [sms.clone(), totp.clone()];
         let named = |id: &'static str| ChallengeRequest { authenticator: Some(id), ..ANY };
         let totp_name: &'static str = Box::leak(totp.as_str().to_owned().into_boxed_str());
-        assert_eq!(select(&both, &named(totp_name), |_| true), Ok(totp));
+        assert_eq!(select(&both, false, &named(totp_name), |_| true), Ok(totp));
         assert_eq!(
-            select(&both, &ChallengeRequest { otp: false, ..named(totp_name) }, |_| true),
+            select(&both, false, &ChallengeRequest { otp: false, ..named(totp_name) }, |_| true),
             Err(Refused::UnsupportedType { otp: true, oob: false })
         );
         assert_eq!(
-            select(&both, &named("totp|dev_unknown000000000"), |_| true),
+            select(&both, false, &named("totp|dev_unknown000000000"), |_| true),
             Err(Refused::UnknownAuthenticator)
         );
     }
@@ -137,18 +141,30 @@ mod tests {
     fn a_number_is_reached_by_the_channel_that_is_available() {
         let sms = id(Kind::Sms, 2);
         let voice = sms.twin().unwrap();
-        assert_eq!(select(std::slice::from_ref(&sms), &ANY, |kind| kind != Kind::Sms), Ok(voice.clone()));
+        assert_eq!(
+            select(std::slice::from_ref(&sms), false, &ANY, |kind| kind != Kind::Sms),
+            Ok(voice.clone())
+        );
         let named: &'static str = Box::leak(voice.as_str().to_owned().into_boxed_str());
         let asked = ChallengeRequest { authenticator: Some(named), ..ANY };
-        assert_eq!(select(std::slice::from_ref(&sms), &asked, |_| true), Ok(voice));
+        assert_eq!(select(std::slice::from_ref(&sms), false, &asked, |_| true), Ok(voice));
         assert_eq!(
-            select(&[sms], &asked, |kind| kind != Kind::Voice),
+            select(&[sms], false, &asked, |kind| kind != Kind::Voice),
             Err(Refused::UnsupportedType { otp: false, oob: false })
         );
     }
 
     #[test]
     fn nobody_without_an_authenticator_is_challenged() {
-        assert_eq!(select(&[], &ANY, |_| true), Err(Refused::NoAuthenticator));
+        assert_eq!(select(&[], false, &ANY, |_| true), Err(Refused::NoAuthenticator));
+        // Those that there are have been disabled.
+        assert_eq!(
+            select(&[], true, &ANY, |_| true),
+            Err(Refused::UnsupportedType { otp: false, oob: false })
+        );
+        assert_eq!(
+            select(&[], true, &ChallengeRequest { authenticator: Some("totp|dev_a"), ..ANY }, |_| true),
+            Err(Refused::UnknownAuthenticator)
+        );
     }
 }

@@ -16,6 +16,8 @@ pub struct ActiveAuthenticator {
     pub id: AuthenticatorId,
     /// Its sealed secret or address.
     pub sealed: String,
+    /// Whether too many wrong codes have disabled it.
+    pub disabled: bool,
 }
 
 /// How a login stands.
@@ -180,5 +182,6 @@ fn active(row: &Row) -> Result<ActiveAuthenticator, StorageError> {
     Ok(ActiveAuthenticator {
         id: AuthenticatorId::parse(row.text("id")?).ok_or(StorageError::UnexpectedShape("id"))?,
         sealed: row.text("sealed")?.to_owned(),
+        disabled: row.flag("disabled")?,
     })
 }

@@ -78,6 +78,8 @@ pub enum Outcome {
     Spent,
     /// The client's row has changed.
     ClientChanged,
+    /// The user has so many authenticators that the enrollment waits until one is removed.
+    Full,
     /// The code was used by another, or what it belonged to has gone.
     Lost,
 }
@@ -114,10 +116,12 @@ pub async fn redeem<P: Platform>(
         Outcome::Won { announced: notices::announced(announced)? }
     } else if row.flag("spent")? {
         Outcome::Spent
-    } else if row.flag("client_current")? {
-        Outcome::Lost
-    } else {
+    } else if !row.flag("client_current")? {
         Outcome::ClientChanged
+    } else if row.flag("is_full")? {
+        Outcome::Full
+    } else {
+        Outcome::Lost
     })
 }
 
@@ -130,6 +134,14 @@ impl Redeemed<'_> {
             Self::Challenge { challenge, .. } => Charge::ChallengeCode(challenge),
             Self::Enrollment { enrollment, .. } => Charge::EnrollmentCode(enrollment),
             Self::RecoveryCode { .. } => Charge::RecoveryCode,
+        }
+    }
+
+    /// The enrollment that the code is of.
+    const fn enrollment(&self) -> Option<&str> {
+        match self {
+            Self::Enrollment { enrollment, .. } => Some(*enrollment),
+            Self::Totp { .. } | Self::Challenge { .. } | Self::RecoveryCode { .. } => None,
         }
     }
 
@@ -321,7 +333,13 @@ impl Attempt<'_> {
         batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&spent, &id)));
         batch.push(Statement {
             sql: statements::REDEMPTION_STATE,
-            parameters: own(vec![client, version, self.redemption_id(Run::First).into()]),
+            parameters: own(vec![
+                client,
+                version,
+                self.redemption_id(Run::First).into(),
+                self.user.as_str().into(),
+                redeemed.enrollment().into(),
+            ]),
         });
         batch
     }

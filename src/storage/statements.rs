@@ -166,12 +166,12 @@ SELECT answer, 0 FROM challenges WHERE user_id = ?3 AND answer_key = ?1 AND answ
 UNION ALL
 SELECT sealed, 0 FROM idempotent_answers WHERE key = ?1 AND expires_at > ?2";
 
-/// A user's active authenticators, the one used last first: what a challenge may be sent to.
+/// A user's active authenticators, the one used last first: what a challenge may be sent to, but for the disabled ones.
 ///
 /// `?1` user.
 pub const ACTIVE_AUTHENTICATORS: &str = "\
-SELECT id, kind, sealed FROM authenticators
-WHERE user_id = +?1 AND failures < 100
+SELECT id, kind, sealed, failures >= 100 AS disabled FROM authenticators
+WHERE user_id = +?1
 ORDER BY last_used_at DESC, created_at DESC";
 
 /// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]. Its key is its user and authenticator, so that a
@@ -417,13 +417,14 @@ WHERE EXISTS (SELECT 1 FROM clients WHERE id = +?4 AND version = +?5)
 ON CONFLICT (spent) DO NOTHING
 RETURNING spent";
 
-/// Marks the time step as used and takes back the failure that [`TRY_ACTIVE_TOTP`] charged to every app of the user.
+/// Marks the time step as used, and begins the count of failures anew for every app of the user: who has one of them is no
+/// guesser. An app that is disabled stays so, and gets back the failure that [`TRY_ACTIVE_TOTP`] has charged.
 ///
 /// `?1` what is spent, `?2` redemption, `?3` authenticator, `?4` user, `?5` time step, `?6` now, `?7` the secret
 /// sealed anew, or NULL.
 pub const USE_TOTP: &str = "\
 UPDATE authenticators
-SET failures = CASE id WHEN ?3 THEN 0 ELSE MAX(failures - 1, 0) END,
+SET failures = CASE WHEN id = ?3 OR failures <= 100 THEN 0 ELSE failures - 1 END,
     last_step = CASE id WHEN ?3 THEN ?5 ELSE last_step END,
     last_used_at = CASE id WHEN ?3 THEN ?6 ELSE last_used_at END,
     sealed = CASE id WHEN ?3 THEN COALESCE(?7, sealed) ELSE sealed END
@@ -741,13 +742,17 @@ UPDATE authenticators SET failures = MAX(failures - 1, 0)
 WHERE user_id = ?3 AND kind = 'totp'
   AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)";
 
-/// Who won, read at the end of a redemption's batch: this run of it, or an earlier one whose answer was lost.
+/// Who won, read at the end of a redemption's batch: this run of it, or an earlier one whose answer was lost. And whether an
+/// enrollment waits for room.
 ///
-/// `?1` what is spent, `?2` redemption, `?3` client, `?4` client version, `?5` the earlier run's redemption.
+/// `?1` what is spent, `?2` redemption, `?3` client, `?4` client version, `?5` the earlier run's redemption, `?6` user,
+/// `?7` enrollment, or NULL.
 pub const REDEMPTION_STATE: &str = "\
 SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2, ?5)) AS won,
        EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption NOT IN (?2, ?5)) AS spent,
-       EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?4) AS client_current";
+       EXISTS (SELECT 1 FROM clients WHERE id = ?3 AND version = ?4) AS client_current,
+       EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?6 AND enrollments.id = ?7)
+         AND (SELECT COUNT(*) FROM authenticators WHERE user_id = ?6) >= 20 AS is_full";
 
 /// Claims a delivery before it is sent. The queue delivers at least once; the second of two consumers finds the row
 /// claimed and sends nothing. A claim ends after its lease, so that a consumer that died does not lose the message. What

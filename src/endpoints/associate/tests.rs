@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::http::request::Body;
+use crate::http::request::{Body, Method};
 use crate::platform::Platform;
 use crate::testing::Variables;
 use crate::testing::person::{
@@ -789,4 +789,47 @@ fn the_webhook_is_the_provider_of_every_channel() {
     assert_eq!(channels, ["sms", "voice", "email"]);
     assert_eq!(service.messages()[0]["tenant"], "Example");
     assert!(MFA_API.starts_with(&service.app.config.public_url));
+}
+
+#[test]
+fn a_fault_of_the_body_is_told_before_one_of_the_client() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let asked = |kind: &str| {
+        json!({
+            "authenticator_types": [kind],
+            "client_id": "app",
+            "client_assertion": "x",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:saml2-bearer",
+        })
+    };
+    let (status, _) = alice.associates(&alice.logs_in(), &asked("x")).refused();
+    assert_eq!(status, 400);
+    alice.associates(&alice.logs_in(), &asked("otp")).is_refused(401, "Unauthorized");
+    let event = service.world.events("client_refused").pop().unwrap();
+    assert_eq!(event["reason"], json!("OtherAssertionType"));
+}
+
+#[test]
+fn an_mfa_token_removes_nothing_whatever_client_it_names() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    for client in ["app", "nobody"] {
+        let login = alice.at_client(client).logs_in();
+        let mut request = service.post(&format!("/mfa/authenticators/{}", app.id), Some(&login), &json!({}));
+        request.method = Method::Delete;
+        let refused = service.send(&request);
+        refused.is_refused(401, INVALID_BEARER);
+    }
+}
+
+#[test]
+fn an_empty_channel_is_none() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    for channels in [json!(""), json!([])] {
+        let body = json!({ "authenticator_types": ["oob"], "oob_channels": channels, "phone_number": "+4915123456789" });
+        alice.associates(&alice.logs_in(), &body).is_refused(400, "Missing required parameter: oob_channels");
+    }
 }

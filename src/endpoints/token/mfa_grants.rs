@@ -320,10 +320,15 @@ impl<P: Platform> Exchange<'_, P> {
                 self.app.platform.defer(delivery::tell_queue_of_all(self.app, announced));
                 prepared.told(next_recovery_code)
             }
-            Outcome::Spent => Err(WireError::SpentMfaToken.into()),
-            Outcome::Lost => {
+            Outcome::Spent if self.attempt.transaction.is_some() => Err(WireError::SpentMfaToken.into()),
+            // Of an access token the enrollment is what is spent: another request has confirmed it.
+            Outcome::Spent | Outcome::Lost => {
                 self.involved().reason("used_meanwhile");
                 Err(lost.into())
+            }
+            Outcome::Full => {
+                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
+                Err(WireError::TooManyAuthenticators.into())
             }
             Outcome::ClientChanged => {
                 guesses::refund(self.app, &self.attempt, redeemed.charge()).await;

@@ -7,6 +7,7 @@ mod copies;
 mod faults;
 mod guessing;
 mod keys;
+mod no_room;
 mod races;
 mod refusals;
 mod shared_buckets;

@@ -177,6 +177,7 @@ const TOO_MANY_SMS: Said =
 const TOO_MANY_MAILS: Said =
     Said::No(429, "Too many emails sent by the user. Wait for some minutes before retrying.");
 const OOB_EXPIRED: Said = Said::No(401, "oob_code is expired");
+const TWENTY: Said = Said::No(400, "The user has 20 authenticators. Remove one first.");
 const INVALID_OTP: Said = Said::No(403, "Invalid otp_code.");
 const INVALID_CODE: Said = Said::No(403, "Invalid binding_code.");
 const REJECTED: Said = Said::No(403, "MFA Authorization rejected.");
@@ -295,7 +296,7 @@ impl Model {
             }
         }
         if self.of(token.user).count() >= 20 {
-            return Err(Said::No(400, "The user has 20 authenticators. Remove one first."));
+            return Err(TWENTY);
         }
         if kind != Kind::Totp {
             self.has_room_for_message(token.user, kind, "enrollment", what)?;
@@ -371,11 +372,13 @@ impl Model {
         if self.is_spent(token) {
             return Err(SPENT);
         }
-        let usable = |own: &&Authenticator| own.failures < 100 && !used.contains(type_of(own.kind));
-        let mut active: Vec<_> = self.of(token.user).filter(usable).collect();
+        let unused = |own: &&Authenticator| !used.contains(type_of(own.kind));
+        let usable = |own: &&Authenticator| own.failures < 100;
+        let enrolled = self.of(token.user).any(|own| unused(&own));
+        let mut active: Vec<_> = self.of(token.user).filter(unused).filter(usable).collect();
         let is_seen = |own: &Authenticator| seen.map_or(own.kind == Kind::Totp, |seen| own.id == seen);
         active.sort_by_key(|own| std::cmp::Reverse((own.last_used_at, own.created_at, is_seen(own))));
-        if active.is_empty() {
+        if !enrolled {
             return Err(Said::No(
                 400,
                 "User does not have any confirmed authenticator associated. You can associate a new authenticator calling \
@@ -390,7 +393,13 @@ impl Model {
             None => active.iter().find(|own| independent(own.kind)).or(active.first()),
         };
         let Some(chosen) = chosen else {
-            return Err(Said::No(404, "The user has no such authenticator."));
+            return Err(match named {
+                Some(_) => Said::No(404, "The user has no such authenticator."),
+                None => Said::No(
+                    401,
+                    "The user does not support any of the requested challenge types. Supported type: ",
+                ),
+            });
         };
         if chosen.kind == Kind::Totp {
             return Ok(Said::Done(Done::AsksApp));
@@ -547,7 +556,7 @@ impl Model {
                 let said = self.outcome(token, Factor::Kind(Kind::Totp));
                 self.spend(token);
                 for own in self.authenticators.iter_mut().filter(|own| is_app(own)) {
-                    own.failures = (own.failures - 1).max(0);
+                    own.failures = if own.failures > 100 { own.failures - 1 } else { 0 };
                     if own.id == id {
                         (own.failures, own.last_step, own.last_used_at) = (0, step, self.now);
                     }
@@ -564,16 +573,14 @@ impl Model {
             .find_map(|own| Some((own.clone(), step(&own.what, 0)?)));
         let Some((pending, step)) = found else { return Err(INVALID_OTP) };
         let said = self.outcome(token, Factor::Kind(Kind::Totp));
-        if !self.confirms(token, &pending, step) {
-            return Err(INVALID_OTP);
-        }
+        let has_room = self.confirms(token, &pending, step);
         if is_login {
             for own in self.authenticators.iter_mut().filter(|own| is_app(own)) {
                 own.failures = (own.failures - 1).max(0);
             }
         }
         self.give_back(&keys);
-        Ok(said)
+        if has_room { Ok(said) } else { Err(TWENTY) }
     }
 
     /// What was enrolled without proof is not confirmed any more once there is an independent factor.
@@ -656,10 +663,12 @@ impl Model {
             return Err(INVALID_CODE);
         }
         let said = self.outcome(token, Factor::Kind(pending.kind));
-        if !self.confirms(token, &pending, 0) {
-            return Err(INVALID_CODE);
-        }
+        let has_room = self.confirms(token, &pending, 0);
         self.give_back(&keys);
+        if !has_room {
+            self.pending[place].attempts -= 1;
+            return Err(TWENTY);
+        }
         Ok(said)
     }
 

@@ -209,6 +209,19 @@ fn a_hundred_failures_in_a_row_disable_that_app_alone() {
 }
 
 #[test]
+fn whoever_has_nothing_but_a_disabled_app_is_not_told_to_enroll() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    service.world.query("UPDATE authenticators SET failures = 100", &[]);
+    let challenge = |body| service.send(&alice.challenge_request(&alice.logs_in(), &body));
+    challenge(serde_json::json!({}))
+        .is_refused(401, "The user does not support any of the requested challenge types. Supported type: ");
+    challenge(serde_json::json!({ "authenticator_id": app.id }))
+        .is_refused(404, "The user has no such authenticator.");
+}
+
+#[test]
 fn a_success_ends_the_row_of_failures() {
     let service = Service::new();
     let alice = service.person("alice");
@@ -235,10 +248,27 @@ fn a_code_of_one_app_is_no_failure_of_another() {
     assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 0);
     alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
     assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 2);
-    // The one that is right starts anew, the other keeps its own failure.
+    // Whoever has one of them is no guesser: a mistake counts against neither any more.
     service.world.advance(30);
     alice.enters_otp(&alice.logs_in(), &second.code(&service)).granted();
-    assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 1);
+    assert_eq!(service.number("SELECT sum(failures) FROM authenticators"), 0);
+}
+
+#[test]
+fn a_spare_app_is_not_disabled_by_the_mistakes_of_years() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let proof = alice.proves_mfa(&app);
+    let spare = alice.adds_app(&proof);
+    alice.enters_otp(&alice.logs_in(), &spare.code(&service)).granted();
+    for _ in 0..101 {
+        service.world.advance(360);
+        alice.enters_otp(&alice.logs_in(), &app.wrong_code(&service)).is_refused(403, INVALID_OTP);
+        alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+    }
+    service.world.advance(30);
+    alice.enters_otp(&alice.logs_in(), &spare.code(&service)).granted();
 }
 
 #[test]

@@ -286,12 +286,14 @@ fn reading() -> Vec<Spec> {
                 => Answers("kind=recovery-code disabled=0");
         ),
         spec!(ACTIVE_AUTHENTICATORS ["alice"] SMS_ACTIVE;
-            "one", "", [] => Answers("id=sms|a kind=sms sealed=s1.a");
-            "ninety-nine failures", "UPDATE authenticators SET failures = 99", [] => Acts;
-            "a hundred", "UPDATE authenticators SET failures = 100", [] => Nothing;
+            "one", "", [] => Answers("id=sms|a kind=sms sealed=s1.a disabled=0");
+            "ninety-nine failures", "UPDATE authenticators SET failures = 99", []
+                => Answers("id=sms|a kind=sms sealed=s1.a disabled=0");
+            "a hundred", "UPDATE authenticators SET failures = 100", []
+                => Answers("id=sms|a kind=sms sealed=s1.a disabled=1");
             "nobody's", "", [(1, "carol")] => Nothing;
             "used last, first", MAIL_ACTIVE, []
-                => Answers("id=sms|a kind=sms sealed=s1.a\nid=email|a kind=email sealed=s1.a");
+                => Answers("id=sms|a kind=sms sealed=s1.a disabled=0\nid=email|a kind=email sealed=s1.a disabled=0");
         ),
         spec!(LIST_AUTHENTICATORS ["alice", 1000] "";
             "nothing", "", [] => Nothing;
@@ -1003,16 +1005,24 @@ fn redeeming() -> Vec<Spec> {
             "won by another", SPENT, [] => Nothing;
             "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", [] => Nothing;
         ),
-        spec!(REDEMPTION_STATE ["t", "r", "app", 7, "first"] "";
-            "nobody won", "", [] => Answers("won=0 spent=0 client_current=1");
-            "won", WON, [] => Answers("won=1 spent=0 client_current=1");
+        spec!(REDEMPTION_STATE ["t", "r", "app", 7, "first", "alice", "totp|p"]
+            "INSERT INTO enrollments (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+             VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', 0, 900, 1001)";
+            "nobody won", "", [] => Answers("won=0 spent=0 client_current=1 is_full=0");
+            "won", WON, [] => Answers("won=1 spent=0 client_current=1 is_full=0");
             "won by the first run", "INSERT INTO redemptions VALUES ('t', 'first', 2000)", []
-                => Answers("won=1 spent=0 client_current=1");
-            "won by another", SPENT, [] => Answers("won=0 spent=1 client_current=1");
+                => Answers("won=1 spent=0 client_current=1 is_full=0");
+            "won by another", SPENT, [] => Answers("won=0 spent=1 client_current=1 is_full=0");
             "won something else", "INSERT INTO redemptions VALUES ('u', 'r', 2000)", []
-                => Answers("won=0 spent=0 client_current=1");
-            "another version", "", [(4, 8)] => Answers("won=0 spent=0 client_current=0");
-            "client gone", CLIENT_GONE, [] => Answers("won=0 spent=0 client_current=0");
+                => Answers("won=0 spent=0 client_current=1 is_full=0");
+            "another version", "", [(4, 8)] => Answers("won=0 spent=0 client_current=0 is_full=0");
+            "client gone", CLIENT_GONE, [] => Answers("won=0 spent=0 client_current=0 is_full=0");
+            "no room", TWENTY_MAILS, [] => Answers("won=0 spent=0 client_current=1 is_full=1");
+            "no room, and no enrollment", TWENTY_MAILS, [(7, "totp|x")] => Answers("won=0 spent=0 client_current=1 is_full=0");
+            "no room, and somebody else's enrollment", TWENTY_MAILS, [(7, "sms|bp")]
+                => Answers("won=0 spent=0 client_current=1 is_full=0");
+            "somebody else has no room", TWENTY_MAILS, [(6, "bob"), (7, "sms|bp")]
+                => Answers("won=0 spent=0 client_current=1 is_full=0");
         ),
     ]
 }
