@@ -83,7 +83,7 @@ export function mfaClaims(asked, { issuer, countersign, audience, now = Math.flo
   const slug = slugOf(name);
   return {
     iss: issuer,
-    sub: `demo|${slug}`,
+    sub: slug,
     aud: `${countersign}/mfa/`,
     azp: text(asked.client_id, "demo"),
     iat: now,

@@ -13,8 +13,9 @@ export const USAGE = `What is stored of a person, and what support does about it
   show     authenticators, those that wait for their first code, the recovery code, and guesses; no secret or address
   unlock   lets the authenticators that too many wrong codes have disabled in again (--authenticator: that one alone), and
            gives all guesses back
-  reset    for who has lost everything: removes all authenticators, pending ones, codes under way, the recovery code and
-           the address for notices. Whoever passes the first factor then adds the next authenticator
+  reset    for people who have lost everything: removes all authenticators, pending ones, codes under way and the recovery
+           code. Whoever passes the first factor then adds the next authenticator. The address for notices stays, so that
+           the person hears of it; where somebody else has set it (show tells when), use remove
   remove   deletes everything that is stored of them
   --yes    what these two remove cannot be brought back
   --remote the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;

@@ -65,10 +65,10 @@ export class Visitor {
     return this.page.getByRole("textbox", { name: label, exact: true });
   }
 
-  async signIn(name) {
+  async signIn(name, step = "Choose a second factor") {
     await this.field("Name").fill(name);
     await this.page.getByRole("button", { name: "Sign in" }).click();
-    await this.expectStep("Choose a second factor");
+    await this.expectStep(step);
   }
 
   choose(factor) {

@@ -68,7 +68,7 @@ test("one command serves the Worker and the demo issuer, and stops both", async 
     });
     expect(protectedHeader.alg).toBe("RS256");
     expect(payload).toMatchObject({
-      sub: "demo|ada-lovelace",
+      sub: "ada-lovelace",
       email: "ada-lovelace@example.com",
       email_verified: true,
       azp: "demo",

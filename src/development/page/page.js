@@ -66,7 +66,9 @@ async function signIn(form) {
   const answer = await call(`${issuer}/sign-in`, json({ name, audience: mfaAudience, scope: "openid enroll" }));
   state = { ...freshState(), name, bearer: answer.mfa_token };
   sign("first", name, "demo issuer");
-  show("choose");
+  const known = await authenticators();
+  if (known.some(isIndependent)) showKnown(known);
+  else show("choose");
 }
 
 async function choose(factor) {
@@ -177,7 +179,13 @@ function finish(tokens, started = {}) {
 /** A name that has a factor already goes to the step that asks for it. */
 async function refuseOrThrow(problem) {
   if (problem.error !== "access_denied" || problem.status !== 403) throw problem;
-  const known = await authenticators();
+  showKnown(await authenticators());
+}
+
+/** E-mail stands beside a second factor, and is none. */
+const isIndependent = ({ type, oob_channel: channel }) => type === "otp" || ["sms", "voice"].includes(channel);
+
+function showKnown(known) {
   const phones = known.filter(({ oob_channel: channel }) => ["sms", "voice"].includes(channel));
   element("enrolled-title").textContent = `${state.name} is protected already`;
   element("verify-otp").hidden = !known.some(({ type }) => type === "otp");
@@ -297,7 +305,12 @@ function inWords(response, error, text) {
   if (words[text]) return words[text];
   if (text.endsWith(" is not enabled.")) return "This way is switched off here. Choose another one.";
   if (error === "too_many_requests") return `Too many tries. ${wait(response)}`;
-  if (error === "temporarily_unavailable") return "Countersign is not set up right. The terminal says what is missing.";
+  if (error === "temporarily_unavailable") {
+    // Only what somebody has to mend comes without a time.
+    return response.headers.has("Retry-After")
+      ? "Countersign cannot reach its database or the issuer. Try again in a moment."
+      : "Countersign is not set up right. The terminal says what is missing.";
+  }
   return "That did not work.";
 }
 
