@@ -15,5 +15,11 @@ await runMain(async () => {
   };
   const { right, said } = await checkConfiguration(variables, await rustToolchain());
   console.log(said);
+  if (!right) {
+    console.log(
+      "\nEach variable is looked for in the environment, .dev.vars, wrangler.deploy.json (what npm run deploy keeps) and " +
+        "wrangler.toml, in this order; npm start brings some of its own. docs/configuration.md has them all.",
+    );
+  }
   return right ? 0 : 1;
 });

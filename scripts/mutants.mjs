@@ -2,6 +2,7 @@
 //
 // Options: `--only text` tries those whose name or file contains the text; `--native` and `--black-box` those that tests of
 // this kind kill.
+import { parseArgs } from "node:util";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { alone } from "./build/lock.mjs";
@@ -46,12 +47,20 @@ await runMain(async () => {
 });
 
 function chosen(args) {
-  const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : "";
-  if (only === undefined) throw new Failure("--only is followed by a part of a mutant's name or file.");
-  const isAsked = ({ killedBy }) => !args.includes(typeof killedBy === "string" ? "--black-box" : "--native");
+  const { only, ...asked } = options(args);
+  const isAsked = ({ killedBy }) => !asked[typeof killedBy === "string" ? "black-box" : "native"];
   const mutants = MUTANTS.filter(({ name, file }) => name.includes(only) || file.includes(only)).filter(isAsked);
   if (mutants.length === 0) throw new Failure(`No mutant has "${only}" in its name or file.`);
   return mutants;
+}
+
+function options(args) {
+  const flag = { type: "boolean", default: false };
+  try {
+    return parseArgs({ args, options: { only: { type: "string", default: "" }, native: flag, "black-box": flag } }).values;
+  } catch {
+    throw new Failure("The options are --only TEXT (a part of a mutant's name or file), --native and --black-box.");
+  }
 }
 
 function title(killedBy) {

@@ -15,6 +15,7 @@ import { WRANGLER } from "./wrangler.mjs";
 const PATIENCE = 10_000;
 
 await runMain(async () => {
+  if (process.argv.length > 2) throw new Failure("npm start takes no options. PORT=9000 npm start chooses the port.");
   const port = await freePort();
   const publicUrl = `http://localhost:${port}`;
   // Tests start this on a database of their own.
