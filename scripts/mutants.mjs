@@ -2,9 +2,9 @@
 //
 // Options: `--only text` tries those whose name or file contains the text; `--native` and `--black-box` those that tests of
 // this kind kill.
-import { parseArgs } from "node:util";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { alone } from "./build/lock.mjs";
 import { MUTANTS } from "./mutants/list.mjs";
 import { mutate, mutated } from "./mutants/mutate.mjs";
