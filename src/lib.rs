@@ -9,11 +9,13 @@
 //! | queue | [`delivery::consumer`] |
 //! | cron | [`storage::sweep`] |
 //!
-//! Dependencies point one way: [`routes`] → [`endpoints`] → [`mfa`] (the rules, pure), [`trust`] (tokens, keys, clients),
-//! [`storage`] (every statement), [`delivery`]. What happens in them is told by [`audit`]. None of them knows of Workers;
-//! what they need of the world is [`platform::Platform`]. What must be atomic is one guarded statement or one batch in
-//! D1; see [`storage::statements`].
+//! A request goes one way: [`routes`] → [`endpoints`] → [`mfa`] (the rules, pure), [`trust`] (tokens, keys, clients),
+//! [`storage`] (every statement), [`delivery`]; none of these knows of an endpoint. What happens in them is told by
+//! [`audit`]. They reach the world, the configuration and what the isolate remembers through [`app::App`], and none of
+//! them knows of Workers: what they need of the world is [`platform::Platform`]. What must be atomic is one guarded
+//! statement or one batch in D1; see [`storage::statements`].
 
+pub mod algorithm;
 pub mod app;
 pub mod audit;
 pub mod base64url;

@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 
+use crate::algorithm::Algorithm;
 use crate::json::Json;
-use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
 
 /// The outside world: clock, randomness, database, cache, queues, network, mail and signatures.

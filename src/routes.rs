@@ -14,92 +14,27 @@
 use std::rc::Rc;
 
 use crate::app::App;
+#[cfg(feature = "development")]
+use crate::development;
 use crate::endpoints::{associate, authenticators, challenge, metadata, proof, token};
 use crate::http::cors;
 use crate::http::errors::WireError;
 use crate::http::request::{Method, Request};
 use crate::http::response::{Dialect, Response};
+#[cfg(feature = "development")]
+use crate::http::route::READ_ONLY;
+use crate::http::route::Route;
 use crate::json::object;
 use crate::platform::Platform;
 use crate::storage::clients;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route<'a> {
-    Associate,
-    Challenge,
-    Authenticators,
-    /// The id as it stands in the path.
-    Authenticator(&'a str),
-    Token,
-    KeySet,
-    Discovery,
-    #[cfg(feature = "development")]
-    Development(crate::development::Page),
-}
-
-impl<'a> Route<'a> {
-    fn of(path: &'a str) -> Option<Self> {
-        if let Some(id) = path.strip_prefix("/mfa/authenticators/") {
-            return (!id.is_empty() && !id.contains('/')).then_some(Self::Authenticator(id));
-        }
-        match path {
-            "/mfa/associate" => Some(Self::Associate),
-            "/mfa/challenge" => Some(Self::Challenge),
-            "/mfa/authenticators" => Some(Self::Authenticators),
-            "/oauth/token" => Some(Self::Token),
-            "/.well-known/jwks.json" => Some(Self::KeySet),
-            "/.well-known/openid-configuration" => Some(Self::Discovery),
-            #[cfg(feature = "development")]
-            _ => crate::development::Page::of(path).map(Self::Development),
-            #[cfg(not(feature = "development"))]
-            _ => None,
-        }
-    }
-
-    /// The verbs that mean something here, as `Allow` lists them.
-    const fn methods(self) -> &'static str {
-        match self {
-            Self::Associate | Self::Challenge | Self::Token => "POST, OPTIONS",
-            Self::Authenticator(_) => "DELETE, OPTIONS",
-            Self::Authenticators | Self::KeySet | Self::Discovery => "GET, HEAD, OPTIONS",
-            #[cfg(feature = "development")]
-            Self::Development(_) => "GET, HEAD, OPTIONS",
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Associate => "/mfa/associate",
-            Self::Challenge => "/mfa/challenge",
-            Self::Authenticators => "/mfa/authenticators",
-            Self::Authenticator(_) => "/mfa/authenticators/{id}",
-            Self::Token => "/oauth/token",
-            Self::KeySet => "/.well-known/jwks.json",
-            Self::Discovery => "/.well-known/openid-configuration",
-            #[cfg(feature = "development")]
-            Self::Development(_) => "development",
-        }
-    }
-
-    /// Whether a DPoP proof means anything here.
-    const fn takes_proofs(self) -> bool {
-        matches!(self, Self::Associate | Self::Authenticators | Self::Authenticator(_) | Self::Token)
-    }
-
-    const fn takes(self, method: Method) -> bool {
-        match self {
-            Self::Associate | Self::Challenge | Self::Token => matches!(method, Method::Post),
-            Self::Authenticator(_) => matches!(method, Method::Delete),
-            Self::Authenticators | Self::KeySet | Self::Discovery => matches!(method, Method::Get),
-            #[cfg(feature = "development")]
-            Self::Development(_) => matches!(method, Method::Get),
-        }
-    }
-}
-
 /// The route that a path is of, as logs and metrics call it: there are few of them, and no id stands in any.
 #[must_use]
 pub fn endpoint(path: &str) -> &'static str {
+    #[cfg(feature = "development")]
+    if development::Page::of(path).is_some() {
+        return "development";
+    }
     Route::of(path).map_or("other", Route::name)
 }
 
@@ -127,6 +62,14 @@ async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
         let error = WireError::MisdirectedRequest(app.config.public_url.clone());
         return Response::error(dialect, &error);
     }
+    #[cfg(feature = "development")]
+    if let Some(page) = development::Page::of(&request.path) {
+        return match request.method {
+            Method::Options => cors::preflight(READ_ONLY),
+            Method::Get => page.respond(app, request).await,
+            _ => Response::error(dialect, &WireError::MethodNotAllowed(READ_ONLY)),
+        };
+    }
     let Some(route) = Route::of(&request.path) else {
         return Response::error(dialect, &WireError::UnknownPath);
     };
@@ -144,8 +87,6 @@ async fn answer<P: Platform>(app: &App<P>, request: &Request) -> Response {
         Route::Token => token::handle(app, request).await,
         Route::KeySet => metadata::key_set(app),
         Route::Discovery => metadata::discovery(app),
-        #[cfg(feature = "development")]
-        Route::Development(page) => page.respond(app, request).await,
     };
     if route.takes_proofs() { proof::with_fresh_nonce(app, request, response) } else { response }
 }

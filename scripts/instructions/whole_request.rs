@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use countersign::algorithm::Algorithm;
 use countersign::app::{App, Isolate};
 use countersign::audit;
 use countersign::config::Config;
@@ -17,7 +18,6 @@ use countersign::platform::{
 };
 use countersign::routes;
 use countersign::storage::crossing;
-use countersign::trust::algorithm::Algorithm;
 use countersign::types::UnixSeconds;
 use futures_util::FutureExt;
 

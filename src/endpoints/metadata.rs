@@ -1,12 +1,12 @@
 //! `/.well-known/jwks.json` and `/.well-known/openid-configuration`: what others need to verify our tokens and to
 //! find us.
 
+use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::http::response::Response;
 use crate::json::{Json, object};
 use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::Platform;
-use crate::trust::algorithm::Algorithm;
 use crate::types::GrantType;
 
 /// The public keys of `SIGNING_KEY_…` (RFC 7517), those that sign now and those that have signed.

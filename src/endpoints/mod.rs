@@ -1,5 +1,5 @@
-//! One file for each endpoint, always in the same order: the errors it can end in, how they become wire errors, the
-//! handler, its steps, its tests.
+//! One file for each endpoint, always in the same order: how the refusals of its rules become rows of
+//! [`http::errors`](crate::http::errors), the handler, its steps, its tests.
 //!
 //! A request walks straight through: decode → authenticate → decide → store → respond.
 //!

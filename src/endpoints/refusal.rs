@@ -3,12 +3,12 @@
 use crate::audit::{Act, Event};
 use crate::http::errors::WireError;
 use crate::http::request::Request;
+use crate::http::route::Route;
 use crate::mfa::policy::RECOVERY_CODE;
-use crate::routes;
 
 /// The event of a refusal. `None` of what is no act: requests that nobody could have meant, and a demand for a nonce.
 pub fn event<'a>(request: &'a Request, error: &WireError) -> Option<Event<'a>> {
-    let (act, reason) = told(routes::endpoint(&request.path), error)?;
+    let (act, reason) = act_of(Route::of(&request.path), error)?;
     let act = match act {
         Act::GuessesLocked if request.involved.is_of(RECOVERY_CODE) => Act::RecoveryGuessesLocked,
         act => act,
@@ -17,7 +17,7 @@ pub fn event<'a>(request: &'a Request, error: &WireError) -> Option<Event<'a>> {
 }
 
 /// Which act it is, and the reason that stands in its event unless a more exact one was found.
-fn told(endpoint: &str, error: &WireError) -> Option<(Act, &'static str)> {
+fn act_of(route: Option<Route<'_>>, error: &WireError) -> Option<(Act, &'static str)> {
     Some(match error {
         WireError::UnknownPath
         | WireError::MethodNotAllowed(_)
@@ -59,25 +59,25 @@ fn told(endpoint: &str, error: &WireError) -> Option<(Act, &'static str)> {
         WireError::TooManyTries { .. } => (Act::GuessesLocked, "code"),
         WireError::MfaRequired { .. } => (Act::MfaRequired, "policy"),
 
-        WireError::MalformedOobCode => (refused_at(endpoint)?, "malformed_oob_code"),
-        WireError::OobCodeOfAnotherTransaction => (refused_at(endpoint)?, "oob_code_of_another"),
-        WireError::UnauthorizedClient(_) => (refused_at(endpoint)?, "grant_not_allowed"),
-        WireError::InvalidTarget => (refused_at(endpoint)?, "audience_not_registered"),
-        WireError::NotEnabled(_) => (refused_at(endpoint)?, "factor_not_enabled"),
-        WireError::InvalidPhoneNumber => (refused_at(endpoint)?, "phone_number"),
-        WireError::RegionNotEnabled => (refused_at(endpoint)?, "region_not_enabled"),
-        WireError::InvalidEmailAddress => (refused_at(endpoint)?, "email_address"),
-        WireError::AlreadyEnrolled => (refused_at(endpoint)?, "already_enrolled"),
-        WireError::TooManyAuthenticators => (refused_at(endpoint)?, "too_many_authenticators"),
-        WireError::ProofRequired => (refused_at(endpoint)?, "proof_required"),
-        WireError::AssociationRequired => (refused_at(endpoint)?, "no_authenticator"),
+        WireError::MalformedOobCode => (refused_at(route)?, "malformed_oob_code"),
+        WireError::OobCodeOfAnotherTransaction => (refused_at(route)?, "oob_code_of_another"),
+        WireError::UnauthorizedClient(_) => (refused_at(route)?, "grant_not_allowed"),
+        WireError::InvalidTarget => (refused_at(route)?, "audience_not_registered"),
+        WireError::NotEnabled(_) => (refused_at(route)?, "factor_not_enabled"),
+        WireError::InvalidPhoneNumber => (refused_at(route)?, "phone_number"),
+        WireError::RegionNotEnabled => (refused_at(route)?, "region_not_enabled"),
+        WireError::InvalidEmailAddress => (refused_at(route)?, "email_address"),
+        WireError::AlreadyEnrolled => (refused_at(route)?, "already_enrolled"),
+        WireError::TooManyAuthenticators => (refused_at(route)?, "too_many_authenticators"),
+        WireError::ProofRequired => (refused_at(route)?, "proof_required"),
+        WireError::AssociationRequired => (refused_at(route)?, "no_authenticator"),
         WireError::UnknownAuthenticator | WireError::NoSuchAuthenticator => {
-            (refused_at(endpoint)?, "unknown_authenticator")
+            (refused_at(route)?, "unknown_authenticator")
         }
-        WireError::UnsupportedChallengeType { .. } => (refused_at(endpoint)?, "challenge_type"),
-        WireError::RecoveryCodeStays => (refused_at(endpoint)?, "recovery_code"),
-        WireError::TooManyRequests(_) => (refused_at(endpoint)?, "too_many_requests"),
-        WireError::TooManyMessages(..) => (refused_at(endpoint)?, "too_many_messages"),
+        WireError::UnsupportedChallengeType { .. } => (refused_at(route)?, "challenge_type"),
+        WireError::RecoveryCodeStays => (refused_at(route)?, "recovery_code"),
+        WireError::TooManyRequests(_) => (refused_at(route)?, "too_many_requests"),
+        WireError::TooManyMessages(..) => (refused_at(route)?, "too_many_messages"),
 
         WireError::NotConfigured => (Act::RequestFailed, "not_configured"),
         WireError::Unavailable | WireError::KeysUnavailable { .. } => (Act::RequestFailed, "unavailable"),
@@ -86,12 +86,12 @@ fn told(endpoint: &str, error: &WireError) -> Option<(Act, &'static str)> {
 }
 
 /// What a rule of MFA stands against at an endpoint.
-fn refused_at(endpoint: &str) -> Option<Act> {
-    match endpoint {
-        "/mfa/associate" => Some(Act::EnrollmentRefused),
-        "/mfa/challenge" => Some(Act::ChallengeRefused),
-        "/mfa/authenticators/{id}" => Some(Act::RemovalRefused),
-        "/oauth/token" => Some(Act::TokensRefused),
-        _ => None,
+fn refused_at(route: Option<Route<'_>>) -> Option<Act> {
+    match route? {
+        Route::Associate => Some(Act::EnrollmentRefused),
+        Route::Challenge => Some(Act::ChallengeRefused),
+        Route::Authenticator(_) => Some(Act::RemovalRefused),
+        Route::Token => Some(Act::TokensRefused),
+        Route::Authenticators | Route::KeySet | Route::Discovery => None,
     }
 }

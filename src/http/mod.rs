@@ -7,3 +7,4 @@ pub mod errors;
 pub mod parameters;
 pub mod request;
 pub mod response;
+pub mod route;

@@ -1,7 +1,8 @@
 //! The rules of multi-factor authentication, pure: no I/O, no clock, no random source. Time and random bytes are
 //! arguments, so that a test can stand at any instant and choose any throw of the dice.
 //!
-//! Nothing here depends on another room but `types`. Endpoints read, ask these modules, and write what they answer.
+//! Nothing here knows of another room. The operator's settings of these rules (`FACTORS`, `POLICY`, `SENDING_LIMITS`) are
+//! read beside them. Endpoints read, ask these modules, and write what they answer.
 
 pub mod barcode;
 pub mod binding_code;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::issuer::TestIssuer;
 use super::keys::TestKey;
 use super::platform::FakePlatform;
+use crate::algorithm::Algorithm;
 use crate::app::{App, Isolate};
 use crate::config::{Config, ConfigError};
-use crate::trust::algorithm::Algorithm;
 
 /// The environment variables of a test's Worker.
 pub(crate) struct Variables(BTreeMap<String, String>);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::keys::{TestKey, key_set};
 use super::platform::FakePlatform;
-use crate::trust::algorithm::Algorithm;
+use crate::algorithm::Algorithm;
 
 /// An identity provider. Tokens are signed with its first key.
 pub(crate) struct TestIssuer {

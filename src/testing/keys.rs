@@ -10,7 +10,7 @@ use jwt_compact::jwk::JsonWebKey;
 use serde_json::{Value, json};
 
 use super::platform::SeededRandom;
-use crate::trust::algorithm::{Algorithm, Family};
+use crate::algorithm::{Algorithm, Family};
 use crate::trust::jwk::{PublicJwk, Thumbprint};
 
 /// How many different RSA keys there are; making one takes a while.

@@ -13,12 +13,12 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use sha2::{Digest, Sha256};
 
 use super::executor::{Deferred, yield_now};
+use crate::algorithm::{Algorithm, Family};
 use crate::json::Json;
 use crate::platform::{
     DataPoint, FetchError, KeyError, MailError, Meter, MetricError, OutboundMail, OutboundRequest,
     OutboundResponse, Platform, QueueError, RandomError, Row, Statement, StorageError, Usage, Value,
 };
-use crate::trust::algorithm::{Algorithm, Family};
 use crate::types::UnixSeconds;
 
 /// Where every test begins: 2030-01-01T00:00:00Z.

@@ -10,12 +10,12 @@
 //! What costs nothing is checked first: nobody's keys are fetched for a token that could not pass with a valid
 //! signature.
 
-use super::algorithm::Algorithm;
 use super::issuer::TrustedIssuer;
 use super::jwk::Thumbprint;
 use super::jwt::{CLOCK_SKEW_SECONDS, Claims, JwtError, MAXIMUM_SUBJECT_BYTES, TimeError, UntrustedJwt};
 use super::key_sets::{KeySetError, KeySource, Signed, verify_signature};
 use super::own_tokens::{MFA_TOKEN_PREFIX, MFA_TOKEN_SECONDS, Unreadable, open_mfa_token};
+use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::platform::Platform;
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};

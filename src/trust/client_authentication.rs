@@ -4,9 +4,9 @@ use base64ct::{Base64, Base64Unpadded, Encoding};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::algorithm::Algorithm;
 use super::jwt::{JwtError, TimeError, UntrustedJwt};
 use super::key_sets::{KeySetError, KeySource, Signed, verify_signature};
+use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::platform::Platform;
 use crate::storage::clients::{AssertionKeys, Client, ClientAuthentication};

@@ -7,10 +7,10 @@
 
 use sha2::{Digest, Sha256};
 
-use super::algorithm::Algorithm;
 use super::http_url::HttpUrl;
 use super::jwk::{PublicJwk, Thumbprint, UnusableKey};
 use super::jwt::MAXIMUM_TOKEN_BYTES;
+use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::base64url;
 use crate::json::{self, Json};

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::algorithm::Algorithm;
 use super::http_url::HttpUrl;
+use crate::algorithm::Algorithm;
 use crate::json::{self, Json};
 
 /// An identity provider that the operator trusts.

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::algorithm::{Algorithm, Family};
+use crate::algorithm::{Algorithm, Family};
 use crate::base64url;
 use crate::json::{self, Json, object};
 

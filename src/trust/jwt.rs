@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::algorithm::Algorithm;
 use super::jwk::Thumbprint;
+use crate::algorithm::Algorithm;
 use crate::base64url;
 use crate::json::{self, Json};
 use crate::types::{Scopes, TransactionId, UnixSeconds};

@@ -30,9 +30,9 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use super::algorithm::Algorithm;
 use super::issuer::TrustedIssuer;
 use super::jwk::{self, PublicJwk};
+use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::audit::{Act, Event};
 use crate::base64url;

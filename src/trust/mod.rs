@@ -1,6 +1,5 @@
 //! Trust: whose tokens count, whose keys they are checked with, who a client is, and what this server signs itself.
 
-pub mod algorithm;
 pub mod bearer;
 pub mod client_authentication;
 pub mod dpop;

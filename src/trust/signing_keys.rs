@@ -192,9 +192,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::algorithm::Algorithm;
     use crate::testing::TestKey;
     use crate::testing::configuration::own_key;
-    use crate::trust::algorithm::Algorithm;
 
     fn keys(values: &[(&str, &Value)]) -> Vec<(String, String)> {
         values.iter().map(|(id, value)| (format!("{VARIABLE_PREFIX}{id}"), value.to_string())).collect()

@@ -6,10 +6,10 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 
-use super::algorithm::Algorithm;
 use super::jwk;
 use super::jwt::{JwtError, UntrustedJwt};
 use super::key_sets::{KeySource, Signed, verify_signature};
+use crate::algorithm::Algorithm;
 use crate::testing::platform::{FakePlatform, START};
 use crate::testing::{app, block_on};
 

@@ -8,6 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use super::{exchange, glue};
+use crate::algorithm::Algorithm;
 use crate::config::{Config, ConfigError};
 use crate::json::{self, Json, object};
 use crate::platform::{
@@ -15,7 +16,6 @@ use crate::platform::{
     OutboundResponse, Platform, QueueError, RandomError, Row, Statement, StorageError, Usage,
 };
 use crate::storage::crossing;
-use crate::trust::algorithm::Algorithm;
 use crate::types::UnixSeconds;
 
 /// One event's view of the world.

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::algorithm::Algorithm;
 use crate::http::request::{Body, Method};
 use crate::mfa::one_time_password::STEP_SECONDS;
 use crate::testing::TestKey;
 use crate::testing::person::{API, Answer, MFA_API, Person, Service, claims};
-use crate::trust::algorithm::Algorithm;
 
 const NONCE_WANTED: &str = "Authorization server requires nonce in DPoP proof.";
 const INVALID_PROOF: &str = "The DPoP proof is invalid.";

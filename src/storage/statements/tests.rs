@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use self::conditions::without_one_condition;
 use self::table::{BASE, Expected, Spec, table};
+use crate::mfa::factor::Kind;
 use crate::platform::Value;
 use crate::testing::platform::FakePlatform;
 
@@ -111,6 +112,13 @@ fn no_condition_can_be_taken_away_unnoticed() {
     }
     assert!(conditions > 200, "{conditions}");
     assert_eq!(unnoticed, Vec::<String>::new());
+}
+
+/// Statements say `kind <> 'email'`. A further kind that is no second factor must not pass for one there.
+#[test]
+fn what_statements_take_for_independent_is_what_the_rules_do() {
+    let dependent: Vec<_> = Kind::ALL.iter().filter(|kind| !kind.is_independent()).collect();
+    assert_eq!(dependent, [&Kind::Email]);
 }
 
 #[test]

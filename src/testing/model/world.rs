@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::rules::{Bearer, Challenge, Done, Model, Pending, Said, Token, kind_of, twin, type_of};
+use crate::algorithm::Algorithm;
 use crate::delivery::consumer;
 use crate::http::request::{Headers, Method, Request};
 use crate::mfa::factor::Kind;
@@ -21,7 +22,6 @@ use crate::testing::dice::Dice;
 use crate::testing::person::{API, Answer, MFA_API, Person, Service, claims};
 use crate::testing::platform::BatchFault;
 use crate::testing::{TestIssuer, TestKey, block_on};
-use crate::trust::algorithm::Algorithm;
 use crate::trust::dpop;
 use crate::trust::own_tokens::{open_mfa_token, open_oob_code};
 use crate::types::ClientId;

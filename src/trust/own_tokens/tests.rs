@@ -2,10 +2,10 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::algorithm::Algorithm;
 use crate::testing::configuration::own_key;
 use crate::testing::platform::FakePlatform;
 use crate::testing::{TestKey, Variables, app, block_on};
-use crate::trust::algorithm::Algorithm;
 use crate::trust::key_sets::{KeySource, Signed, verify_signature};
 
 /// A grant whose parts a test can change.

@@ -1,10 +1,10 @@
 use serde_json::{Value as Claim, json};
 
 use super::*;
+use crate::algorithm::Algorithm;
 use crate::testing::platform::FakePlatform;
 use crate::testing::platform::START;
 use crate::testing::{TestIssuer, TestKey, Variables, app, block_on};
-use crate::trust::algorithm::Algorithm;
 
 const API: &str = "https://api.example.com";
 

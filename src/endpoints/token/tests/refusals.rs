@@ -6,13 +6,13 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use super::{GUESSES, SPENT};
+use crate::algorithm::Algorithm;
 use crate::http::request::Body;
 use crate::platform::Platform;
 use crate::routes;
 use crate::testing::keys::key_set;
 use crate::testing::person::{API, Answer, CLIENT_SECRET, NUMBER, Service};
 use crate::testing::{TestKey, join_all};
-use crate::trust::algorithm::Algorithm;
 
 const OTP: &str = "http://auth0.com/oauth/grant-type/mfa-otp";
 const OOB: &str = "http://auth0.com/oauth/grant-type/mfa-oob";

@@ -2,6 +2,7 @@
 
 use super::super::reference;
 use super::{lines, text, with_service};
+use crate::algorithm::Algorithm;
 use crate::delivery::content::Content;
 use crate::delivery::provider::{Message, SendError};
 use crate::delivery::providers::Name;
@@ -11,7 +12,6 @@ use crate::testing::block_on;
 use crate::testing::person::WEBHOOK;
 use crate::testing::platform::FakePlatform;
 use crate::testing::{TestIssuer, app};
-use crate::trust::algorithm::Algorithm;
 use crate::trust::key_sets::{KeySource, find_key};
 use crate::types::Secret;
 

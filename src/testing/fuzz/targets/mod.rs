@@ -10,10 +10,10 @@ mod tokens;
 use std::cell::Cell;
 
 use super::Target;
+use crate::algorithm::Algorithm;
 use crate::testing::TestKey;
 use crate::testing::keys::key_set;
 use crate::testing::person::Service;
-use crate::trust::algorithm::Algorithm;
 
 /// All of them.
 pub(in crate::testing) const TARGETS: &[Target] = &[

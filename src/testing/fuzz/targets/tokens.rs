@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::super::reference::{self, base64url};
 use super::{bodies, client_key, lines, text, with_service};
+use crate::algorithm::Algorithm;
 use crate::json::{self, Json};
 use crate::platform::Platform;
 use crate::storage::clients;
 use crate::storage::keyring::Keyring;
 use crate::testing::platform::START;
 use crate::testing::{Variables, block_on};
-use crate::trust::algorithm::Algorithm;
 use crate::trust::bearer::{Scheme, presented_token};
 use crate::trust::client_authentication::{self, Credentials, basic_credentials};
 use crate::trust::dpop::{self, Expected, ProofError};
