@@ -215,8 +215,8 @@ export const MUTANTS = [
   {
     name: "clients: everybody may speak for the person's address in auth0-forwarded-for",
     file: "src/endpoints/message.rs",
-    text: "if !authenticated {\n        return request.origin;\n    }",
-    replacement: "let _ = authenticated;",
+    text: "headers.forwarded_for.as_deref().filter(|_| authenticated)",
+    replacement: "headers.forwarded_for.as_deref().filter(|_| authenticated || true)",
     killedBy: {
       file: "tests/worker/sending-limits.test.mjs",
       test: "of a back end does not count; what it says of whom it speaks for does, once it has authenticated",
@@ -306,8 +306,8 @@ export const MUTANTS = [
   {
     name: "codes: a challenge's oob_code is any login's, by the rule",
     file: "src/endpoints/token/mfa_grants.rs",
-    text: "let of_this_login = oob_code.transaction.as_ref() == self.attempt.transaction\n            ||",
-    replacement: "let of_this_login = oob_code.transaction.is_some() ||",
+    text: "oob_code.transaction.as_ref() == self.attempt.transaction || oob_code.is_of_enrollment()",
+    replacement: "oob_code.transaction.is_some() || oob_code.is_of_enrollment()",
     killedBy: {
       file: "tests/worker/challenge-codes.test.mjs",
       test: "to its mfa_token, and keeps its tries when another comes",
@@ -323,15 +323,15 @@ export const MUTANTS = [
   {
     name: "codes: any binding code is right",
     file: "src/endpoints/token/mfa_grants.rs",
-    text: "if !self.or_refund(charge, matches).await? {",
-    replacement: "if !self.or_refund(charge, matches).await? && false {",
+    text: "if !self.or_refund(guess, matches).await? {",
+    replacement: "if !self.or_refund(guess, matches).await? && false {",
     killedBy: "endpoints::token::tests::guessing::five_tries_of_one_sent_code_however_many_guesses_are_left",
   },
   {
     name: "codes: any recovery code is right",
     file: "src/endpoints/token/mfa_grants.rs",
-    text: "if !self.or_refund(Charge::RecoveryCode, matches).await? {",
-    replacement: "if !self.or_refund(Charge::RecoveryCode, matches).await? && false {",
+    text: "if !self.or_refund(Guess::RecoveryCode, matches).await? {",
+    replacement: "if !self.or_refund(Guess::RecoveryCode, matches).await? && false {",
     killedBy: "endpoints::token::tests::takeovers::only_the_confirmed_enrollments_recovery_code_ever_works",
   },
   {
@@ -351,8 +351,8 @@ export const MUTANTS = [
   {
     name: "codes: guesses have no end",
     file: "src/storage/statements.rs",
-    text: "attempt = ?2 WHERE full_at <= ?5",
-    replacement: "attempt = ?2 WHERE 1 OR full_at <= ?5",
+    text: "budgets.full_at > charge.value ->> 2)\n  AND EXISTS (SELECT 1 FROM clients WHERE id = +?4",
+    replacement: "budgets.full_at > 1e18)\n  AND EXISTS (SELECT 1 FROM clients WHERE id = +?4",
     killedBy: "endpoints::token::tests::guessing::ten_wrong_codes_and_then_one_every_six_minutes",
   },
   {

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::audit::{Act, Event};
 use crate::json::object;
 use crate::platform::{Platform, StorageError};
-use crate::storage::deliveries::{self, Claimed, Outcome};
+use crate::storage::deliveries::{self, ClaimedDelivery, Outcome};
 use crate::types::UnixSeconds;
 
 /// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
@@ -77,7 +77,7 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures.iter_mut().filter_map(|future| future.as_mut().take_output()).collect()
 }
 
-async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed) -> Outcome {
+async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &ClaimedDelivery) -> Outcome {
     let outcome = outcome(now, delivery, dispatch::send(app, now, delivery).await, chance(app));
     let (act, provider, reason) = match &outcome {
         Outcome::Sent { provider } => (Act::DeliverySent, Some(*provider), None),
@@ -105,7 +105,7 @@ fn chance<P: Platform>(app: &App<P>) -> Chance {
 
 fn outcome(
     now: UnixSeconds,
-    delivery: &Claimed,
+    delivery: &ClaimedDelivery,
     sent: Result<&'static str, SendError>,
     chance: Chance,
 ) -> Outcome {
@@ -129,7 +129,7 @@ fn outcome(
     }
 }
 
-fn backoff(delivery: &Claimed) -> i64 {
+fn backoff(delivery: &ClaimedDelivery) -> i64 {
     let pauses: &[i64] =
         if delivery.message == words::CODE { &BACKOFF_SECONDS } else { &NOTICE_BACKOFF_SECONDS };
     let index = usize::try_from(delivery.attempts.saturating_sub(1)).unwrap_or(0);
@@ -149,7 +149,7 @@ fn varied(seconds: i64, chance: Chance) -> i64 {
     length.saturating_add(i64::from(rest)).checked_div(WHOLE).unwrap_or(seconds).max(1)
 }
 
-fn verdict(now: UnixSeconds, id: &str, outcomes: &[(&Claimed, Outcome)]) -> Verdict {
+fn verdict(now: UnixSeconds, id: &str, outcomes: &[(&ClaimedDelivery, Outcome)]) -> Verdict {
     match outcomes.iter().find(|(own, _)| own.id == id) {
         Some((_, Outcome::Retry { at, .. })) => Verdict::Retry(at.since(now)),
         _ => Verdict::Acknowledge,

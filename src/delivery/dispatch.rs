@@ -13,7 +13,7 @@ use crate::mfa::region::region;
 use crate::mfa::sending::{MessageRequest, Origin, Purpose};
 use crate::mfa::test_recipient::Fate;
 use crate::platform::Platform;
-use crate::storage::deliveries::{Claimed, Target, Template};
+use crate::storage::deliveries::{ClaimedDelivery, NoticeTarget, Template};
 use crate::storage::messages::{admit_notice, budget_key};
 use crate::storage::notices::CONTACT;
 use crate::storage::places;
@@ -38,7 +38,7 @@ enum Matter {
 pub async fn send<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
-    delivery: &Claimed,
+    delivery: &ClaimedDelivery,
 ) -> Result<&'static str, SendError> {
     // The key may be known again later, and then what is sealed still opens.
     let later = |reason| SendError::Retry { reason, after: None };
@@ -91,7 +91,7 @@ pub async fn send<P: Platform>(
 }
 
 /// The payload, and the address.
-fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<(Payload, Secret), String> {
+fn open<P: Platform>(app: &App<P>, delivery: &ClaimedDelivery) -> Result<(Payload, Secret), String> {
     let keyring = &app.config.keyring;
     // The rows of one notice share a payload, and begin with its id.
     let id = match &delivery.target {
@@ -113,7 +113,7 @@ fn open<P: Platform>(app: &App<P>, delivery: &Claimed) -> Result<(Payload, Secre
     Ok((payload, to))
 }
 
-fn address<P: Platform>(app: &App<P>, target: &Target) -> Result<Secret, String> {
+fn address<P: Platform>(app: &App<P>, target: &NoticeTarget) -> Result<Secret, String> {
     let place = match target.name.as_str() {
         CONTACT => places::contact(&target.user),
         authenticator => places::factor(authenticator, &target.user),
@@ -124,7 +124,7 @@ fn address<P: Platform>(app: &App<P>, target: &Target) -> Result<Secret, String>
     Ok(Secret::new(text.to_owned()))
 }
 
-fn matter(delivery: &Claimed, payload: &Payload) -> Option<Matter> {
+fn matter(delivery: &ClaimedDelivery, payload: &Payload) -> Option<Matter> {
     if delivery.message == words::CODE {
         return Some(Matter::Code(Secret::new(payload.code.clone()?)));
     }
@@ -137,7 +137,7 @@ fn matter(delivery: &Claimed, payload: &Payload) -> Option<Matter> {
 async fn admit<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
-    delivery: &Claimed,
+    delivery: &ClaimedDelivery,
     user: &UserId,
     to: &Secret,
 ) -> Result<(), SendError> {
@@ -175,7 +175,7 @@ async fn admit<P: Platform>(
 }
 
 /// The operator's templates, but for those that cannot be sent, which the log is told of.
-fn usable<P: Platform>(app: &App<P>, delivery: &Claimed) -> Vec<Template> {
+fn usable<P: Platform>(app: &App<P>, delivery: &ClaimedDelivery) -> Vec<Template> {
     let is_usable = |template: &&Template| match template::check(template) {
         Ok(()) => true,
         Err(problem) => {

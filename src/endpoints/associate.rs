@@ -7,9 +7,9 @@
 use std::rc::Rc;
 
 use super::bearer::{authenticate, require_scope};
-use super::client::{Claimed, registered, require_issuer};
+use super::client::{ClientClaim, registered, require_issuer};
 use super::idempotency::IdempotentRequest;
-use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
+use super::message::{Asker, Recipient, code_seconds, compose, pass_shield, record_obstacles};
 use super::{Failure, Fault};
 use crate::app::App;
 use crate::audit::{Act, Event};
@@ -130,7 +130,7 @@ struct Order<'a> {
     qr_svg: bool,
     ui_locales: Option<&'a str>,
     idempotency: Option<IdempotentRequest>,
-    claimed: Claimed,
+    claimed: ClientClaim,
     client_id: ClientId,
 }
 
@@ -148,7 +148,7 @@ impl<'a> Order<'a> {
             phone_number: parameters.optional("phone_number")?,
             email: parameters.optional("email")?.or(verified_email),
         };
-        let claimed = Claimed::decode(request, parameters, false)?;
+        let claimed = ClientClaim::decode(request, parameters, false)?;
         let qr_svg = parameters.flag("qr_svg")?;
         let ui_locales = parameters.optional("ui_locales")?;
         let idempotency = IdempotentRequest::decode(request, parameters)?;
@@ -267,7 +267,7 @@ async fn enroll<P: Platform>(
     }
     match (enrollments::add(app, &new).await?, once) {
         (Enrolled::Added { recovery_issued, recorded }, _) => {
-            decided(app, &asker, id.kind(), &recorded);
+            record_obstacles(app, &asker, id.kind(), &recorded);
             let delivery = new.message.as_ref().map(|message| &*message.delivery_id);
             Event::of(request, Act::EnrollmentBegun)
                 .with("authenticator", id.as_str())
@@ -282,7 +282,7 @@ async fn enroll<P: Platform>(
         (Enrolled::Answered(kept), Some(once)) => Ok(Attempted::Answered(once.repeat(app, &kept)?)),
         (Enrolled::Answered(_), None) => Err(Fault::Bug("an answer was found that nobody asked for").into()),
         (Enrolled::Obstructed(obstacles), _) => {
-            Ok(Attempted::Obstructed(decided(app, &asker, id.kind(), &obstacles)))
+            Ok(Attempted::Obstructed(record_obstacles(app, &asker, id.kind(), &obstacles)))
         }
         (Enrolled::Refused(refused), _) => Ok(Attempted::Refused(refused)),
     }
@@ -344,7 +344,7 @@ fn prepare_message<P: Platform>(
         Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
     let message = compose(app, &recipient, Purpose::Enrollment, new.user, new.id.as_str(), asker)?;
     let oob_code = OobCode {
-        enrollment: new.id.as_str().to_owned(),
+        owner: new.id.as_str().to_owned(),
         user: new.user.clone(),
         client: new.client.id.clone(),
         transaction: bearer.transaction().cloned(),

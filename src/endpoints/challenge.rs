@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::client::Claimed;
+use super::client::ClientClaim;
 use super::idempotency::{IdempotentRequest, Once};
-use super::message::{Asker, Recipient, code_seconds, compose, decided, pass_shield};
+use super::message::{Asker, Recipient, code_seconds, compose, pass_shield, record_obstacles};
 use super::{Failure, Fault, bearer};
 use crate::app::App;
 use crate::audit::{Act, Event};
@@ -18,7 +18,7 @@ use crate::mfa::challenge::{ChallengeRequest, Refused, select};
 use crate::mfa::factor::{AuthenticatorId, Kind};
 use crate::mfa::sending::Purpose;
 use crate::platform::Platform;
-use crate::storage::challenges::{self, ActiveAuthenticator, Challenged, Login, NewChallenge};
+use crate::storage::challenges::{self, ActiveAuthenticator, Challenged, LoginState, NewChallenge};
 use crate::storage::clients::Client;
 use crate::storage::idempotent_answers;
 use crate::trust::bearer::MfaToken;
@@ -56,7 +56,7 @@ fn oob_answer(oob_code: String) -> Json<'static> {
 async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Response, Failure> {
     let parameters = Undecoded::accept(request, Accepted::JsonOrForm)?.decode()?;
     let token = parameters.required("mfa_token")?;
-    let claimed = Claimed::decode(request, &parameters, true)?;
+    let claimed = ClientClaim::decode(request, &parameters, true)?;
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
     let asked = asked(&parameters)?;
     let ui_locales = parameters.optional("ui_locales")?;
@@ -74,13 +74,13 @@ async fn challenge<P: Platform>(app: &App<P>, request: &Request) -> Result<Respo
         let now = request.received_at;
         let open = challenges::open(app, &login.user, &client, &login.transaction, key, now).await?;
         let active = match (open, &once) {
-            (Login::Open(active), _) => active,
-            (Login::Answered(kept), Some(once)) => return once.repeat(app, &kept),
-            (Login::Answered(_), None) => {
+            (LoginState::Open(active), _) => active,
+            (LoginState::Answered(kept), Some(once)) => return once.repeat(app, &kept),
+            (LoginState::Answered(_), None) => {
                 return Err(Fault::Bug("an answer was found that nobody asked for").into());
             }
-            (Login::Spent, _) => return Err(WireError::SpentMfaToken.into()),
-            (Login::ClientChanged, _) => {
+            (LoginState::Spent, _) => return Err(WireError::SpentMfaToken.into()),
+            (LoginState::ClientChanged, _) => {
                 app.isolate.clients.forget(client_id);
                 continue;
             }
@@ -172,7 +172,7 @@ async fn send<P: Platform>(
     let delivery_id = message.delivery_id.clone();
     let expires_at = now.plus(code_seconds(app, &recipient));
     let oob_code = OobCode {
-        enrollment: id.clone(),
+        owner: id.clone(),
         user: login.user.clone(),
         client: client.id.clone(),
         transaction: Some(login.transaction.clone()),
@@ -193,7 +193,7 @@ async fn send<P: Platform>(
     };
     match challenges::add(app, &new).await? {
         Challenged::Added { recorded } => {
-            decided(app, asker, chosen.kind(), &recorded);
+            record_obstacles(app, asker, chosen.kind(), &recorded);
             Event::of(asker.request, Act::ChallengeSent)
                 .with("authenticator", chosen.as_str())
                 .with("delivery", &delivery_id)
@@ -203,7 +203,7 @@ async fn send<P: Platform>(
         }
         Challenged::Answered(kept) => once.map(|once| once.repeat(app, &kept)).transpose(),
         Challenged::Spent => Err(WireError::SpentMfaToken.into()),
-        Challenged::Obstructed(obstacles) => match decided(app, asker, chosen.kind(), &obstacles) {
+        Challenged::Obstructed(obstacles) => match record_obstacles(app, asker, chosen.kind(), &obstacles) {
             Some(refusal) => Err(refusal.into()),
             None => Ok(None),
         },

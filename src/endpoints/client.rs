@@ -22,7 +22,7 @@ use crate::types::{ClientId, GrantType, Secret, UserId};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// What a request says about its client.
-pub struct Claimed {
+pub struct ClientClaim {
     credentials: Credentials,
     /// Whether there is an assertion of a type that nobody knows: it proves nothing.
     is_other_assertion: bool,
@@ -30,7 +30,7 @@ pub struct Claimed {
     consumed: std::cell::Cell<bool>,
 }
 
-impl Claimed {
+impl ClientClaim {
     /// Reads the client's id and credentials. `basic` says whether the `Authorization` header is the client's; at
     /// `/mfa/*` it is the user's.
     pub fn decode(request: &Request, parameters: &Parameters<'_>, basic: bool) -> Result<Self, WireError> {

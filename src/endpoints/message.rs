@@ -212,7 +212,7 @@ pub fn compose<P: Platform>(
 }
 
 /// Tells which rules spoke about a message, and the client the first that refuses. `None` where none did.
-pub fn decided<P: Platform>(
+pub fn record_obstacles<P: Platform>(
     app: &App<P>,
     asker: &Asker<'_>,
     kind: Kind,

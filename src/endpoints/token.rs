@@ -6,7 +6,7 @@ mod mfa_grants;
 use std::rc::Rc;
 
 use self::mfa_grants::{Exchange, Grant};
-use super::client::{Claimed, require_grant};
+use super::client::{ClientClaim, require_grant};
 use super::message::Asker;
 use super::target::{Target, Wish};
 use super::{Failure, bearer, proof, token_exchange};
@@ -52,7 +52,7 @@ impl Answer {
     pub(super) async fn sign<P: Platform>(
         app: &App<P>,
         now: UnixSeconds,
-        grant: &own_tokens::Grant<'_>,
+        grant: &own_tokens::TokenGrant<'_>,
     ) -> Result<Self, Failure> {
         let access_token = own_tokens::mint_access_token(app, now, grant).await?;
         let id_token = if grant.scopes.contains("openid") {
@@ -100,7 +100,7 @@ impl Answer {
 async fn exchange<P: Platform>(app: &App<P>, request: &Request) -> Result<Answer, Failure> {
     let parameters = Undecoded::accept(request, Accepted::JsonOrForm)?.decode()?;
     let grant_type = parameters.required("grant_type")?;
-    let claimed = Claimed::decode(request, &parameters, true)?;
+    let claimed = ClientClaim::decode(request, &parameters, true)?;
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
 
     let grant_type = GrantType::parse(grant_type);

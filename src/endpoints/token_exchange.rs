@@ -1,7 +1,7 @@
 //! The token exchange grant of `POST /oauth/token` (RFC 8693): a trusted issuer's token in exchange for own ones, or
 //! for the demand of a second factor.
 
-use super::client::{Claimed, require_grant, require_issuer};
+use super::client::{ClientClaim, require_grant, require_issuer};
 use super::mfa_required::{Login, demand};
 use super::target::{Target, Wish};
 use super::token::{Answer, scope};
@@ -27,7 +27,7 @@ pub(super) async fn exchange<P: Platform>(
     app: &App<P>,
     request: &Request,
     parameters: &Parameters<'_>,
-    claimed: &Claimed,
+    claimed: &ClientClaim,
 ) -> Result<Answer, Failure> {
     let client_id = claimed.client_id().ok_or(WireError::MissingParameter("client_id"))?;
     let subject_token = parameters.required("subject_token")?;
@@ -122,7 +122,7 @@ async fn issue<P: Platform>(
     if proven {
         methods.push("mfa".to_owned());
     }
-    let grant = own_tokens::Grant {
+    let grant = own_tokens::TokenGrant {
         user: &subject.user,
         client: &client.id,
         audience: &target.audience,

@@ -22,7 +22,7 @@ pub struct ActiveAuthenticator {
 
 /// How a login stands.
 #[derive(Debug)]
-pub enum Login {
+pub enum LoginState {
     /// It goes on; these are the user's authenticators, the one used last first.
     Open(Vec<ActiveAuthenticator>),
     /// It goes on, and the same request was answered before.
@@ -41,7 +41,7 @@ pub async fn open<P: Platform>(
     transaction: &TransactionId,
     answer_key: Option<&str>,
     now: UnixSeconds,
-) -> Result<Login, StorageError> {
+) -> Result<LoginState, StorageError> {
     let mut batch = vec![
         login_state(Some(client), Some(transaction)),
         Statement { sql: statements::ACTIVE_AUTHENTICATORS, parameters: vec![user.as_str().into()] },
@@ -51,15 +51,15 @@ pub async fn open<P: Platform>(
     let state =
         results.first().and_then(|rows| rows.first()).ok_or(StorageError::UnexpectedShape("state"))?;
     if !state.flag("client_current")? {
-        return Ok(Login::ClientChanged);
+        return Ok(LoginState::ClientChanged);
     }
     if state.flag("spent")? {
-        return Ok(Login::Spent);
+        return Ok(LoginState::Spent);
     }
     if let Some(kept) = idempotent_answers::kept(results.get(2))? {
-        return Ok(Login::Answered(kept));
+        return Ok(LoginState::Answered(kept));
     }
-    results.get(1).into_iter().flatten().map(active).collect::<Result<_, _>>().map(Login::Open)
+    results.get(1).into_iter().flatten().map(active).collect::<Result<_, _>>().map(LoginState::Open)
 }
 
 /// A challenge as it will stand in its row.

@@ -28,7 +28,7 @@ pub struct Template {
 
 /// Where a notice goes: an address as it was when what it tells of happened.
 #[derive(Debug)]
-pub struct Target {
+pub struct NoticeTarget {
     /// Whom the notice is for.
     pub user: UserId,
     /// The authenticator, or [`CONTACT`](super::notices::CONTACT).
@@ -39,7 +39,7 @@ pub struct Target {
 
 /// A delivery that this consumer, and no other, may send now.
 #[derive(Debug)]
-pub struct Claimed {
+pub struct ClaimedDelivery {
     /// Its id.
     pub id: String,
     /// What it is: `code`, or a notice's name.
@@ -55,7 +55,7 @@ pub struct Claimed {
     /// Of a notice, whether it has been charged to its budgets.
     pub is_charged: bool,
     /// Where a notice goes.
-    pub target: Option<Target>,
+    pub target: Option<NoticeTarget>,
     /// The operator's own words for it, in all languages that there are.
     pub templates: Vec<Template>,
 }
@@ -87,7 +87,7 @@ pub async fn claim<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
     ids: &[String],
-) -> Result<Vec<Claimed>, StorageError> {
+) -> Result<Vec<ClaimedDelivery>, StorageError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -106,14 +106,17 @@ pub async fn claim<P: Platform>(
         if let [rows, templates] = of_one
             && let Some(row) = rows.first()
         {
-            claimed.push(Claimed::from_rows(row, templates)?);
+            claimed.push(ClaimedDelivery::from_rows(row, templates)?);
         }
     }
     Ok(claimed)
 }
 
 /// Records what became of claimed deliveries.
-pub async fn record<P: Platform>(app: &App<P>, outcomes: &[(&Claimed, Outcome)]) -> Result<(), StorageError> {
+pub async fn record<P: Platform>(
+    app: &App<P>,
+    outcomes: &[(&ClaimedDelivery, Outcome)],
+) -> Result<(), StorageError> {
     let batch = outcomes
         .iter()
         .map(|(claimed, outcome)| match outcome {
@@ -178,7 +181,7 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
     app.platform.batch(batch).await?.iter().flatten().map(read).collect()
 }
 
-impl Claimed {
+impl ClaimedDelivery {
     fn from_rows(row: &Row, templates: &[Row]) -> Result<Self, StorageError> {
         Ok(Self {
             id: row.text("id")?.to_owned(),
@@ -194,13 +197,13 @@ impl Claimed {
     }
 }
 
-fn target(row: &Row) -> Result<Option<Target>, StorageError> {
+fn target(row: &Row) -> Result<Option<NoticeTarget>, StorageError> {
     let (user, name, address) =
         (row.optional_text("user_id")?, row.optional_text("target")?, row.optional_text("address")?);
     let (Some(user), Some(name), Some(address)) = (user.and_then(UserId::parse), name, address) else {
         return Ok(None);
     };
-    Ok(Some(Target { user, name: name.to_owned(), address: address.to_owned() }))
+    Ok(Some(NoticeTarget { user, name: name.to_owned(), address: address.to_owned() }))
 }
 
 impl Template {

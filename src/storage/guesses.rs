@@ -128,10 +128,10 @@ pub async fn try_totp<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
 ) -> Result<Tried<Vec<TotpCandidate>>, StorageError> {
-    let charge = Charge::OneTimePassword;
-    let key = charge.key(attempt.user);
+    let guess = Guess::OneTimePassword;
+    let key = guess.key(attempt.user);
     let user = attempt.user.as_str();
-    let mut batch = attempt.charge(charge);
+    let mut batch = attempt.charge(guess);
     batch.push(Statement {
         sql: statements::PENDING_TOTP,
         parameters: vec![
@@ -148,8 +148,8 @@ pub async fn try_totp<P: Platform>(
             parameters: vec![user.into(), key.into(), attempt.id.into()],
         });
     }
-    let results = pay(app, attempt, charge, batch).await?;
-    attempt.paid(&results, charge, || {
+    let results = pay(app, attempt, guess, batch).await?;
+    attempt.paid(&results, guess, || {
         let mut candidates = Vec::new();
         for row in rows(&results, 3) {
             if row.flag("enabled")? {
@@ -169,9 +169,9 @@ pub async fn try_oob<P: Platform>(
     attempt: &Attempt<'_>,
     enrollment: &str,
 ) -> Result<Tried<(OobTry, Option<ChargedFailure>)>, StorageError> {
-    let charge = Charge::EnrollmentCode(enrollment);
-    let key = charge.key(attempt.user);
-    let mut batch = attempt.charge(charge);
+    let guess = Guess::EnrollmentCode(enrollment);
+    let key = guess.key(attempt.user);
+    let mut batch = attempt.charge(guess);
     batch.push(Statement {
         sql: statements::TRY_PENDING_OOB,
         parameters: vec![
@@ -187,8 +187,8 @@ pub async fn try_oob<P: Platform>(
         sql: statements::OOB_ATTEMPTS,
         parameters: vec![enrollment.into(), attempt.user.as_str().into()],
     });
-    let results = pay(app, attempt, charge, batch).await?;
-    attempt.paid(&results, charge, || {
+    let results = pay(app, attempt, guess, batch).await?;
+    attempt.paid(&results, guess, || {
         let tried = match rows(&results, 2).first() {
             Some(row) => OobTry::Candidate(oob_candidate(row)?),
             None => used_up_or_gone(&results)?,
@@ -205,10 +205,10 @@ pub async fn try_challenge<P: Platform>(
     attempt: &Attempt<'_>,
     challenge: &str,
 ) -> Result<Tried<(OobTry, Option<ChargedFailure>)>, StorageError> {
-    let charge = Charge::ChallengeCode(challenge);
-    let key = charge.key(attempt.user);
+    let guess = Guess::ChallengeCode(challenge);
+    let key = guess.key(attempt.user);
     let user = Value::from(attempt.user.as_str());
-    let mut batch = attempt.charge(charge);
+    let mut batch = attempt.charge(guess);
     batch.push(Statement {
         sql: statements::TRY_CHALLENGE,
         parameters: vec![
@@ -229,8 +229,8 @@ pub async fn try_challenge<P: Platform>(
         sql: statements::CHARGE_CHALLENGED,
         parameters: vec![challenge.into(), user, key.into(), attempt.id.into()],
     });
-    let results = pay(app, attempt, charge, batch).await?;
-    attempt.paid(&results, charge, || {
+    let results = pay(app, attempt, guess, batch).await?;
+    attempt.paid(&results, guess, || {
         let charged = rows(&results, 4).first();
         let tried = match (rows(&results, 2).first(), charged) {
             (Some(challenge), Some(authenticator)) => {
@@ -247,15 +247,15 @@ pub async fn try_recovery_code<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
 ) -> Result<Tried<Option<RecoveryCandidate>>, StorageError> {
-    let charge = Charge::RecoveryCode;
-    let key = charge.key(attempt.user);
-    let mut batch = attempt.charge(charge);
+    let guess = Guess::RecoveryCode;
+    let key = guess.key(attempt.user);
+    let mut batch = attempt.charge(guess);
     batch.push(Statement {
         sql: statements::TRY_RECOVERY_CODE,
         parameters: vec![attempt.user.as_str().into(), key.into(), attempt.id.into()],
     });
-    let results = pay(app, attempt, charge, batch).await?;
-    attempt.paid(&results, charge, || rows(&results, 2).first().map(recovery_candidate).transpose())
+    let results = pay(app, attempt, guess, batch).await?;
+    attempt.paid(&results, guess, || rows(&results, 2).first().map(recovery_candidate).transpose())
 }
 
 /// A redemption's batch is run at most twice.
@@ -268,7 +268,7 @@ pub(super) enum Run {
 /// What a guess is at. It is charged to one of the user's two buckets, to those of the client address and the recipient, and
 /// to the authenticators that it is tried on, as a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Charge<'a> {
+pub enum Guess<'a> {
     /// A one-time password, tried on every active app, unless the bearer is an access token.
     OneTimePassword,
     /// The code of the enrollment with this id, which is no authenticator yet; one of its five tries is charged too.
@@ -280,7 +280,7 @@ pub enum Charge<'a> {
     RecoveryCode,
 }
 
-impl Charge<'_> {
+impl Guess<'_> {
     fn key(self, user: &UserId) -> String {
         match self {
             Self::RecoveryCode => format!("recovery:{}", user.as_str()),
@@ -298,35 +298,50 @@ impl Charge<'_> {
 
 /// Gives a charge back that the Worker's own failure has cost, before anything was redeemed. Failing again, it stays:
 /// nothing else can be done.
-pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, charge: Charge<'_>) {
-    give_back(app, attempt, charge, true, None).await;
+pub async fn refund<P: Platform>(app: &App<P>, attempt: &Attempt<'_>, guess: Guess<'_>) {
+    give_back(app, attempt, guess, Charged::Certainly).await;
 }
 
 /// Runs a first batch. When it fails, whether it was committed is unknown, and so is the charge.
 async fn pay<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
-    charge: Charge<'_>,
+    guess: Guess<'_>,
     batch: Vec<Statement>,
 ) -> Result<Vec<Vec<Row>>, StorageError> {
     match app.platform.batch(batch).await {
         Ok(results) => Ok(results),
         Err(error) => {
-            give_back(app, attempt, charge, false, None).await;
+            give_back(app, attempt, guess, Charged::Maybe).await;
             Err(error)
         }
     }
 }
 
-/// `spent` is what a redemption that may have gone through after all has spent.
+/// What is known of a charge that is to be given back.
+#[derive(Debug)]
+pub(super) enum Charged {
+    /// The batch that made it was answered.
+    Certainly,
+    /// The answer of that batch was lost.
+    Maybe,
+    /// It was made, and what the guess has opened may have been redeemed after all, spending this.
+    MaybeRedeemed { spent: String },
+}
+
+/// Gives a charge back, with everything else that the guess has cost.
 pub(super) async fn give_back<P: Platform>(
     app: &App<P>,
     attempt: &Attempt<'_>,
-    charge: Charge<'_>,
-    certain: bool,
-    spent: Option<String>,
+    guess: Guess<'_>,
+    charged: Charged,
 ) {
-    let key = Value::from(charge.key(attempt.user));
+    let (certain, spent) = match charged {
+        Charged::Certainly => (true, None),
+        Charged::Maybe => (false, None),
+        Charged::MaybeRedeemed { spent } => (true, Some(spent)),
+    };
+    let key = Value::from(guess.key(attempt.user));
     let second = Value::from(attempt.redemption_id(Run::Second));
     let spent = Value::from(spent);
     let of_attempt = |first: Vec<Value>| {
@@ -340,20 +355,20 @@ pub(super) async fn give_back<P: Platform>(
         parameters.push(id.into());
         Statement { sql, parameters }
     };
-    let mut batch = match charge {
-        Charge::OneTimePassword if attempt.transaction.is_some() => {
+    let mut batch = match guess {
+        Guess::OneTimePassword if attempt.transaction.is_some() => {
             vec![Statement { sql: statements::REFUND_TOTP_FAILURES, parameters: of_attempt(user_and_key) }]
         }
-        Charge::EnrollmentCode(enrollment) => vec![of_code(statements::REFUND_PENDING_OOB, enrollment)],
-        Charge::ChallengeCode(challenge) => vec![
+        Guess::EnrollmentCode(enrollment) => vec![of_code(statements::REFUND_PENDING_OOB, enrollment)],
+        Guess::ChallengeCode(challenge) => vec![
             of_code(statements::REFUND_CHALLENGED, challenge),
             of_code(statements::REFUND_CHALLENGE, challenge),
         ],
-        Charge::OneTimePassword | Charge::RecoveryCode => Vec::new(),
+        Guess::OneTimePassword | Guess::RecoveryCode => Vec::new(),
     };
     batch.push(Statement {
         sql: statements::REFUND_GUESS,
-        parameters: of_attempt(vec![attempt.budgets(charge), key]),
+        parameters: of_attempt(vec![attempt.budgets(guess), key]),
     });
     if let Err(error) = app.platform.batch(batch).await {
         app.platform.log(object! { "event": "refund_failed", "error": format!("{error:?}") });
@@ -362,8 +377,8 @@ pub(super) async fn give_back<P: Platform>(
 
 impl Attempt<'_> {
     /// The buckets that a guess is charged to: the user's own first.
-    fn buckets(&self, charge: Charge<'_>) -> impl Iterator<Item = (Rule, String, Budget)> {
-        let own = (Rule::User, charge.key(self.user), charge.budget());
+    fn buckets(&self, guess: Guess<'_>) -> impl Iterator<Item = (Rule, String, Budget)> {
+        let own = (Rule::User, guess.key(self.user), guess.budget());
         let address = self.address.map(|key| (Rule::ClientAddress, key.to_owned(), ADDRESS_GUESSES));
         let recipient =
             self.recipient.map(|key| (Rule::Recipient, format!("guess_{key}"), RECIPIENT_GUESSES));
@@ -371,8 +386,8 @@ impl Attempt<'_> {
     }
 
     /// The same as the statements take them.
-    pub(super) fn budgets(&self, charge: Charge<'_>) -> Value {
-        let written = self.buckets(charge).map(|(_, key, budget)| {
+    pub(super) fn budgets(&self, guess: Guess<'_>) -> Value {
+        let written = self.buckets(guess).map(|(_, key, budget)| {
             let latest = budget.latest_with_room(self.now);
             Json::Array(vec![key.into(), budget.interval.into(), latest.0.into()])
         });
@@ -380,8 +395,8 @@ impl Attempt<'_> {
     }
 
     /// The two statements at the head of every first batch.
-    fn charge(&self, charge: Charge<'_>) -> Vec<Statement> {
-        let budgets = self.budgets(charge);
+    fn charge(&self, guess: Guess<'_>) -> Vec<Statement> {
+        let budgets = self.budgets(guess);
         let client = Value::from(self.client.id.as_str());
         let version = Value::from(self.client.version);
         let transaction = Value::from(self.transaction.map(TransactionId::as_str));
@@ -408,7 +423,7 @@ impl Attempt<'_> {
     fn paid<T>(
         &self,
         results: &[Vec<Row>],
-        charge: Charge<'_>,
+        guess: Guess<'_>,
         read: impl FnOnce() -> Result<T, StorageError>,
     ) -> Result<Tried<T>, StorageError> {
         if !rows(results, 0).is_empty() {
@@ -421,15 +436,15 @@ impl Attempt<'_> {
         if row.flag("spent")? {
             return Ok(Tried::Spent);
         }
-        self.no_guess_left(rows(results, 1), charge)
+        self.no_guess_left(rows(results, 1), guess)
     }
 
     /// Of several buckets without room, the one that will have some last says when.
-    fn no_guess_left<T>(&self, full: &[Row], charge: Charge<'_>) -> Result<Tried<T>, StorageError> {
+    fn no_guess_left<T>(&self, full: &[Row], guess: Guess<'_>) -> Result<Tried<T>, StorageError> {
         let mut last: Option<(Rule, Refusal)> = None;
         for row in full {
             let (key, full_at) = (row.text("key")?, UnixSeconds(row.integer("full_at")?));
-            let bucket = self.buckets(charge).find(|(_, own, _)| own == key);
+            let bucket = self.buckets(guess).find(|(_, own, _)| own == key);
             let (rule, _, budget) = bucket.ok_or(StorageError::UnexpectedShape("key"))?;
             let refusal = budget.refusal(self.now, full_at);
             last = match last {

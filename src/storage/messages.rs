@@ -1,6 +1,6 @@
 //! A code on its way: what is stored with the enrollment or challenge that it belongs to, in the same batch.
 
-use super::deliveries::Claimed;
+use super::deliveries::ClaimedDelivery;
 use super::keyring::Keyring;
 use super::{places, statements};
 use crate::app::App;
@@ -178,7 +178,7 @@ pub fn guard(message: Option<&NewMessage>) -> [Value; 3] {
 /// Charges a notice that has not been charged, if there is room for it, and says whether there was.
 pub async fn admit_notice<P: Platform>(
     app: &App<P>,
-    notice: &Claimed,
+    notice: &ClaimedDelivery,
     charges: &[Charge],
     region: Option<&str>,
     now: UnixSeconds,

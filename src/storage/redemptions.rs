@@ -8,7 +8,7 @@
 //! Every statement of this batch but the first is guarded by "this request's row stands in `redemptions`", so that of
 //! any number of requests with one code exactly one changes anything.
 
-use super::guesses::{Attempt, Charge, Run, give_back};
+use super::guesses::{Attempt, Charged, Guess, Run, give_back};
 use super::notices::{self, NewNotice};
 use super::statements;
 use crate::app::App;
@@ -96,13 +96,17 @@ pub async fn redeem<P: Platform>(
     notice: Option<&NewNotice>,
     expires_at: UnixSeconds,
 ) -> Result<Outcome, StorageError> {
-    let run = |run| app.platform.batch(attempt.redemption(run, redeemed, notice, expires_at));
+    let run = |run| {
+        let redemption = Redemption::new(attempt, run, redeemed, expires_at);
+        app.platform.batch(redemption.batch(redeemed, notice))
+    };
     let results = match run(Run::First).await {
         Ok(results) => results,
         Err(_) => match run(Run::Second).await {
             Ok(results) => results,
             Err(error) => {
-                give_back(app, attempt, redeemed.charge(), true, Some(redeemed.spent(attempt))).await;
+                let charge = Charged::MaybeRedeemed { spent: redeemed.spent(attempt) };
+                give_back(app, attempt, redeemed.guess(), charge).await;
                 return Err(error);
             }
         },
@@ -128,12 +132,12 @@ pub async fn redeem<P: Platform>(
 impl Redeemed<'_> {
     /// What the code was charged to before it was compared.
     #[must_use]
-    pub const fn charge(&self) -> Charge<'_> {
+    pub const fn guess(&self) -> Guess<'_> {
         match self {
-            Self::Totp { .. } | Self::Enrollment { kind: Kind::Totp, .. } => Charge::OneTimePassword,
-            Self::Challenge { challenge, .. } => Charge::ChallengeCode(challenge),
-            Self::Enrollment { enrollment, .. } => Charge::EnrollmentCode(enrollment),
-            Self::RecoveryCode { .. } => Charge::RecoveryCode,
+            Self::Totp { .. } | Self::Enrollment { kind: Kind::Totp, .. } => Guess::OneTimePassword,
+            Self::Challenge { challenge, .. } => Guess::ChallengeCode(challenge),
+            Self::Enrollment { enrollment, .. } => Guess::EnrollmentCode(enrollment),
+            Self::RecoveryCode { .. } => Guess::RecoveryCode,
         }
     }
 
@@ -168,179 +172,158 @@ impl Redeemed<'_> {
     }
 }
 
-impl Attempt<'_> {
-    fn redemption(
-        &self,
-        run: Run,
-        redeemed: &Redeemed<'_>,
-        notice: Option<&NewNotice>,
-        expires_at: UnixSeconds,
-    ) -> Vec<Statement> {
-        let spent = Value::from(redeemed.spent(self));
-        let id = Value::from(self.redemption_id(run));
-        let own = |parameters: Vec<Value>| {
-            let mut all = vec![spent.clone(), id.clone()];
-            all.extend(parameters);
-            all
-        };
-        let client = Value::from(self.client.id.as_str());
-        let version = Value::from(self.client.version);
-        let user = Value::from(self.user.as_str());
-        let now = Value::from(self.now);
+/// One run of a redemption's batch.
+struct Redemption<'a> {
+    attempt: &'a Attempt<'a>,
+    /// What is spent.
+    spent: Value,
+    /// The name of this run.
+    id: Value,
+    /// When what is spent dies by itself.
+    expires_at: UnixSeconds,
+}
+
+impl<'a> Redemption<'a> {
+    fn new(attempt: &'a Attempt<'a>, run: Run, redeemed: &Redeemed<'_>, expires_at: UnixSeconds) -> Self {
+        let (spent, id) = (redeemed.spent(attempt).into(), attempt.redemption_id(run).into());
+        Self { attempt, spent, id, expires_at }
+    }
+
+    /// The statement that spends, on which all others hang.
+    fn spends(&self, sql: &'static str, parameters: impl IntoIterator<Item = Value>) -> Statement {
+        let client = self.attempt.client;
+        let head = [self.expires_at.into(), client.id.as_str().into(), client.version.into()];
+        self.acts(sql, head.into_iter().chain(parameters))
+    }
+
+    /// A statement that acts only if this run has spent.
+    fn acts(&self, sql: &'static str, parameters: impl IntoIterator<Item = Value>) -> Statement {
+        let head = [self.spent.clone(), self.id.clone()];
+        Statement { sql, parameters: head.into_iter().chain(parameters).collect() }
+    }
+
+    fn user(&self) -> Value {
+        self.attempt.user.as_str().into()
+    }
+
+    fn now(&self) -> Value {
+        self.attempt.now.into()
+    }
+
+    fn batch(&self, redeemed: &Redeemed<'_>, notice: Option<&NewNotice>) -> Vec<Statement> {
         let mut batch = match redeemed {
-            Redeemed::Totp { authenticator, step, resealed } => vec![
-                Statement {
-                    sql: statements::REDEEM_TOTP,
-                    parameters: own(vec![
-                        expires_at.into(),
-                        client.clone(),
-                        version.clone(),
-                        (*authenticator).into(),
-                        user.clone(),
-                        (*step).into(),
-                    ]),
-                },
-                Statement {
-                    sql: statements::USE_TOTP,
-                    parameters: own(vec![
-                        (*authenticator).into(),
-                        user.clone(),
-                        (*step).into(),
-                        now,
-                        resealed.clone().into(),
-                    ]),
-                },
-            ],
-            Redeemed::Challenge { challenge, authenticator, resealed, address_index, .. } => vec![
-                Statement {
-                    sql: statements::REDEEM_CHALLENGE,
-                    parameters: own(vec![
-                        expires_at.into(),
-                        client.clone(),
-                        version.clone(),
-                        (*challenge).into(),
-                        user.clone(),
-                        now.clone(),
-                    ]),
-                },
-                Statement {
-                    sql: statements::USE_CHALLENGED,
-                    parameters: own(vec![
-                        (*authenticator).into(),
-                        user.clone(),
-                        now,
-                        resealed.clone().into(),
-                        address_index.clone().into(),
-                    ]),
-                },
-                Statement {
-                    sql: statements::REMOVE_CHALLENGE,
-                    parameters: own(vec![(*challenge).into(), user]),
-                },
-            ],
-            Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes, .. } => {
-                let enrollment = Value::from(*enrollment);
-                let indexes = Value::from(Json::from(address_indexes.as_slice()).write());
-                // A phone number is one authenticator, whichever of its two channels it was enrolled by.
-                let kinds = match kind {
-                    Kind::Sms | Kind::Voice => r#"["sms","voice"]"#.to_owned(),
-                    Kind::Totp | Kind::Email => Json::from([kind.as_str()]).write(),
-                };
-                let mut confirmation = vec![
-                    Statement {
-                        sql: statements::REDEEM_ENROLLMENT,
-                        parameters: own(vec![
-                            expires_at.into(),
-                            client.clone(),
-                            version.clone(),
-                            enrollment.clone(),
-                            user.clone(),
-                            now.clone(),
-                            indexes.clone(),
-                            kinds.as_str().into(),
-                        ]),
-                    },
-                    Statement {
-                        sql: statements::RETIRE_PARKED_RECOVERY_CODE,
-                        parameters: own(vec![enrollment.clone(), user.clone()]),
-                    },
-                    Statement {
-                        sql: statements::ACTIVATE_RECOVERY_CODE,
-                        parameters: own(vec![enrollment.clone(), user.clone()]),
-                    },
-                    Statement {
-                        sql: statements::VOID_OTHER_ENROLLMENTS,
-                        parameters: own(vec![enrollment.clone(), user.clone()]),
-                    },
-                    Statement {
-                        sql: statements::RETIRE_REPLACED,
-                        parameters: own(vec![user.clone(), kinds.into(), indexes]),
-                    },
-                    Statement {
-                        sql: statements::ACTIVATE,
-                        parameters: own(vec![
-                            enrollment.clone(),
-                            now,
-                            (*step).into(),
-                            resealed.clone().into(),
-                            address_indexes.first().map(String::as_str).into(),
-                            user.clone(),
-                        ]),
-                    },
-                    Statement {
-                        sql: statements::REMOVE_ENROLLMENT,
-                        parameters: own(vec![enrollment, user.clone()]),
-                    },
-                ];
-                // Only a login's one-time password was tried on the active apps as well.
-                if *kind == Kind::Totp && self.transaction.is_some() {
-                    confirmation.push(Statement {
-                        sql: statements::REFUND_WINNER_TOTP_FAILURES,
-                        parameters: own(vec![user]),
-                    });
-                }
-                confirmation
+            Redeemed::Totp { authenticator, step, resealed } => {
+                self.totp(authenticator, *step, resealed.clone())
             }
-            Redeemed::RecoveryCode { matched, next } => vec![
-                Statement {
-                    sql: statements::REDEEM_RECOVERY_CODE,
-                    parameters: own(vec![
-                        expires_at.into(),
-                        client.clone(),
-                        version.clone(),
-                        user.clone(),
-                        (*matched).into(),
-                    ]),
-                },
-                Statement {
-                    sql: statements::ROTATE_RECOVERY_CODE,
-                    parameters: own(vec![user, next.as_str().into()]),
-                },
-            ],
+            Redeemed::Challenge { challenge, authenticator, resealed, address_index, .. } => {
+                self.challenge(challenge, authenticator, resealed.clone(), address_index.clone())
+            }
+            Redeemed::Enrollment { enrollment, kind, step, resealed, address_indexes, .. } => {
+                self.enrollment(enrollment, *kind, *step, resealed.clone(), address_indexes)
+            }
+            Redeemed::RecoveryCode { matched, next } => self.recovery_code(matched, next),
         };
         if let Some(delivery) = redeemed.delivery() {
             // In this order: the charges are forgotten with the second.
-            batch.push(Statement { sql: statements::RETURN_CHARGES, parameters: own(vec![delivery.into()]) });
-            batch.push(Statement {
-                sql: statements::VERIFY_DELIVERY,
-                parameters: own(vec![delivery.into(), self.now.into()]),
-            });
+            batch.push(self.acts(statements::RETURN_CHARGES, [delivery.into()]));
+            batch.push(self.acts(statements::VERIFY_DELIVERY, [delivery.into(), self.now()]));
         }
-        batch.push(Statement {
-            sql: statements::REFUND_WINNER,
-            parameters: own(vec![self.budgets(redeemed.charge())]),
-        });
-        batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&spent, &id)));
-        batch.push(Statement {
-            sql: statements::REDEMPTION_STATE,
-            parameters: own(vec![
-                client,
-                version,
-                self.redemption_id(Run::First).into(),
-                self.user.as_str().into(),
-                redeemed.enrollment().into(),
-            ]),
-        });
+        batch.push(self.acts(statements::REFUND_WINNER, [self.attempt.budgets(redeemed.guess())]));
+        batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&self.spent, &self.id)));
+        batch.push(self.state(redeemed));
         batch
+    }
+
+    fn totp(&self, authenticator: &str, step: i64, resealed: Option<String>) -> Vec<Statement> {
+        let authenticator = Value::from(authenticator);
+        vec![
+            self.spends(statements::REDEEM_TOTP, [authenticator.clone(), self.user(), step.into()]),
+            self.acts(
+                statements::USE_TOTP,
+                [authenticator, self.user(), step.into(), self.now(), resealed.into()],
+            ),
+        ]
+    }
+
+    fn challenge(
+        &self,
+        challenge: &str,
+        authenticator: &str,
+        resealed: Option<String>,
+        address_index: Option<String>,
+    ) -> Vec<Statement> {
+        vec![
+            self.spends(statements::REDEEM_CHALLENGE, [challenge.into(), self.user(), self.now()]),
+            self.acts(
+                statements::USE_CHALLENGED,
+                [authenticator.into(), self.user(), self.now(), resealed.into(), address_index.into()],
+            ),
+            self.acts(statements::REMOVE_CHALLENGE, [challenge.into(), self.user()]),
+        ]
+    }
+
+    fn enrollment(
+        &self,
+        enrollment: &str,
+        kind: Kind,
+        step: i64,
+        resealed: Option<String>,
+        address_indexes: &[String],
+    ) -> Vec<Statement> {
+        let indexes = Value::from(Json::from(address_indexes).write());
+        // A phone number is one authenticator, whichever of its two channels it was enrolled by.
+        let kinds = Value::from(match kind {
+            Kind::Sms | Kind::Voice => r#"["sms","voice"]"#.to_owned(),
+            Kind::Totp | Kind::Email => Json::from([kind.as_str()]).write(),
+        });
+        let of_user = || [enrollment.into(), self.user()];
+        let mut batch = vec![
+            self.spends(
+                statements::REDEEM_ENROLLMENT,
+                [enrollment.into(), self.user(), self.now(), indexes.clone(), kinds.clone()],
+            ),
+            self.acts(statements::RETIRE_PARKED_RECOVERY_CODE, of_user()),
+            self.acts(statements::ACTIVATE_RECOVERY_CODE, of_user()),
+            self.acts(statements::VOID_OTHER_ENROLLMENTS, of_user()),
+            self.acts(statements::RETIRE_REPLACED, [self.user(), kinds, indexes]),
+            self.acts(
+                statements::ACTIVATE,
+                [
+                    enrollment.into(),
+                    self.now(),
+                    step.into(),
+                    resealed.into(),
+                    address_indexes.first().map(String::as_str).into(),
+                    self.user(),
+                ],
+            ),
+            self.acts(statements::REMOVE_ENROLLMENT, of_user()),
+        ];
+        // Only a login's one-time password was tried on the active apps as well.
+        if kind == Kind::Totp && self.attempt.transaction.is_some() {
+            batch.push(self.acts(statements::REFUND_WINNER_TOTP_FAILURES, [self.user()]));
+        }
+        batch
+    }
+
+    fn recovery_code(&self, matched: &str, next: &str) -> Vec<Statement> {
+        vec![
+            self.spends(statements::REDEEM_RECOVERY_CODE, [self.user(), matched.into()]),
+            self.acts(statements::ROTATE_RECOVERY_CODE, [self.user(), next.into()]),
+        ]
+    }
+
+    fn state(&self, redeemed: &Redeemed<'_>) -> Statement {
+        let client = self.attempt.client;
+        self.acts(
+            statements::REDEMPTION_STATE,
+            [
+                client.id.as_str().into(),
+                client.version.into(),
+                self.attempt.redemption_id(Run::First).into(),
+                self.user(),
+                redeemed.enrollment().into(),
+            ],
+        )
     }
 }

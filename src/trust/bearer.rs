@@ -208,7 +208,7 @@ pub enum BearerError {
     /// `iss` is nobody whom the operator trusts.
     UntrustedIssuer,
     /// The issuer may not issue tokens of this kind.
-    NotPermitted(Kind),
+    NotPermitted(BearerKind),
     /// The issuer's tokens may not be exchanged.
     ExchangeNotPermitted,
     /// `typ` or `token_use` say that it is something else, or contradict each other.
@@ -238,7 +238,7 @@ pub enum BearerError {
 
 /// A kind of bearer token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BearerKind {
     /// An mfa_token.
     Mfa,
     /// An access token.
@@ -290,8 +290,8 @@ pub async fn verify_bearer<P: Platform>(
     let issuer = issuer.ok_or(BearerError::UntrustedIssuer)?;
     let kind = kind(&jwt)?;
     let permitted = match kind {
-        Kind::Mfa => issuer.may.mfa_token,
-        Kind::Access => issuer.may.access_token,
+        BearerKind::Mfa => issuer.may.mfa_token,
+        BearerKind::Access => issuer.may.access_token,
     };
     if !permitted {
         return Err(BearerError::NotPermitted(kind));
@@ -305,12 +305,12 @@ pub async fn verify_bearer<P: Platform>(
     }
     check_signature(app, now, &KeySource::Issuer(issuer.clone()), &jwt).await?;
     jwt.claims().check_times(now, CLOCK_SKEW_SECONDS).map_err(|error| match error {
-        TimeError::Expired if kind == Kind::Mfa => BearerError::ExpiredMfaToken,
+        TimeError::Expired if kind == BearerKind::Mfa => BearerError::ExpiredMfaToken,
         other => BearerError::OutOfTime(other),
     })?;
     Ok(match kind {
-        Kind::Mfa => Bearer::Mfa(mfa_token(issuer, &jwt, &facts)),
-        Kind::Access => {
+        BearerKind::Mfa => Bearer::Mfa(mfa_token(issuer, &jwt, &facts)),
+        BearerKind::Access => {
             let user = UserId::new(&issuer.name, facts.subject);
             Bearer::Access(access_token(user, &jwt, &facts, facts.refused_from()))
         }
@@ -319,11 +319,11 @@ pub async fn verify_bearer<P: Platform>(
 
 /// What a token says it is. An mfa_token is marked by its header or by a claim; the marks of other kinds of token are
 /// refused in either place, so that no token is ever taken for another kind (RFC 8725 section 3.11).
-fn kind(jwt: &UntrustedJwt<'_>) -> Result<Kind, BearerError> {
+fn kind(jwt: &UntrustedJwt<'_>) -> Result<BearerKind, BearerError> {
     let media_type = jwt.media_type();
     match (media_type.as_deref(), jwt.claims().token_use.as_deref()) {
-        (Some("mfa+jwt"), None | Some("mfa")) | (None | Some("jwt"), Some("mfa")) => Ok(Kind::Mfa),
-        (None | Some("jwt" | "at+jwt"), None | Some("access")) => Ok(Kind::Access),
+        (Some("mfa+jwt"), None | Some("mfa")) | (None | Some("jwt"), Some("mfa")) => Ok(BearerKind::Mfa),
+        (None | Some("jwt" | "at+jwt"), None | Some("access")) => Ok(BearerKind::Access),
         _ => Err(BearerError::OtherKindOfToken),
     }
 }

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::base64url;
 use crate::config::Config;
 use crate::json::{self, Json, object};
+use crate::mfa::factor::AuthenticatorId;
 use crate::mfa::language;
 use crate::mfa::policy::MULTI_FACTOR_CLASS;
 use crate::platform::{KeyError, Platform, RandomError};
@@ -32,7 +33,7 @@ const MAXIMUM_MFA_TOKEN_BYTES: usize = 1024;
 
 /// What a successful MFA grant is worth.
 #[derive(Debug, Clone)]
-pub struct Grant<'a> {
+pub struct TokenGrant<'a> {
     /// Whose it is.
     pub user: &'a UserId,
     /// For whom the tokens are.
@@ -78,7 +79,7 @@ pub enum MintError {
 pub async fn mint_access_token<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
-    grant: &Grant<'_>,
+    grant: &TokenGrant<'_>,
 ) -> Result<Minted, MintError> {
     let expires_at = expiry(&app.config, now, grant);
     let mut claims = common_claims(app, now, expires_at, grant)?;
@@ -99,7 +100,7 @@ pub async fn mint_access_token<P: Platform>(
 pub async fn mint_id_token<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
-    grant: &Grant<'_>,
+    grant: &TokenGrant<'_>,
 ) -> Result<Minted, MintError> {
     let expires_at = expiry(&app.config, now, grant);
     let mut claims = common_claims(app, now, expires_at, grant)?;
@@ -114,7 +115,7 @@ pub async fn mint_id_token<P: Platform>(
     sign(app, "JWT", &claims).await.map(|token| Minted { token, expires_in: expires_at.since(now) })
 }
 
-fn expiry(config: &Config, now: UnixSeconds, grant: &Grant<'_>) -> UnixSeconds {
+fn expiry(config: &Config, now: UnixSeconds, grant: &TokenGrant<'_>) -> UnixSeconds {
     let lifetime =
         if config.is_mfa_audience(grant.audience) { MFA_TOKEN_SECONDS } else { config.access_token_seconds };
     let expires_at = now.plus(lifetime);
@@ -126,7 +127,7 @@ fn common_claims<'a, P: Platform>(
     app: &'a App<P>,
     now: UnixSeconds,
     expires_at: UnixSeconds,
-    grant: &'a Grant<'_>,
+    grant: &'a TokenGrant<'_>,
 ) -> Result<Json<'a>, MintError> {
     let token_id = app.platform.random::<16>().map_err(|RandomError| MintError::Random)?;
     let mut claims = object! {
@@ -285,8 +286,8 @@ fn read_mfa_token(written: &Json<'_>) -> Option<OwnMfaToken> {
 /// What an oob_code stands for. Clients cannot read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OobCode {
-    /// The id of the enrollment, or of the challenge, whose code was sent.
-    pub enrollment: String,
+    /// The id of the enrollment or challenge whose code was sent.
+    pub owner: String,
     /// Whose it is.
     pub user: UserId,
     /// Through which client.
@@ -297,6 +298,14 @@ pub struct OobCode {
     pub recipient: Option<String>,
     /// When the code ends.
     pub expires_at: UnixSeconds,
+}
+
+impl OobCode {
+    /// Whether its owner is an enrollment: that has the id of the authenticator that it will be.
+    #[must_use]
+    pub fn is_of_enrollment(&self) -> bool {
+        AuthenticatorId::parse(&self.owner).is_some()
+    }
 }
 
 /// Why a sealed text does not open.
@@ -314,7 +323,7 @@ pub enum Unreadable {
 /// [`SealError`] when the keyring cannot seal.
 pub fn seal_oob_code(keyring: &Keyring, code: &OobCode, nonce: [u8; 12]) -> Result<String, SealError> {
     let written = object! {
-        "i": &code.enrollment,
+        "i": &code.owner,
         "u": code.user.as_str(),
         "c": code.client.as_str(),
         "t": code.transaction.as_ref().map(TransactionId::as_str),
@@ -339,7 +348,7 @@ pub fn open_oob_code(keyring: &Keyring, text: &str) -> Result<OobCode, Unreadabl
 fn read_oob_code(written: &Json<'_>) -> Option<OobCode> {
     let text = |name| written.text(name).map(str::to_owned);
     Some(OobCode {
-        enrollment: text("i")?,
+        owner: text("i")?,
         user: UserId::parse(written.text("u")?)?,
         client: ClientId(text("c")?),
         transaction: text("t").map(TransactionId),

@@ -12,8 +12,8 @@ use crate::testing::platform::{BatchFault, FakePlatform, json_response};
 
 const NOW: UnixSeconds = UnixSeconds(1_000);
 
-fn delivery(attempts: i64) -> Claimed {
-    Claimed {
+fn delivery(attempts: i64) -> ClaimedDelivery {
+    ClaimedDelivery {
         id: "d".into(),
         message: "code".into(),
         channel: Kind::Sms,
@@ -77,7 +77,7 @@ fn messages_that_failed_together_come_back_at_different_times() {
 fn chance_neither_lengthens_a_pause_that_was_asked_for_nor_outlives_the_code() {
     let longest = [0xff; 4];
     assert_eq!(outcome(NOW, &delivery(4), busy(Some(60)), longest), retry_at(60));
-    let soon = |seconds| Claimed { expires_at: NOW.plus(seconds), ..delivery(4) };
+    let soon = |seconds| ClaimedDelivery { expires_at: NOW.plus(seconds), ..delivery(4) };
     assert_eq!(outcome(NOW, &soon(31), busy(None), longest), retry_at(30));
     for chance in [[0; 4], longest] {
         assert!(matches!(outcome(NOW, &soon(30), busy(None), chance), Outcome::Failed { .. }));
@@ -91,8 +91,10 @@ fn nothing_is_tried_again_after_the_code_has_died() {
 
 #[test]
 fn what_somebody_else_has_claimed_is_acknowledged() {
-    let (sent, retried) =
-        (Claimed { id: "a".into(), ..delivery(1) }, Claimed { id: "b".into(), ..delivery(1) });
+    let (sent, retried) = (
+        ClaimedDelivery { id: "a".into(), ..delivery(1) },
+        ClaimedDelivery { id: "b".into(), ..delivery(1) },
+    );
     let outcomes = [(&sent, Outcome::Sent { provider: "webhook" }), (&retried, retry_at(5))];
     assert_eq!(verdict(NOW, "a", &outcomes), Verdict::Acknowledge);
     assert_eq!(verdict(NOW, "b", &outcomes), Verdict::Retry(5));

@@ -25,7 +25,7 @@ use crate::mfa::recovery_code::RecoveryCode;
 use crate::mfa::sending::Rule;
 use crate::platform::{Platform, StorageError};
 use crate::storage::active_factors::{self, ActiveFactors};
-use crate::storage::guesses::{self, Attempt, Charge, OobTry, Tried};
+use crate::storage::guesses::{self, Attempt, Guess, OobTry, Tried};
 use crate::storage::keyring;
 use crate::storage::notices::NewNotice;
 use crate::storage::places;
@@ -112,7 +112,7 @@ impl<P: Platform> Exchange<'_, P> {
                 continue;
             };
             let resealed = self.resealed(&candidate.id, &candidate.sealed, secret.as_bytes());
-            let resealed = self.or_refund(Charge::OneTimePassword, resealed).await?;
+            let resealed = self.or_refund(Guess::OneTimePassword, resealed).await?;
             let redeemed = if candidate.pending {
                 Redeemed::Enrollment {
                     enrollment: &candidate.id,
@@ -133,7 +133,7 @@ impl<P: Platform> Exchange<'_, P> {
             // Which one and why stands in the log already.
             Err(StorageError::Unreadable("sealed", "AllOfThem".to_owned()).into())
         };
-        self.or_refund(Charge::OneTimePassword, unreadable).await?;
+        self.or_refund(Guess::OneTimePassword, unreadable).await?;
         for candidate in &candidates {
             self.tell_of_failures(Kind::Totp, candidate.failures, Some(&candidate.id));
         }
@@ -146,15 +146,15 @@ impl<P: Platform> Exchange<'_, P> {
         binding_code: &Secret,
         factors: &Factors,
     ) -> Result<Option<Answer>, Failure> {
-        let owner = &oob_code.enrollment;
-        let is_enrollment = AuthenticatorId::parse(owner).is_some();
+        let owner = &oob_code.owner;
+        let is_enrollment = oob_code.is_of_enrollment();
         if is_enrollment {
             self.involved().authenticator(owner);
         }
-        let (charge, tried) = if is_enrollment {
-            (Charge::EnrollmentCode(owner), guesses::try_oob(self.app, &self.attempt, owner).await?)
+        let (guess, tried) = if is_enrollment {
+            (Guess::EnrollmentCode(owner), guesses::try_oob(self.app, &self.attempt, owner).await?)
         } else {
-            (Charge::ChallengeCode(owner), guesses::try_challenge(self.app, &self.attempt, owner).await?)
+            (Guess::ChallengeCode(owner), guesses::try_challenge(self.app, &self.attempt, owner).await?)
         };
         let (tried, charged) = match tried {
             Tried::Paid(paid) => paid,
@@ -182,15 +182,15 @@ impl<P: Platform> Exchange<'_, P> {
         self.involved().authenticator(&candidate.authenticator);
         // Its channel may have been switched off since the code was sent.
         if !factors.is_on(candidate.kind) {
-            guesses::refund(self.app, &self.attempt, charge).await;
+            guesses::refund(self.app, &self.attempt, guess).await;
             return Err(WireError::NotEnabled(candidate.kind.as_str()).into());
         }
         let matches = self.binding_code_matches(owner, binding_code, &candidate.code_hash);
-        if !self.or_refund(charge, matches).await? {
+        if !self.or_refund(guess, matches).await? {
             return wrong(WireError::InvalidBindingCode);
         }
         let address = self.address(&candidate.authenticator, &candidate.sealed);
-        let (resealed, address_indexes) = self.or_refund(charge, address).await?;
+        let (resealed, address_indexes) = self.or_refund(guess, address).await?;
         let redeemed = if is_enrollment {
             Redeemed::Enrollment {
                 enrollment: owner,
@@ -239,11 +239,11 @@ impl<P: Platform> Exchange<'_, P> {
         let matches = keyring
             .hash_matches(places::RECOVERY_CODE, &[user, code.expose()], &stored.hash)
             .map_err(|error| error.of("hash", &stored.hash).into());
-        if !self.or_refund(Charge::RecoveryCode, matches).await? {
+        if !self.or_refund(Guess::RecoveryCode, matches).await? {
             return Err(WireError::InvalidRecoveryCode.into());
         }
         let random = self.app.platform.random().map_err(Failure::from);
-        let next = RecoveryCode::generate(self.or_refund(Charge::RecoveryCode, random).await?);
+        let next = RecoveryCode::generate(self.or_refund(Guess::RecoveryCode, random).await?);
         let redeemed = Redeemed::RecoveryCode {
             matched: &stored.hash,
             next: keyring.hash(places::RECOVERY_CODE, &[user, next.expose()]),
@@ -274,8 +274,8 @@ impl<P: Platform> Exchange<'_, P> {
     fn accept(&self, oob_code: &str) -> Result<OobCode, WireError> {
         let oob_code =
             open_oob_code(&self.app.config.keyring, oob_code).map_err(|_| WireError::MalformedOobCode)?;
-        let of_this_login = oob_code.transaction.as_ref() == self.attempt.transaction
-            || AuthenticatorId::parse(&oob_code.enrollment).is_some();
+        let of_this_login =
+            oob_code.transaction.as_ref() == self.attempt.transaction || oob_code.is_of_enrollment();
         if &oob_code.user != self.attempt.user || oob_code.client != self.attempt.client.id || !of_this_login
         {
             return Err(WireError::OobCodeOfAnotherTransaction);
@@ -294,22 +294,22 @@ impl<P: Platform> Exchange<'_, P> {
         lost: WireError,
         next_recovery_code: Option<&RecoveryCode>,
     ) -> Result<Option<Answer>, Failure> {
-        let prepared = self.or_refund(redeemed.charge(), self.prepare(factor).await).await?;
+        let prepared = self.or_refund(redeemed.guess(), self.prepare(factor).await).await?;
         let prepared = match prepared {
             Prepared::ClientChanged => {
-                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.guess()).await;
                 return Ok(None);
             }
             // A recovery code that brings the login no further is not used up.
             Prepared::Demand { demand, counts: false } if next_recovery_code.is_some() => {
-                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.guess()).await;
                 return Err(demand.into());
             }
             prepared => prepared,
         };
         // Until then the token that is spent could be presented again.
         let remembered_until = self.bearer.refused_from();
-        let notice = self.or_refund(redeemed.charge(), self.notice(redeemed)).await?;
+        let notice = self.or_refund(redeemed.guess(), self.notice(redeemed)).await?;
         let won = redemptions::redeem(self.app, &self.attempt, redeemed, notice.as_ref(), remembered_until);
         match won.await? {
             Outcome::Won { announced } => {
@@ -318,7 +318,7 @@ impl<P: Platform> Exchange<'_, P> {
                     answer.record(self.app, self.asker.request, self.target);
                 }
                 self.app.platform.defer(delivery::tell_queue_of_all(self.app, announced));
-                prepared.told(next_recovery_code)
+                prepared.into_answer(next_recovery_code)
             }
             Outcome::Spent if self.attempt.transaction.is_some() => Err(WireError::SpentMfaToken.into()),
             // Of an access token the enrollment is what is spent: another request has confirmed it.
@@ -327,11 +327,11 @@ impl<P: Platform> Exchange<'_, P> {
                 Err(lost.into())
             }
             Outcome::Full => {
-                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.guess()).await;
                 Err(WireError::TooManyAuthenticators.into())
             }
             Outcome::ClientChanged => {
-                guesses::refund(self.app, &self.attempt, redeemed.charge()).await;
+                guesses::refund(self.app, &self.attempt, redeemed.guess()).await;
                 Ok(None)
             }
         }
@@ -431,7 +431,7 @@ impl<P: Platform> Exchange<'_, P> {
 
     async fn sign(&self, factor: Factor) -> Result<Answer, Failure> {
         let methods = self.authentication_methods(factor);
-        let grant = own_tokens::Grant {
+        let grant = own_tokens::TokenGrant {
             user: self.attempt.user,
             client: &self.attempt.client.id,
             audience: &self.target.audience,
@@ -500,9 +500,9 @@ impl<P: Platform> Exchange<'_, P> {
     }
 
     /// Gives the charge back when what failed was the Worker itself.
-    async fn or_refund<T>(&self, charge: Charge<'_>, result: Result<T, Failure>) -> Result<T, Failure> {
+    async fn or_refund<T>(&self, guess: Guess<'_>, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(Failure::Fault(_)) = &result {
-            guesses::refund(self.app, &self.attempt, charge).await;
+            guesses::refund(self.app, &self.attempt, guess).await;
         }
         result
     }
@@ -524,7 +524,7 @@ enum Prepared {
 }
 
 impl Prepared {
-    fn told(self, next_recovery_code: Option<&RecoveryCode>) -> Result<Option<Answer>, Failure> {
+    fn into_answer(self, next_recovery_code: Option<&RecoveryCode>) -> Result<Option<Answer>, Failure> {
         let next = next_recovery_code.map(|code| code.expose().to_owned());
         match self {
             Self::Tokens(answer) => Ok(Some(Answer { recovery_code: next, ..answer })),

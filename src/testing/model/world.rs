@@ -663,14 +663,10 @@ impl World {
             let opened = open_oob_code(&self.service.app.config.keyring, &oob_code).unwrap();
             let rows = self.service.world.query(
                 "SELECT authenticator_id, channel FROM challenges WHERE id = ?1",
-                &[opened.enrollment.as_str().into()],
+                &[opened.owner.as_str().into()],
             );
-            new = Some((
-                opened.enrollment,
-                oob_code,
-                text(&rows[0], "authenticator_id"),
-                text(&rows[0], "channel"),
-            ));
+            new =
+                Some((opened.owner, oob_code, text(&rows[0], "authenticator_id"), text(&rows[0], "channel")));
         }
         let said = self.said(&answer, || match &new {
             None => Done::AsksApp,

@@ -7,7 +7,7 @@ use super::*;
 use crate::testing::configuration::{Variables, own_key};
 use crate::testing::platform::FakePlatform;
 use crate::testing::{TestIssuer, TestKey, app, block_on};
-use crate::trust::own_tokens::{Grant, OwnMfaToken, mint_access_token, mint_id_token, seal_mfa_token};
+use crate::trust::own_tokens::{OwnMfaToken, TokenGrant, mint_access_token, mint_id_token, seal_mfa_token};
 
 struct Scene {
     world: FakePlatform,
@@ -78,7 +78,7 @@ impl Scene {
     /// An own access token, or with `id_token` an own id_token, for alice.
     fn mint(&self, audience: &str, methods: &[&str], id_token: bool) -> String {
         let methods: Vec<_> = methods.iter().map(|method| (*method).to_owned()).collect();
-        let grant = Grant {
+        let grant = TokenGrant {
             user: &UserId::new("idp", "alice"),
             client: &ClientId("app".to_owned()),
             audience,
@@ -205,12 +205,12 @@ fn what_an_issuer_may_is_the_operators_decision() {
         let token = restricted.verify(&scene.issuer.mfa_token(&scene.world, "alice"));
         assert_eq!(token.is_ok(), mfa, "{may}");
         if !mfa {
-            assert_eq!(token, Err(BearerError::NotPermitted(Kind::Mfa)), "{may}");
+            assert_eq!(token, Err(BearerError::NotPermitted(BearerKind::Mfa)), "{may}");
         }
         let token = restricted.verify(&scene.issuer.access_token(&scene.world, "alice", "enroll"));
         assert_eq!(token.is_ok(), access, "{may}");
         if !access {
-            assert_eq!(token, Err(BearerError::NotPermitted(Kind::Access)), "{may}");
+            assert_eq!(token, Err(BearerError::NotPermitted(BearerKind::Access)), "{may}");
         }
         if !mfa && !access {
             assert_eq!(scene.world.fetches().len(), fetches, "nobody is asked");
@@ -228,8 +228,8 @@ fn a_token_marked_mfa_is_never_an_access_token_nor_the_reverse() {
         }
         let header = media_type.map_or(json!({}), |media_type| json!({ "typ": media_type }));
         scene.verify(&scene.issuer.keys[0].sign(&header, &claims)).map(|bearer| match bearer {
-            Bearer::Mfa(_) => Kind::Mfa,
-            Bearer::Access(_) => Kind::Access,
+            Bearer::Mfa(_) => BearerKind::Mfa,
+            Bearer::Access(_) => BearerKind::Access,
         })
     };
     for (media_type, token_use) in [
@@ -240,7 +240,7 @@ fn a_token_marked_mfa_is_never_an_access_token_nor_the_reverse() {
         (Some("JWT"), Some("mfa")),
         (None, Some("mfa")),
     ] {
-        assert_eq!(kind_of(media_type, token_use), Ok(Kind::Mfa), "{media_type:?} {token_use:?}");
+        assert_eq!(kind_of(media_type, token_use), Ok(BearerKind::Mfa), "{media_type:?} {token_use:?}");
     }
     for (media_type, token_use) in [
         (None, None),
@@ -248,7 +248,7 @@ fn a_token_marked_mfa_is_never_an_access_token_nor_the_reverse() {
         (Some("at+jwt"), None),
         (Some("application/at+JWT"), Some("access")),
     ] {
-        assert_eq!(kind_of(media_type, token_use), Ok(Kind::Access), "{media_type:?} {token_use:?}");
+        assert_eq!(kind_of(media_type, token_use), Ok(BearerKind::Access), "{media_type:?} {token_use:?}");
     }
     for (media_type, token_use) in [
         (Some("mfa+jwt"), Some("access")),

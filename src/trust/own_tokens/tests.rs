@@ -45,7 +45,7 @@ impl Scene {
     }
 
     fn mint(&self, id_token: bool) -> Result<Minted, MintError> {
-        let grant = Grant {
+        let grant = TokenGrant {
             user: &self.user,
             client: &self.client,
             audience: &self.audience,
@@ -230,7 +230,7 @@ fn mfa_token() -> OwnMfaToken {
 
 fn oob_code() -> OobCode {
     OobCode {
-        enrollment: "sms|dev_0123456789abcdef".to_owned(),
+        owner: "sms|dev_0123456789abcdef".to_owned(),
         user: UserId::new("idp", "alice"),
         client: ClientId("app".to_owned()),
         transaction: Some(TransactionId("transaction".to_owned())),
