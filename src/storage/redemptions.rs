@@ -190,16 +190,18 @@ impl<'a> Redemption<'a> {
     }
 
     /// The statement that spends, on which all others hang.
-    fn spends(&self, sql: &'static str, parameters: impl IntoIterator<Item = Value>) -> Statement {
+    fn spends(&self, sql: &'static str, parameters: Vec<Value>) -> Statement {
         let client = self.attempt.client;
-        let head = [self.expires_at.into(), client.id.as_str().into(), client.version.into()];
-        self.acts(sql, head.into_iter().chain(parameters))
+        let mut all = vec![self.expires_at.into(), client.id.as_str().into(), client.version.into()];
+        all.extend(parameters);
+        self.acts(sql, all)
     }
 
     /// A statement that acts only if this run has spent.
-    fn acts(&self, sql: &'static str, parameters: impl IntoIterator<Item = Value>) -> Statement {
-        let head = [self.spent.clone(), self.id.clone()];
-        Statement { sql, parameters: head.into_iter().chain(parameters).collect() }
+    fn acts(&self, sql: &'static str, parameters: Vec<Value>) -> Statement {
+        let mut all = vec![self.spent.clone(), self.id.clone()];
+        all.extend(parameters);
+        Statement { sql, parameters: all }
     }
 
     fn user(&self) -> Value {
@@ -225,10 +227,10 @@ impl<'a> Redemption<'a> {
         };
         if let Some(delivery) = redeemed.delivery() {
             // In this order: the charges are forgotten with the second.
-            batch.push(self.acts(statements::RETURN_CHARGES, [delivery.into()]));
-            batch.push(self.acts(statements::VERIFY_DELIVERY, [delivery.into(), self.now()]));
+            batch.push(self.acts(statements::RETURN_CHARGES, vec![delivery.into()]));
+            batch.push(self.acts(statements::VERIFY_DELIVERY, vec![delivery.into(), self.now()]));
         }
-        batch.push(self.acts(statements::REFUND_WINNER, [self.attempt.budgets(redeemed.guess())]));
+        batch.push(self.acts(statements::REFUND_WINNER, vec![self.attempt.budgets(redeemed.guess())]));
         batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&self.spent, &self.id)));
         batch.push(self.state(redeemed));
         batch
@@ -237,10 +239,10 @@ impl<'a> Redemption<'a> {
     fn totp(&self, authenticator: &str, step: i64, resealed: Option<String>) -> Vec<Statement> {
         let authenticator = Value::from(authenticator);
         vec![
-            self.spends(statements::REDEEM_TOTP, [authenticator.clone(), self.user(), step.into()]),
+            self.spends(statements::REDEEM_TOTP, vec![authenticator.clone(), self.user(), step.into()]),
             self.acts(
                 statements::USE_TOTP,
-                [authenticator, self.user(), step.into(), self.now(), resealed.into()],
+                vec![authenticator, self.user(), step.into(), self.now(), resealed.into()],
             ),
         ]
     }
@@ -253,12 +255,12 @@ impl<'a> Redemption<'a> {
         address_index: Option<String>,
     ) -> Vec<Statement> {
         vec![
-            self.spends(statements::REDEEM_CHALLENGE, [challenge.into(), self.user(), self.now()]),
+            self.spends(statements::REDEEM_CHALLENGE, vec![challenge.into(), self.user(), self.now()]),
             self.acts(
                 statements::USE_CHALLENGED,
-                [authenticator.into(), self.user(), self.now(), resealed.into(), address_index.into()],
+                vec![authenticator.into(), self.user(), self.now(), resealed.into(), address_index.into()],
             ),
-            self.acts(statements::REMOVE_CHALLENGE, [challenge.into(), self.user()]),
+            self.acts(statements::REMOVE_CHALLENGE, vec![challenge.into(), self.user()]),
         ]
     }
 
@@ -276,19 +278,19 @@ impl<'a> Redemption<'a> {
             Kind::Sms | Kind::Voice => r#"["sms","voice"]"#.to_owned(),
             Kind::Totp | Kind::Email => Json::from([kind.as_str()]).write(),
         });
-        let of_user = || [enrollment.into(), self.user()];
+        let of_user = || vec![enrollment.into(), self.user()];
         let mut batch = vec![
             self.spends(
                 statements::REDEEM_ENROLLMENT,
-                [enrollment.into(), self.user(), self.now(), indexes.clone(), kinds.clone()],
+                vec![enrollment.into(), self.user(), self.now(), indexes.clone(), kinds.clone()],
             ),
             self.acts(statements::RETIRE_PARKED_RECOVERY_CODE, of_user()),
             self.acts(statements::ACTIVATE_RECOVERY_CODE, of_user()),
             self.acts(statements::VOID_OTHER_ENROLLMENTS, of_user()),
-            self.acts(statements::RETIRE_REPLACED, [self.user(), kinds, indexes]),
+            self.acts(statements::RETIRE_REPLACED, vec![self.user(), kinds, indexes]),
             self.acts(
                 statements::ACTIVATE,
-                [
+                vec![
                     enrollment.into(),
                     self.now(),
                     step.into(),
@@ -301,15 +303,15 @@ impl<'a> Redemption<'a> {
         ];
         // Only a login's one-time password was tried on the active apps as well.
         if kind == Kind::Totp && self.attempt.transaction.is_some() {
-            batch.push(self.acts(statements::REFUND_WINNER_TOTP_FAILURES, [self.user()]));
+            batch.push(self.acts(statements::REFUND_WINNER_TOTP_FAILURES, vec![self.user()]));
         }
         batch
     }
 
     fn recovery_code(&self, matched: &str, next: &str) -> Vec<Statement> {
         vec![
-            self.spends(statements::REDEEM_RECOVERY_CODE, [self.user(), matched.into()]),
-            self.acts(statements::ROTATE_RECOVERY_CODE, [self.user(), next.into()]),
+            self.spends(statements::REDEEM_RECOVERY_CODE, vec![self.user(), matched.into()]),
+            self.acts(statements::ROTATE_RECOVERY_CODE, vec![self.user(), next.into()]),
         ]
     }
 
@@ -317,7 +319,7 @@ impl<'a> Redemption<'a> {
         let client = self.attempt.client;
         self.acts(
             statements::REDEMPTION_STATE,
-            [
+            vec![
                 client.id.as_str().into(),
                 client.version.into(),
                 self.attempt.redemption_id(Run::First).into(),
