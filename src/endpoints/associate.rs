@@ -28,10 +28,11 @@ use crate::mfa::sending::Purpose;
 use crate::platform::Platform;
 use crate::storage::clients::Client;
 use crate::storage::enrollments::{self, Enrolled, NewEnrollment};
+use crate::storage::messages::NewMessage;
 use crate::storage::places;
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens::{OobCode, seal_oob_code};
-use crate::types::ClientId;
+use crate::types::{ClientId, UnixSeconds, UserId};
 
 impl From<Rejection> for WireError {
     fn from(rejection: Rejection) -> Self {
@@ -73,6 +74,14 @@ struct Answer {
 }
 
 impl Answer {
+    fn of(id: &AuthenticatorId) -> Self {
+        Self {
+            id: id.as_str().to_owned(),
+            authenticator_type: id.kind().authenticator_type(),
+            ..Self::default()
+        }
+    }
+
     fn written(self) -> Json<'static> {
         object! {
             "id": self.id,
@@ -210,61 +219,39 @@ async fn enroll<P: Platform>(
 ) -> Result<Attempted, Failure> {
     let now = request.received_at;
     let user = bearer.user();
-    let id = AuthenticatorId::generate(wanted.kind(), app.platform.random()?);
-    let recovery_code = if app.config.factors.recovery_code {
-        Some(RecoveryCode::generate(app.platform.random()?))
-    } else {
-        None
-    };
-    let expires_at = now.plus(wanted.lifetime());
-    let keyring = &app.config.keyring;
-    let mut new = NewEnrollment {
-        id: &id,
-        user,
-        client,
-        transaction: bearer.transaction(),
-        standing: standing(bearer),
-        sealed: String::new(),
-        address_index: None,
-        recovery: match &recovery_code {
-            Some(code) => Some((
-                RecoveryCodeId::generate(app.platform.random()?),
-                keyring.hash(places::RECOVERY_CODE, &[user.as_str(), code.expose()]),
-            )),
-            None => None,
-        },
-        message: None,
-        answer: None,
-        now,
-        expires_at,
-    };
-    let mut answer = Answer {
-        id: id.as_str().to_owned(),
-        authenticator_type: id.kind().authenticator_type(),
-        ..Answer::default()
-    };
     let locale = bearer.identity().locale.as_deref();
     let asker =
         Asker::of(app, request, Some(client), order.is_authenticated(client), order.ui_locales, locale);
     if wanted.kind() != Kind::Totp {
         pass_shield(app, &asker).await?;
     }
-    match &wanted {
-        Wanted::Totp => prepare_totp(app, order, bearer, &mut new, &mut answer)?,
+    let id = AuthenticatorId::generate(wanted.kind(), app.platform.random()?);
+    let prepared = match &wanted {
+        Wanted::Totp => prepare_totp(app, order, bearer, &id, now.plus(wanted.lifetime()))?,
         Wanted::Sms(number) | Wanted::Voice(number) => {
-            prepare_message(app, &asker, bearer, number.expose(), &mut new, &mut answer)?;
+            prepare_message(app, &asker, bearer, client, &id, number.expose())?
         }
-        Wanted::Email(address) => {
-            prepare_message(app, &asker, bearer, address.expose(), &mut new, &mut answer)?;
-        }
-    }
-    answer.recovery_code = recovery_code.map(|code| code.expose().to_owned());
-    let answer = answer.written();
+        Wanted::Email(address) => prepare_message(app, &asker, bearer, client, &id, address.expose())?,
+    };
+    let recovery = app.config.factors.recovery_code.then(|| recovery_code(app, user)).transpose()?;
+    let (recovery, recovery_code) = recovery.unzip();
+    let answer = Answer { recovery_code, ..prepared.answer }.written();
     let once =
         order.idempotency.as_ref().map(|asked| asked.by("associate", user, &client.id, bearer.presented()));
-    if let Some(once) = &once {
-        new.answer = Some(once.keep(app, &answer, now)?);
-    }
+    let new = NewEnrollment {
+        id: &id,
+        user,
+        client,
+        transaction: bearer.transaction(),
+        standing: standing(bearer),
+        sealed: prepared.sealed,
+        address_index: prepared.address_index,
+        recovery,
+        message: prepared.message,
+        answer: once.as_ref().map(|once| once.keep(app, &answer, now)).transpose()?,
+        now,
+        expires_at: prepared.expires_at,
+    };
     match (enrollments::add(app, &new).await?, once) {
         (Enrolled::Added { recovery_issued, recorded }, _) => {
             record_obstacles(app, &asker, id.kind(), &recorded);
@@ -302,60 +289,84 @@ fn standing(bearer: &Bearer) -> Standing<'_> {
     }
 }
 
+/// What is made for one kind of authenticator, before anything is stored.
+struct Prepared {
+    /// The sealed secret or address.
+    sealed: String,
+    /// Keyed hash of the address.
+    address_index: Option<String>,
+    /// The code that is sent.
+    message: Option<NewMessage>,
+    /// When it can no longer be confirmed.
+    expires_at: UnixSeconds,
+    answer: Answer,
+}
+
 fn prepare_totp<P: Platform>(
     app: &App<P>,
     order: &Order<'_>,
     bearer: &Bearer,
-    new: &mut NewEnrollment<'_>,
-    answer: &mut Answer,
-) -> Result<(), Failure> {
+    id: &AuthenticatorId,
+    expires_at: UnixSeconds,
+) -> Result<Prepared, Failure> {
+    let (user, identity) = (bearer.user(), bearer.identity());
     let secret = TotpSecret::from_bytes(app.platform.random()?);
-    let place = places::factor(new.id.as_str(), new.user);
-    new.sealed = app.config.keyring.seal(&place, secret.as_bytes(), app.platform.random()?)?;
-
-    let identity = bearer.identity();
-    let label = barcode::label(identity.email.as_deref(), identity.name.as_deref(), new.user.subject());
+    let place = places::factor(id.as_str(), user);
+    let sealed = app.config.keyring.seal(&place, secret.as_bytes(), app.platform.random()?)?;
+    let label = barcode::label(identity.email.as_deref(), identity.name.as_deref(), user.subject());
     let base32 = secret.to_base32();
     let uri = barcode::otpauth_uri(&app.config.tenant_name, &label, &base32);
-    if order.qr_svg {
-        answer.qr_svg = barcode::qr_svg(&uri);
-    }
-    answer.manual_input_code = Some(base32.clone());
-    answer.secret = Some(base32);
-    answer.barcode_uri = Some(uri);
-    Ok(())
+    let answer = Answer {
+        qr_svg: if order.qr_svg { barcode::qr_svg(&uri) } else { None },
+        manual_input_code: Some(base32.clone()),
+        secret: Some(base32),
+        barcode_uri: Some(uri),
+        ..Answer::of(id)
+    };
+    Ok(Prepared { sealed, address_index: None, message: None, expires_at, answer })
 }
 
 fn prepare_message<P: Platform>(
     app: &App<P>,
     asker: &Asker<'_>,
     bearer: &Bearer,
+    client: &Client,
+    id: &AuthenticatorId,
     address: &str,
-    new: &mut NewEnrollment<'_>,
-    answer: &mut Answer,
-) -> Result<(), Failure> {
-    let keyring = &app.config.keyring;
-    let kind = new.id.kind();
-    let recipient = Recipient::of(kind, address)?;
-    new.expires_at = new.now.plus(code_seconds(app, &recipient));
-    let place = places::factor(new.id.as_str(), new.user);
-    new.sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
-    new.address_index =
-        Some(keyring.hash(places::ADDRESS, &[new.user.as_str(), recipient.comparable.expose()]));
-    let message = compose(app, &recipient, Purpose::Enrollment, new.user, new.id.as_str(), asker)?;
+) -> Result<Prepared, Failure> {
+    let (user, keyring) = (bearer.user(), &app.config.keyring);
+    let recipient = Recipient::of(id.kind(), address)?;
+    let expires_at = asker.request.received_at.plus(code_seconds(app, &recipient));
+    let place = places::factor(id.as_str(), user);
+    let sealed = keyring.seal(&place, address.as_bytes(), app.platform.random()?)?;
+    let address_index = keyring.hash(places::ADDRESS, &[user.as_str(), recipient.comparable.expose()]);
+    let message = compose(app, &recipient, Purpose::Enrollment, user, id.as_str(), asker)?;
     let oob_code = OobCode {
-        owner: new.id.as_str().to_owned(),
-        user: new.user.clone(),
-        client: new.client.id.clone(),
+        owner: id.as_str().to_owned(),
+        user: user.clone(),
+        client: client.id.clone(),
         transaction: bearer.transaction().cloned(),
         recipient: message.recipient_key().map(str::to_owned),
-        expires_at: new.expires_at,
+        expires_at,
     };
-    new.message = Some(message);
-    answer.oob_code = Some(seal_oob_code(keyring, &oob_code, app.platform.random()?)?);
-    answer.oob_channel = kind.oob_channel();
-    answer.binding_method = Some("prompt");
-    Ok(())
+    let answer = Answer {
+        oob_code: Some(seal_oob_code(keyring, &oob_code, app.platform.random()?)?),
+        oob_channel: id.kind().oob_channel(),
+        binding_method: Some("prompt"),
+        ..Answer::of(id)
+    };
+    Ok(Prepared { sealed, address_index: Some(address_index), message: Some(message), expires_at, answer })
+}
+
+/// A fresh recovery code: the id and the hash that are kept, and what is shown.
+fn recovery_code<P: Platform>(
+    app: &App<P>,
+    user: &UserId,
+) -> Result<((RecoveryCodeId, String), String), Failure> {
+    let code = RecoveryCode::generate(app.platform.random()?);
+    let id = RecoveryCodeId::generate(app.platform.random()?);
+    let hash = app.config.keyring.hash(places::RECOVERY_CODE, &[user.as_str(), code.expose()]);
+    Ok(((id, hash), code.expose().to_owned()))
 }
 
 #[cfg(test)]
