@@ -246,7 +246,6 @@ test.each(AUDIENCES)("aud names the service, or it is somebody else's token: %s"
 
 const TIMES = [
   ["a text", (time) => String(time)],
-  ["a fraction", (time) => time + 0.5],
   ["negative", (time) => -time],
   ["huge", () => Number.MAX_SAFE_INTEGER],
   ["beyond all numbers", () => 1e300],
@@ -257,20 +256,21 @@ const TIMES = [
 ];
 
 test.each(["exp", "iat", "nbf"].flatMap((claim) => TIMES.map(([name, twist]) => [claim, name, twist])))(
-  "a time is a whole number of seconds: %s that is %s",
+  "a time is a number of seconds of this era: %s that is %s",
   (claim, _, twist) => shut((guest) => guest.sign({ [claim]: twist(guest.pattern[claim] ?? at(0)) })),
 );
 
 const NUMERALS = [
   "1e9",
   "2e9",
-  "4102444800.0",
   "0x7fffffff",
   "+4102444800",
   "04102444800",
   "99999999999999999999",
   "NaN",
   "Infinity",
+  ".5",
+  "4102444800.",
 ];
 
 test.each(NUMERALS)("a time is written in digits alone: %s", (numeral) =>
