@@ -91,7 +91,7 @@ describe("a text message", () => {
   test("says how long its code is still good when it is sent, and never to share it", async () => {
     const person = stage.person();
     await accepted(await person.associate(sms(person)));
-    expect((await message(person)).text).toMatch(/It is good for 5 minutes\. Never share it\./);
+    expect((await message(person)).text).toMatch(/It is good for 5 min\. Never share it\./);
   });
 });
 
