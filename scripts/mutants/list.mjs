@@ -647,10 +647,18 @@ export const MUTANTS = [
     killedBy: "delivery::consumer::tests::notices::those_without_room_get_none_by_the_queue_giving_up_on_them",
   },
   {
+    name: "sending: strangers with numbers of the same range keep the owner from codes",
+    file: "src/mfa/sending.rs",
+    text: "let range = range(message.recipient).filter(|_| purpose != Purpose::Challenge);",
+    replacement: "let range = range(message.recipient);",
+    killedBy:
+      "delivery::consumer::tests::notices::what_strangers_with_numbers_of_the_same_range_are_sent_keeps_nobody_from_theirs",
+  },
+  {
     name: "notices: strangers with numbers of the same range keep the owner from alarms",
     file: "src/mfa/sending.rs",
-    text: "let range = range(message.recipient).filter(|_| purpose == Purpose::Enrollment);",
-    replacement: "let range = range(message.recipient);",
+    text: "self.number_range.times(NOTICES_OF_RANGE)",
+    replacement: "self.number_range",
     killedBy:
       "delivery::consumer::tests::notices::what_strangers_with_numbers_of_the_same_range_are_sent_keeps_nobody_from_theirs",
   },

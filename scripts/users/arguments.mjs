@@ -12,7 +12,8 @@ export const USAGE = `What is stored of a person, and what support does about it
   USER     {issuer's name}|{sub}, in quotes: "idp|42"
   show     authenticators, those that wait for their first code, the recovery code, and guesses; no secret or address
   unlock   lets the authenticators that too many wrong codes have disabled in again (--authenticator: that one alone), and
-           gives all guesses back
+           gives the user's own guesses back. Those of a client address or of a number come back by themselves, within an
+           hour; the event says which were used up
   reset    for people who have lost everything: removes all authenticators, pending ones, codes under way and the recovery
            code. Whoever passes the first factor then adds the next authenticator. The address for notices stays, so that
            the person hears of it; where somebody else has set it (show tells when), use remove

@@ -6,8 +6,9 @@
 //! back gets most of its charge back: what is never typed in weighs more.
 //!
 //! Whoever has a password of their own may name anybody's number when they enroll; that must not keep the number's owner
-//! from their codes. So a number has room for enrollments and for challenges apart, and its range is looked at where a number
-//! is enrolled and nowhere else.
+//! from their codes. So a number has room for enrollments and for challenges apart, and its range is not looked at where a
+//! code goes to one that was confirmed. Notices, for which nobody asks, have room in it of their own, and much: no address and
+//! no region is charged with them, and a few people with numbers of a range must not keep others of it from alarms.
 //!
 //! Whole regions and networks are not counted here, message by message, but looked at by the sweep, which closes them
 //! for a while.
@@ -24,6 +25,8 @@ const DAY_MILLISECONDS: i64 = 24 * HOUR_MILLISECONDS;
 /// Most messages in a window, so that sums of times stay far from their type's end.
 const MAXIMUM_MESSAGES: i64 = 100_000_000;
 const MAXIMUM_WEIGHT: i64 = 100;
+/// So many times as many notices as enrollments go to a range.
+const NOTICES_OF_RANGE: i64 = 10;
 
 /// `SENDING_LIMITS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,16 +144,21 @@ impl SendingLimits {
             charges.push(Charge { rule, key: key(rule, &whose), bucket, day: None });
         }
         let weight = if purpose == Purpose::Notice { 1 } else { self.unverified_weight };
-        // Where a number has been confirmed, whoever has another of its range must not keep it from codes and notices.
-        let range = range(message.recipient).filter(|_| purpose == Purpose::Enrollment);
+        // Where a number has been confirmed, whoever has another of its range must not keep it from codes.
+        let range = range(message.recipient).filter(|_| purpose != Purpose::Challenge);
         let range = range.map(|range| purpose.own(range));
+        let number_range = if purpose == Purpose::Notice {
+            self.number_range.times(NOTICES_OF_RANGE)
+        } else {
+            self.number_range
+        };
         let address = message.origin.address.filter(|address| is_public(*address));
         let address = address.map(|address| (group(address, 32, 64), group(address, 24, 48)));
         let (address, prefix) = address.unzip();
         for (rule, whose, window) in [
             (Rule::ClientAddress, address.as_deref(), self.client_address),
             (Rule::AddressPrefix, prefix.as_deref(), self.address_prefix),
-            (Rule::NumberRange, range.as_deref(), self.number_range),
+            (Rule::NumberRange, range.as_deref(), number_range),
             (Rule::Overall, Some(purpose.own_of_all()), self.overall),
         ] {
             let Some(whose) = whose else { continue };
@@ -170,6 +178,11 @@ impl SendingLimits {
 }
 
 impl Window {
+    /// The same window with room for so many times as many.
+    const fn times(self, factor: i64) -> Self {
+        Self { hour: self.hour.saturating_mul(factor), day: self.day.saturating_mul(factor) }
+    }
+
     fn set(&mut self, name: &str, value: &Json<'_>) -> Result<(), String> {
         let Some(members) = value.as_object() else {
             return Err(format!(r#"must have an object as "{name}", such as {{"hour":100,"day":500}}."#));
@@ -466,10 +479,23 @@ mod tests {
             all.into_iter().map(|charge| charge.key).collect::<Vec<_>>()
         };
         let (enrollment, challenge) = (keys(Purpose::Enrollment), keys(Purpose::Challenge));
-        for (one, other) in enrollment.iter().zip(&challenge) {
+        for one in &enrollment {
             let is_apart = one.starts_with("recipient=") || one.starts_with("number_range=");
-            assert_eq!(one != other, is_apart, "{one} {other}");
+            assert_eq!(!challenge.contains(one), is_apart, "{one}");
         }
+    }
+
+    #[test]
+    fn a_range_is_looked_at_where_a_number_is_enrolled_and_has_room_for_ten_times_as_many_notices() {
+        let limits = |purpose| {
+            let all = SendingLimits::default()
+                .charges(&MessageRequest { purpose, ..asked(None) }, &|rule, _| rule.as_str().to_owned());
+            let range = all.into_iter().find(|charge| charge.rule == Rule::NumberRange);
+            range.map(|charge| (charge.bucket.limit, charge.day.unwrap().limit))
+        };
+        assert_eq!(limits(Purpose::Enrollment), Some((30, 60)));
+        assert_eq!(limits(Purpose::Challenge), None);
+        assert_eq!(limits(Purpose::Notice), Some((300, 600)));
     }
 
     #[test]

@@ -448,11 +448,9 @@ impl Attempt<'_> {
             let (rule, _, budget) = bucket.ok_or(StorageError::UnexpectedShape("key"))?;
             let refusal = budget.refusal(self.now, full_at);
             last = match last {
-                Some((first, last)) => {
-                    let later = if refusal.retry_after > last.retry_after { refusal } else { last };
-                    Some((if rule == Rule::User { rule } else { first }, later))
-                }
-                None => Some((rule, refusal)),
+                Some((first, last)) if refusal.retry_after <= last.retry_after => Some((first, last)),
+                Some((Rule::User, _)) => Some((Rule::User, refusal)),
+                _ => Some((rule, refusal)),
             };
         }
         let (rule, refusal) = last.ok_or(StorageError::UnexpectedShape("full_at"))?;

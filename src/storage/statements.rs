@@ -292,8 +292,8 @@ SELECT EXISTS (SELECT 1 FROM authenticators WHERE user_id = ?1 AND id IN (?2, ?3
 
 /// Charges one guess to all of its buckets: the user's, and those of the client address and of the recipient that a code
 /// was sent to. Rows come back if there was room in each, the client is as the Worker knows it and the transaction is not
-/// spent; statements behind it in the batch carry [`PAID`] and so happen only then. Parallel guesses queue up here, so
-/// that exactly as many get through as the buckets hold.
+/// spent; statements behind it in the batch look for this attempt at the user's bucket, and so act only then. Parallel
+/// guesses queue up here, so that exactly as many get through as the buckets hold.
 ///
 /// Budgets are bound as `[[key, interval, latest full_at with which there is room], …]`, the user's first, here and in the
 /// other statements. Times in seconds.

@@ -97,8 +97,9 @@ fn what_the_longer_wait_is_for_is_what_is_told() {
         (refused.header("X-RateLimit-Limit"), refused.header("Retry-After")),
         (Some("300"), Some("412"))
     );
-    let told = service.number("SELECT COUNT(*) FROM deliveries WHERE message = 'guesses_locked'");
-    assert_eq!(told, 1, "her own is empty as well");
+    let reasons: Vec<_> =
+        service.world.events("guesses_locked").into_iter().map(|event| event["reason"].clone()).collect();
+    assert_eq!(reasons, [json!("user"), json!("user")], "her own is empty as well");
 }
 
 #[test]
