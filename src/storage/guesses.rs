@@ -441,20 +441,17 @@ impl Attempt<'_> {
 
     /// Of several buckets without room, the one that will have some last says when.
     fn no_guess_left<T>(&self, full: &[Row], guess: Guess<'_>) -> Result<Tried<T>, StorageError> {
-        let mut last: Option<(Rule, Refusal)> = None;
+        let mut empty = Vec::new();
         for row in full {
             let (key, full_at) = (row.text("key")?, UnixSeconds(row.integer("full_at")?));
             let bucket = self.buckets(guess).find(|(_, own, _)| own == key);
             let (rule, _, budget) = bucket.ok_or(StorageError::UnexpectedShape("key"))?;
-            let refusal = budget.refusal(self.now, full_at);
-            last = match last {
-                Some((first, last)) if refusal.retry_after <= last.retry_after => Some((first, last)),
-                Some((Rule::User, _)) => Some((Rule::User, refusal)),
-                _ => Some((rule, refusal)),
-            };
+            empty.push((rule, budget.refusal(self.now, full_at)));
         }
+        let last = empty.iter().copied().max_by_key(|(_, refusal)| refusal.retry_after);
         let (rule, refusal) = last.ok_or(StorageError::UnexpectedShape("full_at"))?;
-        Ok(Tried::NoGuessLeft { refusal, rule })
+        let is_own = empty.iter().any(|(rule, _)| *rule == Rule::User);
+        Ok(Tried::NoGuessLeft { refusal, rule: if is_own { Rule::User } else { rule } })
     }
 
     /// The name by which a run of the redemption stands in the database.
