@@ -115,3 +115,22 @@ test("fifty codes asked for by fifty strangers to one number at once are as many
   expect(stage.webhook.messagesTo(number)).toHaveLength(10);
   await stage.world.thaw();
 });
+
+test("fifty guesses of ten strangers at codes to one number at once are as many as one stranger's", async () => {
+  const { number } = stage.person();
+  const strangers = Array.from({ length: 10 }, () => Object.assign(stage.person(), { number }));
+  const sent = [];
+  for (const stranger of strangers) sent.push(await accepted(await stranger.associateSms()));
+  await stage.world.freeze();
+  const { statuses } = await atOnce(stage.world, FIFTY, CHARGE, (isolate, index) => {
+    const stranger = strangers[index % 10];
+    const parameters = { mfa_token: stranger.mfaToken(), oob_code: sent[index % 10].oob_code, binding_code: "abcdef" };
+    return stranger.exchange("oob", parameters, { isolate });
+  });
+  expect(tallied(statuses)).toEqual({ 403: 10, 429: 40 });
+  const [{ tries }] = await stage.world.rows(
+    `SELECT SUM(attempts) AS tries FROM enrollments WHERE user_id IN (${strangers.map((one) => `'${userId(one)}'`)})`,
+  );
+  expect(tries).toBe(10);
+  await stage.world.thaw();
+});

@@ -105,7 +105,8 @@ export class Soak {
   async drain() {
     const { world } = this.stage;
     const open = () => world.rows("SELECT id FROM deliveries WHERE state IN ('waiting', 'claimed')");
-    for (let round = 0; round === 0 || (round < 100 && (await open()).length > 0); round += 1) {
+    // A day and more: a notice that finds no room waits so long.
+    for (let round = 0; round === 0 || (round < 130 && (await open()).length > 0); round += 1) {
       await world.advance(round < 20 ? 20 : 900);
       await world.sweep();
       await pause(100);

@@ -38,7 +38,7 @@ pub(super) fn json(input: &[u8]) {
 }
 
 /// serde_json keeps the values of numbers, and refuses those for which it has no room.
-fn is_out_of_range(error: &serde_json::Error) -> bool {
+pub(super) fn is_out_of_range(error: &serde_json::Error) -> bool {
     error.to_string().starts_with("number out of range")
 }
 

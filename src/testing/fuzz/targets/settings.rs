@@ -106,9 +106,9 @@ pub(super) fn text_message(input: &[u8]) {
     }
 }
 
-/// The domain stands for a name of which nothing is left; it may be the longer one.
+/// The domain stands for a name of which nothing is left; it may be the longer one, in what messages are counted in.
 fn is_short(domain: &str, tenant: &str) -> bool {
-    domain.len() <= tenant.len()
+    domain.encode_utf16().count() <= tenant.encode_utf16().count()
 }
 
 /// Lines: the variable's name. What follows is its value. Whatever is wrong is said in a sentence that ends.

@@ -110,6 +110,10 @@ fn check_jwt(written: &str) {
         assert!(names.iter().filter(|own| *own == name).count() <= 1, "{name} twice");
     }
     assert!(!names.iter().any(|name| name == "crit"));
+    let readable = serde_json::from_slice::<Value>(header);
+    if readable.as_ref().is_err_and(bodies::is_out_of_range) {
+        return;
+    }
     match jwt_compact::UntrustedToken::<Value>::try_from(written) {
         Ok(other) => {
             assert_eq!(other.algorithm(), own.algorithm().as_str());
@@ -119,7 +123,7 @@ fn check_jwt(written: &str) {
         // It reads what says where keys are to be found.
         Err(_) => assert!(names.iter().any(|name| ["jku", "x5u", "x5t", "x5t#S256"].contains(&&**name))),
     }
-    let header: Value = serde_json::from_slice(header).unwrap();
+    let header = readable.unwrap();
     assert_eq!(Some(own.algorithm().as_str()), header["alg"].as_str());
     assert_eq!(own.key_id(), header["kid"].as_str());
     let media_type = header["typ"].as_str().map(str::to_ascii_lowercase);
