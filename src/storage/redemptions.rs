@@ -96,10 +96,7 @@ pub async fn redeem<P: Platform>(
     notice: Option<&NewNotice>,
     expires_at: UnixSeconds,
 ) -> Result<Outcome, StorageError> {
-    let run = |run| {
-        let redemption = Redemption::new(attempt, run, redeemed, expires_at);
-        app.platform.batch(redemption.batch(redeemed, notice))
-    };
+    let run = |run| app.platform.batch(Redemption::new(attempt, run, redeemed, expires_at).batch(notice));
     let results = match run(Run::First).await {
         Ok(results) => results,
         Err(_) => match run(Run::Second).await {
@@ -119,7 +116,8 @@ pub async fn redeem<P: Platform>(
         });
         Outcome::Won { announced: notices::announced(announced)? }
     } else if row.flag("spent")? {
-        Outcome::Spent
+        // Of an access token the enrollment is what is spent: another request has confirmed it.
+        if attempt.transaction.is_some() { Outcome::Spent } else { Outcome::Lost }
     } else if !row.flag("client_current")? {
         Outcome::ClientChanged
     } else if row.flag("is_full")? {
@@ -175,6 +173,7 @@ impl Redeemed<'_> {
 /// One run of a redemption's batch.
 struct Redemption<'a> {
     attempt: &'a Attempt<'a>,
+    redeemed: &'a Redeemed<'a>,
     /// What is spent.
     spent: Value,
     /// The name of this run.
@@ -184,9 +183,9 @@ struct Redemption<'a> {
 }
 
 impl<'a> Redemption<'a> {
-    fn new(attempt: &'a Attempt<'a>, run: Run, redeemed: &Redeemed<'_>, expires_at: UnixSeconds) -> Self {
+    fn new(attempt: &'a Attempt<'a>, run: Run, redeemed: &'a Redeemed<'a>, expires_at: UnixSeconds) -> Self {
         let (spent, id) = (redeemed.spent(attempt).into(), attempt.redemption_id(run).into());
-        Self { attempt, spent, id, expires_at }
+        Self { attempt, redeemed, spent, id, expires_at }
     }
 
     /// The statement that spends, on which all others hang.
@@ -212,7 +211,8 @@ impl<'a> Redemption<'a> {
         self.attempt.now.into()
     }
 
-    fn batch(&self, redeemed: &Redeemed<'_>, notice: Option<&NewNotice>) -> Vec<Statement> {
+    fn batch(&self, notice: Option<&NewNotice>) -> Vec<Statement> {
+        let redeemed = self.redeemed;
         let mut batch = match redeemed {
             Redeemed::Totp { authenticator, step, resealed } => {
                 self.totp(authenticator, *step, resealed.clone())
@@ -232,7 +232,7 @@ impl<'a> Redemption<'a> {
         }
         batch.push(self.acts(statements::REFUND_WINNER, vec![self.attempt.budgets(redeemed.guess())]));
         batch.extend(notice.into_iter().flat_map(|notice| notice.of_redemption(&self.spent, &self.id)));
-        batch.push(self.state(redeemed));
+        batch.push(self.state());
         batch
     }
 
@@ -315,7 +315,7 @@ impl<'a> Redemption<'a> {
         ]
     }
 
-    fn state(&self, redeemed: &Redeemed<'_>) -> Statement {
+    fn state(&self) -> Statement {
         let client = self.attempt.client;
         self.acts(
             statements::REDEMPTION_STATE,
@@ -324,7 +324,7 @@ impl<'a> Redemption<'a> {
                 client.version.into(),
                 self.attempt.redemption_id(Run::First).into(),
                 self.user(),
-                redeemed.enrollment().into(),
+                self.redeemed.enrollment().into(),
             ],
         )
     }

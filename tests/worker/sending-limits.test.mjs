@@ -28,6 +28,8 @@ const statuses = async (count, ask) => {
   for (let index = 0; index < count; index += 1) all.push((await ask(index)).status);
   return all;
 };
+/** The number after this one, or, behind the last of ten, the first. */
+const nextTo = (number) => `${number.slice(0, -1)}${(+number.at(-1) + 1) % 10}`;
 const refused = async (response) => refusedFor429(response, TOO_MANY, { now: stage.world.now() });
 const spoken = async (world = stage.world) =>
   (await world.logLines())
@@ -114,7 +116,7 @@ describe("an address", () => {
     const stranger = () => sms(freshAddress(), Object.assign(stage.person(), { number: owner.number }));
     const asked = await statuses(12, stranger);
     expect(asked.at(-1)).toBe(429);
-    const neighbour = Object.assign(stage.person(), { number: `${owner.number.slice(0, -1)}${(+owner.number.at(-1) + 1) % 10}` });
+    const neighbour = Object.assign(stage.person(), { number: nextTo(owner.number) });
     expect((await sms(freshAddress(), neighbour)).status).toBe(429);
     const challenge = () => owner.challenge({ mfa_token: owner.mfaToken() }, from(freshAddress()));
     expect(await statuses(3, challenge)).toEqual([200, 200, 200]);
@@ -124,7 +126,7 @@ describe("an address", () => {
     const owner = stage.person();
     await owner.enrollSms();
     const neighbour = stage.person();
-    neighbour.number = `${owner.number.slice(0, -1)}${(+owner.number.at(-1) + 1) % 10}`;
+    neighbour.number = nextTo(owner.number);
     await neighbour.enrollSms();
     const challenge = (person) => person.challenge({ mfa_token: person.mfaToken() }, from(freshAddress()));
     expect((await statuses(12, () => challenge(neighbour))).at(-1)).toBe(429);

@@ -320,9 +320,8 @@ impl<P: Platform> Exchange<'_, P> {
                 self.app.platform.defer(delivery::tell_queue_of_all(self.app, announced));
                 prepared.into_answer(next_recovery_code)
             }
-            Outcome::Spent if self.attempt.transaction.is_some() => Err(WireError::SpentMfaToken.into()),
-            // Of an access token the enrollment is what is spent: another request has confirmed it.
-            Outcome::Spent | Outcome::Lost => {
+            Outcome::Spent => Err(WireError::SpentMfaToken.into()),
+            Outcome::Lost => {
                 self.involved().reason("used_meanwhile");
                 Err(lost.into())
             }

@@ -96,9 +96,13 @@ impl Challenge {
     }
 }
 
+/// Of messages, and of guesses at what was sent.
 fn recipient_bucket(kind: Kind, purpose: &str, to: &str) -> String {
-    let medium = if kind == Kind::Email { "email" } else { "phone" };
-    format!("{medium} {purpose} {to}")
+    format!("{} {purpose} {to}", medium(kind))
+}
+
+fn medium(kind: Kind) -> &'static str {
+    if kind == Kind::Email { "email" } else { "phone" }
 }
 
 /// A token that somebody may present.
@@ -410,18 +414,16 @@ impl Model {
     }
 
     pub(super) fn sends(&mut self, challenge: Challenge) {
-        let what =
-            self.authenticators.iter().find(|own| own.id == challenge.authenticator).unwrap().what.clone();
-        self.charge_message(challenge.user, challenge.channel, "challenge", &what);
+        self.charge_message(challenge.user, challenge.channel, "challenge", &challenge.to);
         // The newer code kills the older.
         self.challenges.retain(|own| own.authenticator != challenge.authenticator);
         self.challenges.push(challenge);
     }
 
     fn message_buckets(&self, user: &str, kind: Kind, purpose: &str, to: &str) -> ([String; 2], i64, i64) {
-        let medium = if kind == Kind::Email { "mail" } else { "phone" };
+        let medium = medium(kind);
         let (burst, per_hour) = self.limits[usize::from(kind == Kind::Email)];
-        let keys = [format!("{medium} by {user}"), format!("{medium} {purpose} {to}")];
+        let keys = [format!("{medium} by {user}"), recipient_bucket(kind, purpose, to)];
         (keys, burst, 3_600_000 / per_hour)
     }
 
@@ -502,10 +504,9 @@ impl Model {
 
     /// A try of a code that was counted, while the answer to that was lost: it is given back, unless it was the fifth. Of
     /// those nobody knows whether this one is among them. One that was not open to be tried is given back a try as well.
-    pub(super) fn tried_in_vain(&mut self, token: &Token, id: &str, recipient: Option<&str>) {
+    pub(super) fn tried_in_vain(&mut self, token: &Token, id: &str, recipient: &str) {
         let own = format!("guess:{}", token.user);
-        let has_guess = [Some(own.as_str()), recipient].into_iter().flatten().all(|key| self.has_guess(key));
-        if self.is_spent(token) || !has_guess {
+        if self.is_spent(token) || ![own.as_str(), recipient].into_iter().all(|key| self.has_guess(key)) {
             return;
         }
         let after = |attempts: i64, is_open: bool| {

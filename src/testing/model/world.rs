@@ -388,7 +388,7 @@ impl World {
                     && does
                     && let Some(Of { id, recipient }) = of
                 {
-                    self.model.tried_in_vain(token, id, Some(recipient));
+                    self.model.tried_in_vain(token, id, recipient);
                 }
             }
             Doing::Removing { token, id } if sql == statements::REMOVE_AUTHENTICATOR && is_lost && does => {
