@@ -269,6 +269,10 @@ fn reading() -> Vec<Spec> {
         spec!(ALL_ORIGINS [] "";
             "once each", "UPDATE clients SET origins = '[\"https://app.example.com\"]'", []
                 => Answers("origin=https://app.example.com");
+            "beside a client whose list is no JSON", "UPDATE clients SET origins = 'https://' WHERE id = 'other'", []
+                => Answers("origin=https://app.example.com");
+            "beside a client whose list holds a number", "UPDATE clients SET origins = '[7]' WHERE id = 'other'", []
+                => Answers("origin=https://app.example.com");
         ),
         spec!(CONSUME_ASSERTION ["app", "h1.j", 2000] "";
             "new", "", [] => Acts;
