@@ -545,8 +545,8 @@ export const MUTANTS = [
   {
     name: "messages: a claim has no lease, so that a consumer that died loses its message",
     file: "src/storage/statements.rs",
-    text: "WHERE id = ?1 AND state IN ('waiting', 'claimed') AND (due_at",
-    replacement: "WHERE id = ?1 AND state = 'waiting' AND (due_at",
+    text: "AND state IN ('waiting', 'claimed') AND (due_at",
+    replacement: "AND state = 'waiting' AND (due_at",
     killedBy: "delivery::consumer::tests::a_consumer_that_died_after_its_claim_loses_nothing",
   },
   {
@@ -573,8 +573,9 @@ export const MUTANTS = [
   {
     name: "messages: one that was recorded late speaks for the next attempt",
     file: "src/storage/statements.rs",
-    text: "WHERE id = ?1 AND state = 'claimed' AND attempts = ?4",
-    replacement: "WHERE id = ?1 AND state = 'claimed' AND (1 OR attempts = ?4)",
+    text: "due_at = outcome.value ->> 3\nFROM json_each(?1) AS outcome\nWHERE deliveries.id = outcome.value ->> 0 AND state = 'claimed' AND attempts =",
+    replacement:
+      "due_at = outcome.value ->> 3\nFROM json_each(?1) AS outcome\nWHERE deliveries.id = outcome.value ->> 0 AND state = 'claimed' AND attempts >=",
     killedBy: "storage::statements::tests::each_statement_acts_where_it_should_and_does_nothing_where_one_guard_alone_fails",
   },
   {

@@ -7,12 +7,12 @@ use futures_util::future::maybe_done;
 
 use super::dispatch;
 use super::provider::SendError;
-use super::words;
+use super::{template, words};
 use crate::app::App;
 use crate::audit::{Act, Event};
 use crate::json::object;
 use crate::platform::{Platform, StorageError};
-use crate::storage::deliveries::{self, ClaimedDelivery, Outcome};
+use crate::storage::deliveries::{self, ClaimedDelivery, Outcome, Template};
 use crate::types::UnixSeconds;
 
 /// Growing pauses between attempts, in seconds; the last one repeats until the code dies.
@@ -41,8 +41,10 @@ pub async fn consume<P: Platform>(
     ids: &[String],
 ) -> Result<Vec<Verdict>, StorageError> {
     let claimed = deliveries::claim(app, now, ids).await?;
-    let outcomes = all(claimed.iter().map(|delivery| attempt(app, now, delivery))).await;
-    let outcomes: Vec<_> = claimed.iter().zip(outcomes).collect();
+    let templates = usable(app, claimed.templates);
+    let outcomes =
+        all(claimed.deliveries.iter().map(|delivery| attempt(app, now, delivery, &templates))).await;
+    let outcomes: Vec<_> = claimed.deliveries.iter().zip(outcomes).collect();
     deliveries::record(app, &outcomes).await?;
     Ok(ids.iter().map(|id| verdict(now, id, &outcomes)).collect())
 }
@@ -77,8 +79,13 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     futures.iter_mut().filter_map(|future| future.as_mut().take_output()).collect()
 }
 
-async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &ClaimedDelivery) -> Outcome {
-    let outcome = outcome(now, delivery, dispatch::send(app, now, delivery).await, chance(app));
+async fn attempt<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    delivery: &ClaimedDelivery,
+    templates: &[Template],
+) -> Outcome {
+    let outcome = outcome(now, delivery, dispatch::send(app, now, delivery, templates).await, chance(app));
     let (act, provider, reason) = match &outcome {
         Outcome::Sent { provider } => (Act::DeliverySent, Some(*provider), None),
         Outcome::Retry { reason, .. } => (Act::DeliveryDelayed, None, Some(reason)),
@@ -97,6 +104,24 @@ async fn attempt<P: Platform>(app: &App<P>, now: UnixSeconds, delivery: &Claimed
         .with("reason", reason)
         .record(app);
     outcome
+}
+
+/// The operator's templates, but for those that cannot be sent, which the log is told of.
+fn usable<P: Platform>(app: &App<P>, mut templates: Vec<Template>) -> Vec<Template> {
+    templates.retain(|template| match template::check(template) {
+        Ok(()) => true,
+        Err(problem) => {
+            app.platform.log(object! {
+                "event": "template_unusable",
+                "message": &template.message,
+                "channel": &template.channel,
+                "language": &template.language,
+                "problem": problem,
+            });
+            false
+        }
+    });
+    templates
 }
 
 fn chance<P: Platform>(app: &App<P>) -> Chance {

@@ -3,9 +3,9 @@
 use super::content::{self, About, Code};
 use super::provider::{Message, SendError};
 use super::providers::Name;
-use super::{Payload, routing, template, words};
+use super::{Payload, routing, words};
 use crate::app::App;
-use crate::json::{self, object};
+use crate::json;
 use crate::mfa::email_address::EmailAddress;
 use crate::mfa::notice::{self, Notice};
 use crate::mfa::phone_number::PhoneNumber;
@@ -34,11 +34,13 @@ enum Matter {
     Notice(Notice),
 }
 
-/// Sends a claimed delivery. `Ok` has what records call the provider that took it.
+/// Sends a claimed delivery, in the operator's own words where `templates` have some. `Ok` has what records call the
+/// provider that took it.
 pub async fn send<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
     delivery: &ClaimedDelivery,
+    templates: &[Template],
 ) -> Result<&'static str, SendError> {
     // The key may be known again later, and then what is sealed still opens.
     let later = |reason| SendError::Retry { reason, after: None };
@@ -66,14 +68,13 @@ pub async fn send<P: Platform>(
         code: code.map(|digits| Code { digits, minutes }),
         domain: if payload.domain.is_empty() { &config.host } else { &payload.domain },
     };
-    let templates = usable(app, delivery);
     let words = words::choose(
         &delivery.message,
         notice.and_then(Notice::kind),
         delivery.channel,
         &payload.languages,
         &config.default_language,
-        &templates,
+        templates,
     );
     let message = Message {
         id: &delivery.id,
@@ -172,22 +173,4 @@ async fn admit<P: Platform>(
             after: None,
         }),
     }
-}
-
-/// The operator's templates, but for those that cannot be sent, which the log is told of.
-fn usable<P: Platform>(app: &App<P>, delivery: &ClaimedDelivery) -> Vec<Template> {
-    let is_usable = |template: &&Template| match template::check(template) {
-        Ok(()) => true,
-        Err(problem) => {
-            app.platform.log(object! {
-                "event": "template_unusable",
-                "message": &template.message,
-                "channel": &template.channel,
-                "language": &template.language,
-                "problem": problem,
-            });
-            false
-        }
-    };
-    delivery.templates.iter().filter(is_usable).cloned().collect()
 }

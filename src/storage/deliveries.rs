@@ -2,8 +2,9 @@
 
 use super::statements;
 use crate::app::App;
+use crate::json::Json;
 use crate::mfa::factor::Kind;
-use crate::platform::{Platform, Row, Statement, StorageError};
+use crate::platform::{Platform, Row, Statement, StorageError, Value};
 use crate::types::{UnixSeconds, UserId};
 
 /// A claim is good for this long; then the consumer counts as dead and the row is free again.
@@ -56,7 +57,14 @@ pub struct ClaimedDelivery {
     pub is_charged: bool,
     /// Where a notice goes.
     pub target: Option<NoticeTarget>,
-    /// The operator's own words for it, in all languages that there are.
+}
+
+/// What a consumer has claimed of what the queue has brought it.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Each once, in the order in which the queue has brought them.
+    pub deliveries: Vec<ClaimedDelivery>,
+    /// The operator's own words for any of them, in all languages that there are.
     pub templates: Vec<Template>,
 }
 
@@ -87,58 +95,65 @@ pub async fn claim<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
     ids: &[String],
-) -> Result<Vec<ClaimedDelivery>, StorageError> {
+) -> Result<Claimed, StorageError> {
     if ids.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Claimed::default());
     }
-    let of_one = |id: &String| {
-        [
-            Statement {
-                sql: statements::CLAIM_DELIVERY,
-                parameters: vec![id.as_str().into(), now.into(), now.plus(LEASE_SECONDS).into()],
-            },
-            Statement { sql: statements::DELIVERY_TEMPLATES, parameters: vec![id.as_str().into()] },
-        ]
+    let batch = vec![
+        Statement {
+            sql: statements::CLAIM_DELIVERIES,
+            parameters: vec![list(ids), now.into(), now.plus(LEASE_SECONDS).into()],
+        },
+        Statement { sql: statements::DELIVERY_TEMPLATES, parameters: vec![list(ids)] },
+    ];
+    let results = app.platform.batch(batch).await?;
+    let [claimed, templates] = results.as_slice() else {
+        return Err(StorageError::UnexpectedShape("what was claimed"));
     };
-    let results = app.platform.batch(ids.iter().flat_map(of_one).collect()).await?;
-    let mut claimed = Vec::new();
-    for of_one in results.chunks(2) {
-        if let [rows, templates] = of_one
-            && let Some(row) = rows.first()
-        {
-            claimed.push(ClaimedDelivery::from_rows(row, templates)?);
-        }
-    }
-    Ok(claimed)
+    let mut claimed = claimed.iter().map(ClaimedDelivery::from_row).collect::<Result<Vec<_>, _>>()?;
+    // The database returns them in an order of its own.
+    let take = |id: &String| {
+        let index = claimed.iter().position(|delivery| delivery.id == *id)?;
+        Some(claimed.swap_remove(index))
+    };
+    Ok(Claimed {
+        deliveries: ids.iter().filter_map(take).collect(),
+        templates: templates.iter().map(Template::from_row).collect::<Result<_, _>>()?,
+    })
 }
 
-/// Records what became of claimed deliveries.
+/// Ids as a statement's parameter.
+fn list(ids: &[String]) -> Value {
+    Json::from(ids).write().into()
+}
+
+/// Records what became of claimed deliveries. One round trip.
 pub async fn record<P: Platform>(
     app: &App<P>,
     outcomes: &[(&ClaimedDelivery, Outcome)],
 ) -> Result<(), StorageError> {
-    let batch = outcomes
-        .iter()
-        .map(|(claimed, outcome)| match outcome {
-            Outcome::Sent { provider } => Statement {
-                sql: statements::DELIVERY_SENT,
-                parameters: vec![claimed.id.as_str().into(), (*provider).into()],
-            },
-            Outcome::Retry { at, reason } => Statement {
-                sql: statements::DELIVERY_RETRY,
-                parameters: vec![
-                    claimed.id.as_str().into(),
-                    (*at).into(),
-                    reason.as_str().into(),
-                    claimed.attempts.into(),
-                ],
-            },
-            Outcome::Failed { reason } => Statement {
-                sql: statements::DELIVERY_FAILED,
-                parameters: vec![claimed.id.as_str().into(), reason.as_str().into(), claimed.attempts.into()],
-            },
-        })
-        .collect::<Vec<_>>();
+    let (mut sent, mut retried, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for (claimed, outcome) in outcomes {
+        let id = Json::from(&claimed.id);
+        match outcome {
+            Outcome::Sent { provider } => sent.push(Json::Array(vec![id, (*provider).into()])),
+            Outcome::Retry { at, reason } => {
+                retried.push(Json::Array(vec![id, claimed.attempts.into(), reason.into(), at.0.into()]));
+            }
+            Outcome::Failed { reason } => {
+                failed.push(Json::Array(vec![id, claimed.attempts.into(), reason.into()]));
+            }
+        }
+    }
+    let batch: Vec<_> = [
+        (statements::DELIVERIES_SENT, sent),
+        (statements::DELIVERIES_RETRIED, retried),
+        (statements::DELIVERIES_FAILED, failed),
+    ]
+    .into_iter()
+    .filter(|(_, outcomes)| !outcomes.is_empty())
+    .map(|(sql, outcomes)| Statement { sql, parameters: vec![Json::Array(outcomes).write().into()] })
+    .collect();
     if batch.is_empty() {
         return Ok(());
     }
@@ -162,13 +177,10 @@ pub struct GivenUp {
 
 /// Records which of `ids` the queue has given up on.
 pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<GivenUp>, StorageError> {
-    let batch: Vec<_> = ids
-        .iter()
-        .map(|id| Statement { sql: statements::DELIVERY_GIVEN_UP, parameters: vec![id.as_str().into()] })
-        .collect();
-    if batch.is_empty() {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
+    let batch = vec![Statement { sql: statements::DELIVERIES_GIVEN_UP, parameters: vec![list(ids)] }];
     let read = |row: &Row| {
         Ok(GivenUp {
             id: row.text("id")?.to_owned(),
@@ -182,7 +194,7 @@ pub async fn give_up<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Gi
 }
 
 impl ClaimedDelivery {
-    fn from_rows(row: &Row, templates: &[Row]) -> Result<Self, StorageError> {
+    fn from_row(row: &Row) -> Result<Self, StorageError> {
         Ok(Self {
             id: row.text("id")?.to_owned(),
             message: row.text("message")?.to_owned(),
@@ -192,7 +204,6 @@ impl ClaimedDelivery {
             expires_at: UnixSeconds(row.integer("expires_at")?),
             is_charged: row.flag("is_charged")?,
             target: target(row)?,
-            templates: templates.iter().map(Template::from_row).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -757,52 +757,56 @@ SELECT EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption IN (?2,
        EXISTS (SELECT 1 FROM enrollments WHERE enrollments.user_id = ?6 AND enrollments.id = ?7)
          AND (SELECT COUNT(*) FROM authenticators WHERE user_id = ?6) >= 20 AS is_full";
 
-/// Claims a delivery before it is sent. The queue delivers at least once; the second of two consumers finds the row
+/// Claims deliveries before they are sent. The queue delivers at least once; the second of two consumers finds a row
 /// claimed and sends nothing. A claim ends after its lease, so that a consumer that died does not lose the message. What
 /// nobody has tried yet is due whatever the clock says: that of the isolate that wrote the row may be ahead of this one.
 ///
-/// `?1` id, `?2` now, `?3` end of the lease.
-pub const CLAIM_DELIVERY: &str = "\
+/// A statement for all that the queue brings at once, here and below: each costs the database more than another row does.
+///
+/// `?1` ids, `?2` now, `?3` end of the lease.
+pub const CLAIM_DELIVERIES: &str = "\
 UPDATE deliveries SET state = 'claimed', attempts = attempts + 1, due_at = ?3
-WHERE id = ?1 AND state IN ('waiting', 'claimed') AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('waiting', 'claimed') AND (due_at <= ?2 OR attempts = 0) AND expires_at > ?2
 RETURNING id, message, channel, sealed, attempts, expires_at, charged_attempt IS NOT NULL AS is_charged, user_id, target, address";
 
-/// The operator's own words for a delivery, in every language.
+/// The operator's own words for deliveries, in every language.
 ///
-/// `?1` id.
+/// `?1` ids.
 pub const DELIVERY_TEMPLATES: &str = "\
-SELECT templates.message AS message, templates.channel AS channel, language, subject, text, html
-FROM deliveries CROSS JOIN templates
-WHERE deliveries.id = +?1 AND templates.message = deliveries.message AND templates.channel = deliveries.channel";
+SELECT message, channel, language, subject, text, html FROM templates
+WHERE (message, channel) IN (SELECT message, channel FROM deliveries WHERE id IN (SELECT value FROM json_each(?1)))";
 
-/// Records that the provider took it, and forgets what was sent.
+/// Records that a provider took them, and forgets what was sent.
 ///
-/// `?1` id, `?2` which provider.
-pub const DELIVERY_SENT: &str = "\
-UPDATE deliveries SET state = 'sent', sealed = NULL, address = NULL, failure = NULL, provider = ?2
-WHERE id = ?1 AND state = 'claimed'";
+/// `?1` `[[id, which provider], …]`.
+pub const DELIVERIES_SENT: &str = "\
+UPDATE deliveries SET state = 'sent', sealed = NULL, address = NULL, failure = NULL, provider = outcome.value ->> 1
+FROM json_each(?1) AS outcome
+WHERE deliveries.id = outcome.value ->> 0 AND state = 'claimed'";
 
-/// Records that it must be tried again. A consumer whose lease has ended speaks for its own attempt alone, not for that
+/// Records that they must be tried again. A consumer whose lease has ended speaks for its own attempt alone, not for that
 /// of the next.
 ///
-/// `?1` id, `?2` when, `?3` reason, `?4` which attempt.
-pub const DELIVERY_RETRY: &str = "\
-UPDATE deliveries SET state = 'waiting', due_at = ?2, failure = ?3
-WHERE id = ?1 AND state = 'claimed' AND attempts = ?4";
+/// `?1` `[[id, which attempt, reason, when], …]`.
+pub const DELIVERIES_RETRIED: &str = "\
+UPDATE deliveries SET state = 'waiting', failure = outcome.value ->> 2, due_at = outcome.value ->> 3
+FROM json_each(?1) AS outcome
+WHERE deliveries.id = outcome.value ->> 0 AND state = 'claimed' AND attempts = outcome.value ->> 1";
 
-/// Records that it can never be sent, and forgets what was to be sent.
+/// Records that they can never be sent, and forgets what was to be sent.
 ///
-/// `?1` id, `?2` reason, `?3` which attempt, as in [`DELIVERY_RETRY`].
-pub const DELIVERY_FAILED: &str = "\
-UPDATE deliveries SET state = 'failed', sealed = NULL, address = NULL, failure = ?2
-WHERE id = ?1 AND state = 'claimed' AND attempts = ?3";
+/// `?1` `[[id, which attempt, reason], …]`, as in [`DELIVERIES_RETRIED`].
+pub const DELIVERIES_FAILED: &str = "\
+UPDATE deliveries SET state = 'failed', sealed = NULL, address = NULL, failure = outcome.value ->> 2
+FROM json_each(?1) AS outcome
+WHERE deliveries.id = outcome.value ->> 0 AND state = 'claimed' AND attempts = outcome.value ->> 1";
 
-/// Records that the queue has given up on a delivery that is not done. It stays due: the sweep tells the queue again.
+/// Records that the queue has given up on deliveries that are not done. They stay due: the sweep tells the queue again.
 ///
-/// `?1` id.
-pub const DELIVERY_GIVEN_UP: &str = "\
+/// `?1` ids.
+pub const DELIVERIES_GIVEN_UP: &str = "\
 UPDATE deliveries SET failure = 'the queue has given up; ' || COALESCE(failure, 'no attempt was recorded')
-WHERE id = ?1 AND state IN ('waiting', 'claimed')
+WHERE id IN (SELECT value FROM json_each(?1)) AND state IN ('waiting', 'claimed')
 RETURNING id, message, channel, attempts, failure";
 
 /// Deliveries that the queue must be told about again: its first message was lost, or a consumer died. What is done has

@@ -22,7 +22,6 @@ fn delivery(attempts: i64) -> ClaimedDelivery {
         expires_at: NOW.plus(300),
         is_charged: false,
         target: None,
-        templates: Vec::new(),
     }
 }
 
@@ -361,27 +360,35 @@ fn a_payload_moved_to_another_row_opens_nothing() {
 }
 
 #[test]
-fn a_batch_goes_side_by_side_and_each_message_has_its_own_verdict() {
+fn a_batch_takes_a_statement_for_each_outcome_and_each_message_has_its_own_verdict() {
     let service = Service::new();
-    for number in 0..3 {
+    let answers = [200, 503, 400, 400, 503, 200];
+    for (number, status) in answers.iter().enumerate() {
         let person = service.person(&format!("person-{number}"));
         let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["email"] });
         person.associates(&person.logs_in(), &body).granted();
+        service.world.answer_once(WEBHOOK, Ok(json_response(*status, "", None)));
     }
     service.world.break_random(true);
     let ids = service.world.queue();
-    for status in [200, 503, 400] {
-        service.world.answer_once(WEBHOOK, Ok(json_response(status, "", None)));
-    }
-    let batches = service.world.batches().len();
+    let before = service.world.batches().len();
     let verdicts = block_on(consume(&service.app, service.world.now(), &ids)).unwrap();
-    assert_eq!(verdicts, [Verdict::Acknowledge, Verdict::Retry(2), Verdict::Acknowledge]);
-    assert_eq!(service.world.batches().len() - batches, 2, "one to claim them all, one to record");
-    let state = |id: &String| {
-        let rows = service.world.query("SELECT state FROM deliveries WHERE id = ?1", &[id.as_str().into()]);
-        rows[0].text("state").unwrap().to_owned()
-    };
-    assert_eq!(ids.iter().map(state).collect::<Vec<_>>(), ["sent", "waiting", "failed"]);
+    let statements: Vec<_> = service.world.batches().iter().skip(before).map(Vec::len).collect();
+    assert_eq!(statements, [2, 3], "claimed with the words for them, and recorded");
+    for ((id, status), verdict) in ids.iter().zip(answers).zip(verdicts) {
+        let row = &service.world.query("SELECT * FROM deliveries WHERE id = ?1", &[id.as_str().into()])[0];
+        let text = |column| row.optional_text(column).unwrap();
+        let recorded = (text("state"), text("provider"), text("failure"), text("sealed").is_some());
+        let (expected, own) = match status {
+            200 => ((Some("sent"), Some("webhook"), None, false), Verdict::Acknowledge),
+            503 => ((Some("waiting"), None, Some("webhook: status 503"), true), Verdict::Retry(2)),
+            _ => ((Some("failed"), None, Some("webhook: status 400"), false), Verdict::Acknowledge),
+        };
+        assert_eq!((recorded, verdict), (expected, own));
+        if status == 503 {
+            assert_eq!(row.integer("due_at").unwrap(), service.world.now().0 + 2);
+        }
+    }
 }
 
 #[test]

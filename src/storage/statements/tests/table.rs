@@ -1148,7 +1148,7 @@ fn confirming() -> Vec<Spec> {
 
 fn delivering() -> Vec<Spec> {
     vec![
-        spec!(CLAIM_DELIVERY ["d", 1000, 1060] DELIVERY;
+        spec!(CLAIM_DELIVERIES ["[\"d\"]", 1000, 1060] DELIVERY;
             "waiting", "", [] => Acts;
             "due now", "UPDATE deliveries SET due_at = 1000, expires_at = 1001, attempts = 1", [] => Acts;
             "due later", "UPDATE deliveries SET due_at = 1001, attempts = 1", [] => Nothing;
@@ -1158,9 +1158,11 @@ fn delivering() -> Vec<Spec> {
             "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
             "failed", "UPDATE deliveries SET state = 'failed'", [] => Nothing;
             "another is due as well", "UPDATE deliveries SET due_at = 900", [] => Acts;
-            "unknown", "", [(1, "x")] => Nothing;
+            "one of several, named twice", "UPDATE deliveries SET attempts = 1 WHERE id = 'd2'",
+                [(1, "[\"d2\",\"d\",\"x\",\"d\"]")] => Acts;
+            "unknown", "", [(1, "[\"x\"]")] => Nothing;
         ),
-        spec!(DELIVERY_TEMPLATES ["d"] TEMPLATES;
+        spec!(DELIVERY_TEMPLATES ["[\"d\"]"] TEMPLATES;
             "of its message and channel, in every language", "", [] => Answers(
                 "message=code channel=sms language=de subject=NULL text=a html=NULL\n\
                  message=code channel=sms language=it subject=NULL text=b html=NULL");
@@ -1168,29 +1170,34 @@ fn delivering() -> Vec<Spec> {
                 => Answers("message=code channel=email language=de subject=s text=c html=h");
             "of another message", "UPDATE deliveries SET message = 'guesses_locked' WHERE id = 'd'", []
                 => Answers("message=guesses_locked channel=sms language=de subject=NULL text=d html=NULL");
-            "unknown", "", [(1, "x")] => Nothing;
+            "of several at once, each in its own channel", "UPDATE deliveries SET channel = 'email' WHERE id = 'd2'",
+                [(1, "[\"d2\",\"d\"]")] => Answers(
+                "message=code channel=email language=de subject=s text=c html=h\n\
+                 message=code channel=sms language=de subject=NULL text=a html=NULL\n\
+                 message=code channel=sms language=it subject=NULL text=b html=NULL");
+            "unknown", "", [(1, "[\"x\"]")] => Nothing;
         ),
-        spec!(DELIVERY_SENT ["d", "webhook"] CLAIMED;
+        spec!(DELIVERIES_SENT ["[[\"d\",\"webhook\"]]"] CLAIMED;
             "claimed", "", [] => Acts;
             "not claimed", "UPDATE deliveries SET state = 'waiting'", [] => Nothing;
         ),
-        spec!(DELIVERY_RETRY ["d", 1005, "busy", 0] CLAIMED;
+        spec!(DELIVERIES_RETRIED ["[[\"d\",0,\"busy\",1005]]"] CLAIMED;
             "claimed", "", [] => Acts;
             "claimed anew since", "UPDATE deliveries SET attempts = 1", [] => Nothing;
             "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
         ),
-        spec!(DELIVERY_FAILED ["d", "refused", 0] CLAIMED;
+        spec!(DELIVERIES_FAILED ["[[\"d\",0,\"refused\"]]"] CLAIMED;
             "claimed", "", [] => Acts;
             "claimed anew since", "UPDATE deliveries SET attempts = 1", [] => Nothing;
             "not claimed", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
         ),
-        spec!(DELIVERY_GIVEN_UP ["d"] DELIVERY;
+        spec!(DELIVERIES_GIVEN_UP ["[\"d\"]"] DELIVERY;
             "waiting", "", [] => Acts;
             "claimed", "UPDATE deliveries SET state = 'claimed'", [] => Acts;
             "sent", "UPDATE deliveries SET state = 'sent'", [] => Nothing;
             "failed", "UPDATE deliveries SET state = 'failed'", [] => Nothing;
             "expired", "UPDATE deliveries SET state = 'expired'", [] => Nothing;
-            "another", "", [(1, "d0")] => Nothing;
+            "another", "", [(1, "[\"d0\"]")] => Nothing;
         ),
         spec!(OVERDUE_DELIVERIES [1000, 985] DELIVERY;
             "waiting", "", [] => Answers("id=d");
