@@ -175,7 +175,7 @@ SELECT sealed, 0 FROM idempotent_answers WHERE key = ?1 AND expires_at > ?2";
 pub const ACTIVE_AUTHENTICATORS: &str = "\
 SELECT id, kind, sealed, failures >= 100 AS disabled FROM authenticators
 WHERE user_id = +?1
-ORDER BY last_used_at DESC, created_at DESC";
+ORDER BY last_used_at DESC, created_at DESC, sequence DESC";
 
 /// Adds a challenge. The conditions stand where they act, as in [`ENROLL`]. Its key is its user and authenticator, so that a
 /// code that was sent there before is replaced: a newer code kills the older.
@@ -221,18 +221,18 @@ SELECT 'recovery-code', 0 FROM recovery_codes WHERE user_id = ?1";
 /// `?1` user, `?2` now.
 pub const LIST_AUTHENTICATORS: &str = "\
 SELECT id, kind, sealed, active FROM (
-  SELECT id, kind, sealed, 1 AS active, created_at, -1 AS sequence FROM authenticators WHERE user_id = +?1
+  SELECT id, kind, sealed, 1 AS active, created_at, sequence FROM authenticators WHERE user_id = +?1
   UNION ALL
   SELECT id, kind, sealed, 0, created_at, sequence FROM enrollments WHERE user_id = +?1 AND expires_at > ?2
   UNION ALL
-  SELECT id, 'recovery-code', NULL, 1, created_at, -1 FROM recovery_codes WHERE user_id = +?1
+  SELECT id, 'recovery-code', NULL, 1, created_at, 0 FROM recovery_codes WHERE user_id = +?1
   UNION ALL
   SELECT * FROM (
     SELECT recovery_id, 'recovery-code', NULL, 0, created_at, sequence FROM enrollments
     WHERE user_id = +?1 AND expires_at > ?2 AND recovery_id IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM recovery_codes WHERE user_id = +?1)
     ORDER BY sequence LIMIT 1))
-ORDER BY created_at, sequence, kind = 'recovery-code'";
+ORDER BY created_at, active DESC, sequence, kind = 'recovery-code'";
 
 /// Removes an active authenticator, if nothing independent is active or the bearer proves MFA no older than it.
 ///
@@ -578,8 +578,10 @@ WHERE user_id = ?3 AND kind IN (SELECT value FROM json_each(?4))
 /// `?6` the secret or address sealed anew, or NULL, `?7` the address index under the present key, or NULL, `?8` user.
 pub const ACTIVATE: &str = "\
 INSERT INTO authenticators
-  (id, user_id, kind, sealed, address_index, last_step, created_at, confirmed_at, last_used_at)
-SELECT id, user_id, kind, COALESCE(?6, sealed), COALESCE(?7, address_index), ?5, created_at, ?4, ?4 FROM enrollments
+  (id, user_id, kind, sealed, address_index, last_step, created_at, confirmed_at, last_used_at, sequence)
+SELECT id, user_id, kind, COALESCE(?6, sealed), COALESCE(?7, address_index), ?5, created_at, ?4, ?4,
+       (SELECT COALESCE(MAX(active.sequence) + 1, 0) FROM authenticators AS active WHERE active.user_id = enrollments.user_id)
+FROM enrollments
 WHERE user_id = +?8 AND id = +?3 AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)";
 
 /// The confirmed enrollment is pending no more.

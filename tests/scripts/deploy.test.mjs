@@ -255,7 +255,7 @@ describe("the command", () => {
       for (const said of [first.out, keptFile, account.requests.join()]) expect(said).not.toContain(d ?? seal.keys.s1);
     }
 
-    account.databases[0].sqlite.exec("INSERT INTO authenticators VALUES ('idp|1', 'a', 'totp', 's', NULL, 0, 0, 1, 1, 1)");
+    account.databases[0].sqlite.exec("INSERT INTO authenticators VALUES ('idp|1', 'a', 'totp', 's', NULL, 0, 0, 1, 1, 1, 0)");
     const second = await deploy([], { PUBLIC_URL: "", TENANT_NAME: "", TRUSTED_ISSUERS: "" });
     expect(second).toMatchObject({ code: 0, err: "" });
     expect(second.out).not.toMatch(/Create/);

@@ -239,7 +239,7 @@ describe("the SQL", () => {
     const database = await empty();
     database.exec(`
       INSERT INTO recovery_codes VALUES ('a', 'r', 'h1.x', 1), ('b', 'r', 'h2.x', 1), ('c', 'r', 'h2.y', 1);
-      INSERT INTO authenticators VALUES ('a', 'x', 'totp', 's1.x', NULL, 0, 0, 1, 1, 1)`);
+      INSERT INTO authenticators VALUES ('a', 'x', 'totp', 's1.x', NULL, 0, 0, 1, 1, 1, 0)`);
     expect(database.prepare(countRows()).all()).toEqual([
       { place: "authenticators.sealed", key: "s1", count: 1 },
       { place: "recovery_codes.hash", key: "h1", count: 1 },

@@ -137,6 +137,17 @@ describe("the list", () => {
     await stage.world.thaw();
   });
 
+  test("of several confirmed in one second keeps their order", async () => {
+    const person = stage.person();
+    await stage.world.freeze();
+    await person.enrollOtp();
+    await person.enrollSms({ token: person.provenToken() });
+    await person.enrollOtp({ token: person.provenToken() });
+    const phones = [phone("sms", person, true), phone("voice", person, true)];
+    expect(await listed(person)).toEqual([app(true), recovery(true), ...phones, app(true)]);
+    await stage.world.thaw();
+  });
+
   test("keeps the recovery code's place and id when it is replaced by use", async () => {
     const person = stage.person();
     const { recoveryCode } = await person.enrollOtp();

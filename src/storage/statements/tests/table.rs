@@ -302,6 +302,19 @@ fn reading() -> Vec<Spec> {
         spec!(LIST_AUTHENTICATORS ["alice", 1000] "";
             "nothing", "", [] => Nothing;
             "active", SMS_ACTIVE, [] => Answers("id=sms|a kind=sms sealed=s1.a active=1");
+            "added within one second",
+                "INSERT INTO authenticators
+                    (id, user_id, kind, sealed, created_at, confirmed_at, last_used_at, sequence)
+                  VALUES ('totp|a', 'alice', 'totp', 's1.a', 900, 900, 900, 0), ('sms|a', 'alice', 'sms', 's1.b', 900, 900, 900, 1),
+                         ('email|a', 'alice', 'email', 's1.c', 900, 900, 900, 2);
+                 INSERT INTO recovery_codes VALUES ('alice', 'recovery-code|a', 'h1', 900);
+                 INSERT INTO enrollments
+                    (id, user_id, place, sequence, client_id, kind, sealed, proof, created_at, expires_at)
+                  VALUES ('totp|p', 'alice', 0, 0, 'app', 'totp', 's1.p', 1, 900, 1001)", []
+                => Answers("id=totp|a kind=totp sealed=s1.a active=1\n\
+                            id=recovery-code|a kind=recovery-code sealed=NULL active=1\n\
+                            id=sms|a kind=sms sealed=s1.b active=1\nid=email|a kind=email sealed=s1.c active=1\n\
+                            id=totp|p kind=totp sealed=s1.p active=0");
             "pending, with one recovery code for all of them",
                 "INSERT INTO enrollments
                     (id, user_id, place, sequence, client_id, kind, sealed, recovery_id, recovery_hash, proof, created_at, expires_at)
