@@ -62,7 +62,7 @@ async fn items<P: Platform>(app: &App<P>, request: &Request) -> Result<Vec<Json<
     Err(WireError::Unavailable.into())
 }
 
-/// The items that an entry is shown as. A phone number is two, where both of its channels are available.
+/// The items that an entry is shown as. A phone number is one for each of its channels that is available.
 fn shown<P: Platform>(
     app: &App<P>,
     user: &UserId,
@@ -91,7 +91,9 @@ fn shown<P: Platform>(
     };
     let available = delivery::available(&app.config);
     let twin = id.twin().filter(|twin| available.kind(twin.kind()));
-    Ok(std::iter::once(item(id)).chain(twin.as_ref().map(item)).collect())
+    // Where neither is, it is shown as it was enrolled, so that it can be removed.
+    let is_shown = twin.is_none() || available.kind(id.kind());
+    Ok(is_shown.then_some(id).into_iter().chain(twin.as_ref()).map(item).collect())
 }
 
 /// The masked number or address, by which a person knows which of theirs it is.

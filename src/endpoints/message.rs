@@ -133,15 +133,16 @@ pub fn code_seconds<P: Platform>(app: &App<P>, recipient: &Recipient) -> i64 {
     }
 }
 
-/// What a request is refused with for a test recipient whose fate that is.
-fn refuse_as_told(kind: Kind, fate: Fate, now: UnixSeconds) -> Result<(), WireError> {
+/// What a request is refused with for a test recipient whose fate that is. One that has had too many messages has had the
+/// `limit` that people have.
+fn refuse_as_told(kind: Kind, fate: Fate, limit: i64, now: UnixSeconds) -> Result<(), WireError> {
     Err(match fate {
         Fate::Delivered | Fate::Undelivered | Fate::Expired => return Ok(()),
         Fate::Invalid if kind == Kind::Email => WireError::InvalidEmailAddress,
         Fate::Invalid => WireError::InvalidPhoneNumber,
         Fate::RegionClosed => WireError::RegionNotEnabled,
         Fate::Limited => {
-            let (limit, retry_after) = (10, 60);
+            let retry_after = 60;
             WireError::TooManyMessages(
                 message_kind(kind),
                 Refusal { limit, retry_after, room_at: now.plus(retry_after) },
@@ -167,7 +168,7 @@ pub fn compose<P: Platform>(
     let test = app.config.test_recipient(recipient.address.expose());
     let code = match test {
         Some((recipients, fate)) => {
-            refuse_as_told(kind, fate, now)?;
+            refuse_as_told(kind, fate, limit.burst, now)?;
             recipients.code().clone()
         }
         None => BindingCode::generate(app.platform.random()?),

@@ -128,6 +128,7 @@ describe("the service is unavailable, and the log names the variable, when", () 
       expect(response.headers.get("cache-control")).toBe("no-store");
       expect(response.headers.get("x-content-type-options")).toBe("nosniff");
       expect(response.headers.get("x-request-id")).toBeTruthy();
+      expect(response.headers.get("vary")).toBe("Origin");
     }
     const lines = await world.logLinesOf(isolate);
     expect(lines.some((line) => line.includes(variable))).toBe(true);

@@ -67,11 +67,11 @@ describe("a test recipient", () => {
   });
 
   test.each([
-    ["+12025550193", "Too many SMS sent by the user. Wait for some minutes before retrying."],
-    ["ada+limited@example.com", "Too many emails sent by the user. Wait for some minutes before retrying."],
-  ])("%s has had too many messages", async (to, text) => {
-    const { retryAfter } = await refusedFor429((await ask(to)).response, text, { now: stage.world.now() });
-    expect(retryAfter).toBe(60);
+    ["+12025550193", 10, "Too many SMS sent by the user. Wait for some minutes before retrying."],
+    ["ada+limited@example.com", 20, "Too many emails sent by the user. Wait for some minutes before retrying."],
+  ])("%s has had %i messages, which are too many", async (to, limit, text) => {
+    const told = await refusedFor429((await ask(to)).response, text, { now: stage.world.now() });
+    expect([told.retryAfter, told.limit]).toEqual([60, limit]);
   });
 
   test.each(["+12025550195", "ada+expired@example.com"])("%s has a code that is dead from the start", async (to) => {
