@@ -155,11 +155,10 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         Some(Some(ResendSettings { url, api_key: Secret::new(api_key), from: from?.to_owned() }))
     }
 
-    /// Which variable it is that makes the others of SES necessary.
+    /// Which variable it is that makes the others of SES necessary. A secret does not: the one that stays behind when the
+    /// variables are taken away would keep the service from starting.
     fn ses_because(&self) -> Option<&'static str> {
-        ["SES_ACCESS_KEY_ID", "SES_SECRET_ACCESS_KEY", "SES_REGION"]
-            .into_iter()
-            .find(|name| self.value(name).is_some())
+        ["SES_ACCESS_KEY_ID", "SES_REGION"].into_iter().find(|name| self.value(name).is_some())
     }
 
     fn ses(&mut self, from: Option<&str>) -> Option<Option<SesSettings>> {
@@ -198,34 +197,29 @@ impl<G: Fn(&str) -> Option<String>> Reading<G> {
         }))
     }
 
-    /// Each secret may stand in a variable of its own, so that one is added and taken away without reading the others.
+    /// Each secret may stand in a variable of its own, so that one is added and taken away without reading the others. Those
+    /// that stay behind without the address do nothing.
     fn webhook(&mut self, names: &[String]) -> Option<Option<WebhookSettings>> {
         const FIRST: &str = "WEBHOOK_SECRET";
         let first = self.value(FIRST).map(|value| (FIRST.to_owned(), value));
         let further = self.beginning_with("WEBHOOK_SECRET_", names);
         let secrets: Vec<_> = first.into_iter().chain(further).collect();
-        match (self.value("WEBHOOK_URL"), secrets.first()) {
-            (None, None) => Some(None),
-            (Some(_), None) => {
-                self.report(FIRST, "is missing, but WEBHOOK_URL is set.".to_owned());
-                None
-            }
-            (None, Some((variable, _))) => {
-                self.report("WEBHOOK_URL", format!("is missing, but {variable} is set."));
-                None
-            }
-            (Some(url), Some(_)) => {
-                if let Err(problem) = HttpUrl::parse_secure(&url) {
-                    self.report("WEBHOOK_URL", format!("must be {problem}."));
-                    return None;
-                }
-                for (variable, value) in &secrets {
-                    self.kept(variable, WebhookSettings::parse(&url, value))?;
-                }
-                let all: Vec<_> = secrets.iter().map(|(_, value)| value.as_str()).collect();
-                self.kept(FIRST, WebhookSettings::parse(&url, &all.join(" "))).map(Some)
-            }
+        let Some(url) = self.value("WEBHOOK_URL") else {
+            return Some(None);
+        };
+        if secrets.is_empty() {
+            self.report(FIRST, "is missing, but WEBHOOK_URL is set.".to_owned());
+            return None;
         }
+        if let Err(problem) = HttpUrl::parse_secure(&url) {
+            self.report("WEBHOOK_URL", format!("must be {problem}."));
+            return None;
+        }
+        for (variable, value) in &secrets {
+            self.kept(variable, WebhookSettings::parse(&url, value))?;
+        }
+        let all: Vec<_> = secrets.iter().map(|(_, value)| value.as_str()).collect();
+        self.kept(FIRST, WebhookSettings::parse(&url, &all.join(" "))).map(Some)
     }
 }
 
