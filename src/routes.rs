@@ -14,6 +14,7 @@
 use std::rc::Rc;
 
 use crate::app::App;
+use crate::audit;
 #[cfg(feature = "development")]
 use crate::development;
 use crate::endpoints::{associate, authenticators, challenge, metadata, proof, token};
@@ -101,8 +102,11 @@ async fn origins<P: Platform>(app: &App<P>, request: &Request) -> Rc<Vec<String>
     match clients::origins(app, request.received_at).await {
         Ok(origins) => origins,
         Err(error) => {
-            let event = object! { "event": "origins_unavailable", "request": &request.id, "error": format!("{error:?}") };
-            app.platform.log(event);
+            let error = format!("{error:?}");
+            audit::tell(
+                app,
+                object! { "event": "origins_unavailable", "request": &request.id, "error": error },
+            );
             Rc::default()
         }
     }

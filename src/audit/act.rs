@@ -57,6 +57,8 @@ pub enum Act {
     DeliveryDelayed,
     /// A message will never be sent.
     DeliveryFailed,
+    /// A code died, or a notice was given up, before anybody had taken the message.
+    DeliveryExpired,
     /// A key set was fetched from its source.
     KeySetFetched,
     /// The source of a key set gave none.
@@ -73,9 +75,12 @@ pub enum Act {
 /// it stands for, or with nothing where there is one for all.
 type Row = (&'static str, bool, &'static [(&'static str, &'static str)]);
 
+/// Auth0's codes for a code that was not sent.
+const UNSENT: &[(&str, &str)] = &[("sms", "gd_send_sms_failure"), ("voice", "gd_send_voice_failure")];
+
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::EnrollmentBegun,
         Self::EnrollmentRefused,
         Self::AuthenticatorConfirmed,
@@ -103,6 +108,7 @@ impl Act {
         Self::DeliverySent,
         Self::DeliveryDelayed,
         Self::DeliveryFailed,
+        Self::DeliveryExpired,
         Self::KeySetFetched,
         Self::KeySetUnreachable,
         Self::SigningFailed,
@@ -191,11 +197,8 @@ impl Act {
                 &[("sms", "gd_send_sms"), ("voice", "gd_send_voice"), ("email", "gd_send_email")],
             ),
             Self::DeliveryDelayed => ("delivery_delayed", false, &[]),
-            Self::DeliveryFailed => (
-                "delivery_failed",
-                false,
-                &[("sms", "gd_send_sms_failure"), ("voice", "gd_send_voice_failure")],
-            ),
+            Self::DeliveryFailed => ("delivery_failed", false, UNSENT),
+            Self::DeliveryExpired => ("delivery_expired", false, UNSENT),
             Self::KeySetFetched => ("key_set_fetched", true, &[]),
             Self::KeySetUnreachable => ("key_set_unreachable", false, &[]),
             Self::SigningFailed => ("signing_failed", false, &[]),

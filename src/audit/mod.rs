@@ -167,6 +167,14 @@ fn export<P: Platform>(app: &App<P>, event: String) {
     });
 }
 
+/// Tells of the machinery what is no act of anybody: what has failed, and what works again. `line` names its `event`.
+pub fn tell<P: Platform>(app: &App<P>, line: Json<'_>) {
+    if app.config.export.metrics {
+        measure(app, &line, &[]);
+    }
+    app.platform.log(line);
+}
+
 /// Tells that a request was answered, and what that has cost up to here. `endpoint` is its route, not its path.
 pub fn answered<P: Platform>(
     app: &App<P>,

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::routes;
-use crate::testing::person::{API, CLIENT_SECRET, NUMBER, Service};
-use crate::testing::platform::{BatchFault, START};
+use crate::testing::person::{API, CLIENT_SECRET, NUMBER, Service, WEBHOOK};
+use crate::testing::platform::{BatchFault, START, json_response};
 
 const CATALOGUE: &str = include_str!("../../docs/events.md");
 
@@ -321,6 +321,24 @@ fn a_data_point_names_nobody_and_its_index_is_short_enough() {
         .map(|name| u32::try_from(line[name].as_u64().unwrap()).unwrap());
     assert_eq!(request.doubles, [&[1][..], &numbers].concat());
     assert!(!points.iter().any(|point| format!("{point:?}").contains("alice")));
+}
+
+#[test]
+fn what_the_machinery_tells_is_a_data_point_too() {
+    let service = exporting();
+    let before = service.world.points().len();
+    service.world.answer(WEBHOOK, Ok(json_response(401, "", None)));
+    let alice = service.person("alice");
+    let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": NUMBER });
+    alice.associates(&alice.logs_in(), &body).granted();
+    service.delivers();
+    let points = service.world.points().split_off(before);
+    let point = points.iter().find(|point| point.blobs[0] == "provider_misconfigured").unwrap();
+    assert_eq!(
+        point.blobs,
+        ["provider_misconfigured", "", "status 401", "", "", "", "", "", "webhook"],
+        "beside {points:?}"
+    );
 }
 
 #[test]

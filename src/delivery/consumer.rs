@@ -9,7 +9,7 @@ use super::dispatch;
 use super::provider::SendError;
 use super::{template, words};
 use crate::app::App;
-use crate::audit::{Act, Event};
+use crate::audit::{self, Act, Event};
 use crate::json::object;
 use crate::platform::{Platform, StorageError};
 use crate::storage::deliveries::{self, ClaimedDelivery, Outcome, Template};
@@ -53,7 +53,7 @@ pub async fn consume<P: Platform>(
 /// is told. The row stays due, so that the sweep tells the queue again while the code lives.
 pub async fn bury<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Verdict>, StorageError> {
     for dead in deliveries::give_up(app, ids).await? {
-        app.platform.log(object! {
+        let line = object! {
             "event": "delivery_given_up",
             "severity": "alert",
             "delivery": dead.id,
@@ -61,7 +61,8 @@ pub async fn bury<P: Platform>(app: &App<P>, ids: &[String]) -> Result<Vec<Verdi
             "channel": dead.channel,
             "attempts": dead.attempts,
             "reason": dead.reason,
-        });
+        };
+        audit::tell(app, line);
     }
     Ok(ids.iter().map(|_| Verdict::Acknowledge).collect())
 }
@@ -111,13 +112,14 @@ fn usable<P: Platform>(app: &App<P>, mut templates: Vec<Template>) -> Vec<Templa
     templates.retain(|template| match template::check(template) {
         Ok(()) => true,
         Err(problem) => {
-            app.platform.log(object! {
+            let line = object! {
                 "event": "template_unusable",
                 "message": &template.message,
                 "channel": &template.channel,
                 "language": &template.language,
                 "problem": problem,
-            });
+            };
+            audit::tell(app, line);
             false
         }
     });

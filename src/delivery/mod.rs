@@ -28,6 +28,7 @@ pub mod words;
 use std::future::Future;
 
 use crate::app::App;
+use crate::audit;
 use crate::config::Config;
 use crate::json::{Json, object};
 use crate::mfa::enrollment::Available;
@@ -108,7 +109,10 @@ pub fn tell_queue<P: Platform>(app: &App<P>, delivery_id: String) -> impl Future
     let app = app.clone();
     async move {
         if let Err(error) = app.platform.enqueue(&delivery_id).await {
-            app.platform.log(object! { "event": "queue_refused", "delivery": delivery_id, "error": error.0 });
+            audit::tell(
+                &app,
+                object! { "event": "queue_refused", "delivery": delivery_id, "error": error.0 },
+            );
         }
     }
 }

@@ -5,6 +5,7 @@ use super::breaker::Turn;
 use super::provider::{Message, SendError};
 use super::providers::{Name, Providers};
 use crate::app::App;
+use crate::audit;
 use crate::json::{self, Json, object};
 use crate::mfa::factor::Kind;
 use crate::platform::Platform;
@@ -193,12 +194,13 @@ async fn ask<P: Platform>(
             match &error {
                 SendError::Elsewhere { .. } => breakers.undecided(name, app.platform.now()),
                 SendError::Misconfigured { reason } => {
-                    app.platform.log(object! {
+                    let line = object! {
                         "event": "provider_misconfigured",
                         "severity": "alert",
                         "provider": name.as_str(),
                         "reason": reason,
-                    });
+                    };
+                    audit::tell(app, line);
                     record(app, name, breakers.failed(name, app.platform.now()));
                 }
                 SendError::Retry { .. } | SendError::Permanent { .. } => {
@@ -217,7 +219,7 @@ fn record<P: Platform>(app: &App<P>, name: Name, turn: Option<Turn>) {
         Some(Turn::Up) => "provider_up",
         None => return,
     };
-    app.platform.log(object! { "event": event, "provider": name.as_str() });
+    audit::tell(app, object! { "event": event, "provider": name.as_str() });
 }
 
 /// Why nobody has taken a message.

@@ -3,6 +3,7 @@
 use super::Failure;
 use super::message::Asker;
 use crate::app::App;
+use crate::audit;
 use crate::delivery::{self, Payload};
 use crate::json::object;
 use crate::mfa::email_address::EmailAddress;
@@ -117,5 +118,5 @@ impl Concerned<'_> {
 }
 
 fn lost<P: Platform>(app: &App<P>, error: &impl std::fmt::Debug) {
-    app.platform.log(object! { "event": "notice_lost", "error": format!("{error:?}") });
+    audit::tell(app, object! { "event": "notice_lost", "error": format!("{error:?}") });
 }

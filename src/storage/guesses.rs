@@ -7,6 +7,7 @@
 use super::keyring::Keyring;
 use super::{places, statements};
 use crate::app::App;
+use crate::audit;
 use crate::json::{Json, object};
 use crate::mfa::budget::{ADDRESS_GUESSES, Budget, GUESSES, RECIPIENT_GUESSES, RECOVERY_GUESSES, Refusal};
 use crate::mfa::factor::Kind;
@@ -371,7 +372,7 @@ pub(super) async fn give_back<P: Platform>(
         parameters: of_attempt(vec![attempt.budgets(guess), key]),
     });
     if let Err(error) = app.platform.batch(batch).await {
-        app.platform.log(object! { "event": "refund_failed", "error": format!("{error:?}") });
+        audit::tell(app, object! { "event": "refund_failed", "error": format!("{error:?}") });
     }
 }
 

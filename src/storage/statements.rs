@@ -826,7 +826,7 @@ ORDER BY due_at LIMIT 100";
 pub const EXPIRE_DELIVERIES: &str = "\
 UPDATE deliveries SET state = 'expired', sealed = NULL, address = NULL, failure = COALESCE(failure, 'not delivered in time')
 WHERE sealed IS NOT NULL AND expires_at <= ?1
-RETURNING id, message, channel, attempts, failure";
+RETURNING id, user_id, message, channel, attempts, failure";
 
 /// The next 10 000 rows of a table by the first column of its key, and after the last of them the first: by an index by time
 /// they would be found at once, but it would be written for each of them.

@@ -4,10 +4,12 @@
 
 use super::statements;
 use crate::app::App;
+use crate::audit::{self, Act, Event};
 use crate::json::object;
 use crate::mfa::enrollment::CODE_SECONDS;
+use crate::mfa::factor::Kind;
 use crate::mfa::sending::milliseconds;
-use crate::platform::{Platform, Statement, StorageError};
+use crate::platform::{Platform, Row, Statement, StorageError};
 use crate::types::UnixSeconds;
 
 /// The queue was told when the row was written; before this many seconds there is nothing to repeat.
@@ -39,7 +41,7 @@ async fn tell_again<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), S
     for id in overdue(app, now).await? {
         if let Err(error) = app.platform.enqueue(&id).await {
             // The row stays; the next run tells again.
-            app.platform.log(object! { "event": "queue_refused", "delivery": id, "error": error.0 });
+            audit::tell(app, object! { "event": "queue_refused", "delivery": id, "error": error.0 });
         }
     }
     Ok(())
@@ -88,13 +90,14 @@ async fn close_by_day<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(),
 
 async fn close<P: Platform>(app: &App<P>, batch: Vec<Statement>) -> Result<(), StorageError> {
     for row in app.platform.batch(batch).await?.iter().flatten() {
-        app.platform.log(object! {
+        let line = object! {
             "event": "sending_closed",
             "place": row.text("key")?,
             "reason": row.text("reason")?,
             "enforced": !app.config.sending_limits.record_only,
             "seconds": app.config.sending_limits.closed_seconds,
-        });
+        };
+        audit::tell(app, line);
     }
     Ok(())
 }
@@ -121,16 +124,25 @@ async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<Stri
         ])
         .await?;
     for row in results.get(1).into_iter().flatten() {
-        app.platform.log(object! {
-            "event": "delivery_expired",
-            "delivery": row.text("id")?,
-            "message": row.text("message")?,
-            "channel": row.text("channel")?,
-            "attempts": row.integer("attempts")?,
-            "reason": row.text("failure")?,
-        });
+        tell_expired(app, now, row)?;
     }
     results.first().into_iter().flatten().map(|row| row.text("id").map(str::to_owned)).collect()
+}
+
+fn tell_expired<P: Platform>(app: &App<P>, now: UnixSeconds, row: &Row) -> Result<(), StorageError> {
+    let (message, channel) = (row.text("message")?, row.text("channel")?);
+    // A code's channel is the factor that it is of; a notice's is not.
+    let factor = Kind::parse(channel).filter(|_| message == "code").map(Kind::factor);
+    Event::new(Act::DeliveryExpired, now)
+        .with("delivery", row.text("id")?)
+        .with("user", row.optional_text("user_id")?)
+        .with("message", message)
+        .with("factor", factor)
+        .with("channel", channel)
+        .with("attempt", row.integer("attempts")?)
+        .with("reason", row.text("failure")?)
+        .record(app);
+    Ok(())
 }
 
 async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {

@@ -92,7 +92,7 @@ pub async fn queue(queue: String, messages: String, env: JsValue, context: JsVal
     for (id, delivery) in &messages {
         match delivery {
             Some(delivery) => deliveries.push((*delivery).to_owned()),
-            None => app.platform.log(object! { "event": "queue_message_refused", "message": *id }),
+            None => audit::tell(&app, object! { "event": "queue_message_refused", "message": *id }),
         }
     }
     let handled = if queue == DEAD_LETTER_QUEUE {
@@ -103,7 +103,7 @@ pub async fn queue(queue: String, messages: String, env: JsValue, context: JsVal
     let mut verdicts = match handled {
         Ok(verdicts) => verdicts,
         Err(error) => {
-            app.platform.log(object! { "event": "consumer_failed", "error": format!("{error:?}") });
+            audit::tell(&app, object! { "event": "consumer_failed", "error": format!("{error:?}") });
             vec![Verdict::Retry(RETRY_SECONDS); deliveries.len()]
         }
     }
@@ -121,7 +121,7 @@ pub async fn scheduled(env: JsValue, context: JsValue) {
     if let Some(app) = app(Workers::new(env, context))
         && let Err(error) = sweep::run(&app, app.platform.now()).await
     {
-        app.platform.log(object! { "event": "sweep_failed", "error": format!("{error:?}") });
+        audit::tell(&app, object! { "event": "sweep_failed", "error": format!("{error:?}") });
     }
 }
 

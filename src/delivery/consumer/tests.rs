@@ -263,7 +263,15 @@ fn nothing_is_sent_after_the_code_has_died() {
     assert!(service.messages().is_empty());
     swept(&service);
     assert_eq!(record(&service), ("expired".to_owned(), 0, Some("not delivered in time".to_owned()), false));
-    assert!(service.world.log_text().contains("\"event\":\"delivery_expired\""));
+    let told = service.world.events("delivery_expired").pop().unwrap();
+    assert_eq!(
+        told,
+        json!({
+            "event": "delivery_expired", "auth0": "gd_send_sms_failure", "outcome": "failure",
+            "time": service.world.now().0, "delivery": id, "message": "code", "factor": "sms", "channel": "sms",
+            "attempt": 0, "reason": "not delivered in time",
+        })
+    );
 
     // Nor is another attempt planned for then.
     let (service, id) = one_message();

@@ -6,7 +6,7 @@
 
 use super::Answer;
 use crate::app::App;
-use crate::audit::{Act, Event, Involved};
+use crate::audit::{self, Act, Event, Involved};
 use crate::delivery;
 use crate::endpoints::message::{Asker, Recipient};
 use crate::endpoints::mfa_required::{Login, demand};
@@ -472,9 +472,8 @@ impl<P: Platform> Exchange<'_, P> {
         if secret.is_none() {
             let reason = format!("{:?}", opened.err());
             let key = keyring::key_id(sealed).unwrap_or_default();
-            self.app
-                .platform
-                .log(object! { "event": "factor_unreadable", "factor": id, "key": key, "reason": reason });
+            let line = object! { "event": "factor_unreadable", "factor": id, "key": key, "reason": reason };
+            audit::tell(self.app, line);
         }
         secret
     }
