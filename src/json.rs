@@ -59,6 +59,20 @@ pub struct Malformed {
     pub column: usize,
 }
 
+/// The members of an object that an operator has written as a variable's value; `example` shows one.
+///
+/// # Errors
+/// A sentence of which the variable is the subject.
+pub fn settings<'a>(text: &'a str, example: &str) -> Result<Vec<(Cow<'a, str>, Json<'a>)>, String> {
+    match parse(text.as_bytes()) {
+        Ok(Json::Object(members)) => Ok(members),
+        Ok(_) => Err(format!("must be a JSON object, such as {example}.")),
+        Err(Malformed { line, column }) => Err(format!(
+            "must be a JSON object, such as {example}, but is not JSON at line {line}, column {column}."
+        )),
+    }
+}
+
 impl<'a> Json<'a> {
     /// The text, without any space between its parts.
     #[must_use]

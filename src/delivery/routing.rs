@@ -48,9 +48,7 @@ impl Routes {
         let Some(json) = json else {
             return Ok(routes);
         };
-        let Ok(Json::Object(channels)) = json::parse(json.as_bytes()) else {
-            return Err(r#"must be a JSON object, such as {"sms":["twilio","webhook"]}."#.to_owned());
-        };
+        let channels = json::settings(json, r#"{"sms":["twilio","webhook"]}"#)?;
         for (channel, list) in &channels {
             let (kind, own) = match &**channel {
                 "sms" => (Kind::Sms, &mut routes.sms),

@@ -286,13 +286,10 @@ impl Factors {
     /// What is wrong and what would be right, as a sentence whose subject is the variable.
     pub fn parse(json: Option<&str>) -> Result<Self, String> {
         let Some(json) = json else { return Ok(Self::default()) };
-        let written = json::parse(json.as_bytes()).ok();
-        let written = written.as_ref().and_then(Json::as_object).ok_or_else(|| {
-            r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#.to_owned()
-        })?;
+        let written = json::settings(json, r#"{"otp":{},"recovery-code":{}}"#)?;
         let mut factors =
             Self { otp: false, sms: None, voice: None, email: None, recovery_code: false, ..Self::default() };
-        for (name, settings) in written {
+        for (name, settings) in &written {
             let kind = match &**name {
                 "otp" => {
                     factors.otp = switched_on(name, settings)?;
@@ -703,9 +700,15 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_a_sentence() {
         for (json, problem) in [
-            ("", r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#),
-            ("[]", r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#),
-            (r#"{"otp":{}"#, r#"is not a JSON object; for example {"otp":{},"recovery-code":{}}."#),
+            (
+                "",
+                r#"must be a JSON object, such as {"otp":{},"recovery-code":{}}, but is not JSON at line 1, column 1."#,
+            ),
+            ("[]", r#"must be a JSON object, such as {"otp":{},"recovery-code":{}}."#),
+            (
+                "{\n  \"otp\":{}",
+                r#"must be a JSON object, such as {"otp":{},"recovery-code":{}}, but is not JSON at line 2, column 11."#,
+            ),
             ("{}", "switches no factor on; at least one of otp, sms, voice and email is needed."),
             (
                 r#"{"recovery-code":{}}"#,

@@ -34,9 +34,7 @@ impl Policy {
         let Some(json) = json else {
             return Ok(Self::default());
         };
-        let Ok(Json::Object(members)) = json::parse(json.as_bytes()) else {
-            return Err("must be a JSON object.".to_owned());
-        };
+        let members = json::settings(json, r#"{"require":"always"}"#)?;
         let mut policy = Self::default();
         for (name, value) in &members {
             match (name.as_ref(), value.as_text()) {

@@ -92,9 +92,7 @@ impl SendingLimits {
         let Some(json) = json else {
             return Ok(limits);
         };
-        let Ok(Json::Object(members)) = json::parse(json.as_bytes()) else {
-            return Err(r#"must be a JSON object, such as {"overall":{"hour":1000,"day":5000}}."#.to_owned());
-        };
+        let members = json::settings(json, r#"{"overall":{"hour":1000,"day":5000}}"#)?;
         for (name, value) in &members {
             match &**name {
                 "mode" => {
@@ -114,7 +112,12 @@ impl SendingLimits {
                 "verified_percent" => limits.verified_percent = number(name, value, 0, 100)?,
                 "judged_from" => limits.judged_from = number(name, value, 1, MAXIMUM_MESSAGES)?,
                 "closed_seconds" => limits.closed_seconds = number(name, value, 60, 7 * 86_400)?,
-                unknown => return Err(format!("has the unknown member \"{unknown}\".")),
+                unknown => {
+                    return Err(format!(
+                        "has the unknown member {unknown:?}; known are mode, client_address, address_prefix, number_range, \
+                         overall, region, network, unverified_weight, verified_percent, judged_from and closed_seconds."
+                    ));
+                }
             }
         }
         let smallest = [limits.client_address, limits.address_prefix, limits.number_range, limits.overall]
@@ -702,7 +705,8 @@ mod tests {
     fn what_is_wrong_is_said_in_a_sentence() {
         for (json, part) in [
             ("[]", "must be a JSON object"),
-            ("{", "must be a JSON object"),
+            ("{", "but is not JSON at line 1, column 2."),
+            (r#"{"overal":{}}"#, r#"unknown member "overal"; known are mode, client_address"#),
             (r#"{"mode":"off"}"#, "record_only"),
             (r#"{"overall":5}"#, r#"an object as "overall""#),
             (r#"{"overall":{"week":5}}"#, r#"unknown member "week" in "overall""#),

@@ -76,37 +76,39 @@ struct Entry {
 }
 
 fn entries_of(written: &Json<'_>) -> Result<Vec<Entry>, String> {
-    written.as_array().ok_or("it is something else")?.iter().map(Entry::read).collect()
+    let entries = written.as_array().ok_or("it is something else")?.iter();
+    (1..).zip(entries).map(|(number, entry)| Entry::read(number, entry)).collect()
 }
 
 impl Entry {
-    fn read(written: &Json<'_>) -> Result<Self, String> {
+    /// `number` is its place in the list, from 1: it may have no name.
+    fn read(number: usize, written: &Json<'_>) -> Result<Self, String> {
         const MEMBERS: [&str; 6] = ["name", "issuer", "jwks_uri", "algorithms", "audiences", "may"];
         if written.as_object().is_none() {
-            return Err("an issuer is something else than an object".to_owned());
+            return Err(format!("issuer {number} is something else than an object"));
         }
         if let Some(name) = written.unknown(&MEMBERS) {
             return Err(format!(
-                "an issuer has the unknown member {name:?}; known are {}",
+                "issuer {number} has the unknown member {name:?}; known are {}",
                 MEMBERS.join(", ")
             ));
         }
         if let Some(name) = written.repeated() {
-            return Err(format!("an issuer has the duplicate member {name:?}"));
+            return Err(format!("issuer {number} has the duplicate member {name:?}"));
         }
         let text = |name: &str| match written.member(name) {
             None | Some(Json::Null) => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text.to_string())),
-            Some(_) => Err(format!("an issuer's {name:?} is not a text")),
+            Some(_) => Err(format!("{name:?} of issuer {number} is not a text")),
         };
         let list = |name: &str| match written.member(name) {
             None | Some(Json::Null) => Ok(None),
             Some(value) => match value.as_texts() {
                 Some(texts) => Ok(Some(texts.into_iter().map(str::to_owned).collect())),
-                None => Err(format!("an issuer's {name:?} is not an array of texts")),
+                None => Err(format!("{name:?} of issuer {number} is not an array of texts")),
             },
         };
-        let required = |name: &str| text(name)?.ok_or_else(|| format!("an issuer has no {name:?}"));
+        let required = |name: &str| text(name)?.ok_or_else(|| format!("issuer {number} has no {name:?}"));
         Ok(Self {
             name: required("name")?,
             issuer: required("issuer")?,
@@ -333,6 +335,9 @@ mod tests {
         }
         assert!(parse_all("[", None).is_err());
         assert!(parse_all("", None).is_err());
+        let second =
+            r#"[{"name":"a","issuer":"https://a.example/"},{"name":"b","isuer":"https://b.example/"}]"#;
+        assert!(parse_all(second, None).unwrap_err().contains("issuer 2 has the unknown member \"isuer\""));
     }
 
     #[test]
