@@ -98,8 +98,9 @@ pub fn available_to(config: &Config, client: &Client) -> Available {
 /// Whether notices go by mail, and whether by text message: by the channels of `NOTICES` that somebody carries.
 #[must_use]
 pub fn notice_channels(config: &Config) -> (bool, bool) {
-    let by_mail = config.notices.email && config.routes.carries(Kind::Email);
-    let by_text = config.notices.sms && config.routes.carries(Kind::Sms) && config.factors.is_on(Kind::Sms);
+    let routes = &config.routes;
+    let by_mail = config.notices.email && routes.carries_notices(Kind::Email);
+    let by_text = config.notices.sms && routes.carries_notices(Kind::Sms) && config.factors.is_on(Kind::Sms);
     (by_mail, by_text)
 }
 

@@ -72,6 +72,18 @@ impl Routes {
         !self.of(kind).is_empty()
     }
 
+    /// Whether anybody carries notices by this channel.
+    #[must_use]
+    pub fn carries_notices(&self, kind: Kind) -> bool {
+        self.of(kind).iter().any(|route| route.provider.carries_notices())
+    }
+
+    /// Whether anybody carries this channel's messages to this number or address.
+    #[must_use]
+    pub fn reaches(&self, kind: Kind, to: &str) -> bool {
+        self.to(kind, to).next().is_some()
+    }
+
     fn of(&self, kind: Kind) -> &[Route] {
         match kind {
             Kind::Sms => &self.sms,

@@ -177,6 +177,9 @@ pub fn compose<P: Platform>(
     let number = PhoneNumber::parse(recipient.address.expose()).ok();
     if let (Some(allowed), Some(number)) = (app.config.factors.regions(kind), &number) {
         allowed.check(number).map_err(|_| WireError::RegionNotEnabled)?;
+        if test.is_none() && !app.config.routes.reaches(kind, number.expose()) {
+            return Err(WireError::RegionNotEnabled.into());
+        }
     }
     let limits = &app.config.sending_limits;
     let asked = MessageRequest {
@@ -306,6 +309,25 @@ mod tests {
             .send(&person.challenge_request(&person.logs_in(), &body))
             .is_refused(400, "Messages to this country are not enabled.");
         assert_eq!(service.number("SELECT COUNT(*) FROM deliveries"), before);
+    }
+
+    #[test]
+    fn a_number_that_nobody_carries_messages_to_is_refused_and_nothing_is_charged_or_stored() {
+        let only = r#"{"sms":[{"provider":"webhook","calling_codes":["1"]}]}"#;
+        let service = Service::configured(&Service::variables().with("DELIVERY", only));
+        let person = service.person("a");
+        let ask = |number: &str| {
+            let body =
+                json!({ "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": number });
+            person.associates(&person.logs_in(), &body)
+        };
+        ask(NUMBER).is_refused(400, "Messages to this country are not enabled.");
+        assert_eq!(
+            service.number("SELECT (SELECT COUNT(*) FROM deliveries) + (SELECT COUNT(*) FROM enrollments)"),
+            0
+        );
+        assert_eq!(service.number("SELECT COUNT(*) FROM message_budgets"), 0);
+        ask("+12015550123").granted();
     }
 
     #[test]

@@ -84,6 +84,12 @@ impl Name {
         }
     }
 
+    /// Whether it carries notices. Verify sends codes, and nothing else.
+    #[must_use]
+    pub const fn carries_notices(self) -> bool {
+        !matches!(self, Self::TwilioVerify)
+    }
+
     /// Whether a rule may name the sender.
     #[must_use]
     pub const fn takes_sender(self) -> bool {

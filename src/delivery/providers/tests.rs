@@ -259,6 +259,17 @@ fn a_rule_names_no_sender_for_verify() {
 }
 
 #[test]
+fn notices_go_by_text_message_only_where_somebody_other_than_verify_carries_them() {
+    let verify = variables().without("WEBHOOK_URL");
+    let channels = |variables: &Variables| super::super::notice_channels(&variables.config().unwrap());
+    let told = verify.with("NOTICES", "email sms");
+    assert_eq!(channels(&told), (true, false));
+    let both = told.with("TWILIO_FROM", "+15550100123");
+    assert_eq!(channels(&both), (true, true));
+    assert_eq!(channels(&both.with("NOTICES", "email")), (true, false));
+}
+
+#[test]
 fn no_secret_is_printed() {
     let printed = format!("{:?}", variables().config().unwrap().providers);
     assert!(!printed.contains("wJalr") && !printed.contains("token"), "{printed}");
