@@ -1,6 +1,6 @@
 //! The client registry as requests see it: rows of `clients`, remembered by the isolate for 60 seconds.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::statements;
@@ -82,6 +82,8 @@ pub struct ClientCache {
     rows: RefCell<Vec<(Rc<Client>, UnixSeconds)>>,
     /// Clients whose row a guard has found outdated: the nearest copy of the database may not have heard of the new one.
     doubted: RefCell<Vec<ClientId>>,
+    /// How often a guard has found any of them outdated: what was being read meanwhile may be the row from before.
+    outdated: Cell<u64>,
     origins: RefCell<Option<(Rc<Vec<String>>, UnixSeconds)>>,
 }
 
@@ -109,14 +111,17 @@ pub async fn find<P: Platform>(
         }
         return Ok(Some(client));
     }
+    let outdated = clients.outdated.get();
     let results = app.platform.batch(vec![statement()]).await?;
     let Some(row) = results.first().and_then(|rows| rows.first()) else {
         // Absence is not remembered: whoever makes up ids should not fill the memory.
         return Ok(None);
     };
     let client = Rc::new(Client::from_row(row)?);
-    clients.trust(id);
-    clients.remember(client.clone(), now);
+    if clients.outdated.get() == outdated {
+        clients.trust(id);
+        clients.remember(client.clone(), now);
+    }
     Ok(Some(client))
 }
 
@@ -144,6 +149,7 @@ impl ClientCache {
     /// Drops a row that a version guard has found outdated, or that has let nobody in: the next is read where the guards
     /// are.
     pub fn forget(&self, id: &ClientId) {
+        self.outdated.set(self.outdated.get().wrapping_add(1));
         self.drop_row(id);
         if !self.doubts(id) {
             let mut doubted = self.doubted.borrow_mut();
@@ -301,8 +307,13 @@ fn list<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
     use crate::platform::Value;
+    use crate::testing::block_on;
+    use crate::testing::person::Service;
 
     fn row(changes: &[(&str, Value)]) -> Row {
         let plain = [
@@ -327,6 +338,24 @@ mod tests {
         let columns =
             plain.into_iter().map(|(name, value)| (name.to_owned(), changed(name).unwrap_or(value)));
         Row(columns.collect())
+    }
+
+    #[test]
+    fn what_was_being_read_when_a_guard_found_the_row_outdated_is_not_remembered() {
+        let service = Service::new();
+        let (app, now) = (&service.app, service.world.now());
+        let clients = &app.isolate.clients;
+        let id = ClientId("app".into());
+        // So that it is read where the guards are.
+        clients.forget(&id);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut reading = pin!(find(app, now, &id));
+        assert!(reading.as_mut().poll(&mut context).is_pending());
+        clients.forget(&id);
+        assert!(block_on(reading).unwrap().is_some());
+        assert!(clients.remembered(&id, now).is_none() && clients.doubts(&id));
+        assert!(block_on(find(app, now, &id)).unwrap().is_some());
+        assert!(clients.remembered(&id, now).is_some() && !clients.doubts(&id));
     }
 
     #[test]
