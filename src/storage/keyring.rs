@@ -193,7 +193,8 @@ impl Keyring {
     /// Seals `plaintext` for `place` with the present key, as `{key id}.{base64url(nonce, ciphertext, tag)}`.
     ///
     /// `nonce` is random for every call. As each row has a key of its own, the number of texts under one key stays far
-    /// below what a random nonce allows (2^32, NIST SP 800-38D, section 8.3).
+    /// below what a random nonce allows (2^32, NIST SP 800-38D, section 8.3). Contacts share one: as many notices would
+    /// have to name an address before the key is replaced.
     ///
     /// # Errors
     /// [`SealError`] for an absurdly long text.

@@ -662,25 +662,25 @@ WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authentica
 /// oldest number. Whoever had only the password may have put an address for mail there, and whoever has got further has
 /// just named the contact, which must not keep the owner from hearing. The authenticator that it is about, and its address, are left out.
 ///
-/// `?1` id, to which a number is added, `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the
+/// `?1` id, to which the target is added (of the contact the time of the address, since another is another target), `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the
 /// authenticator that it is about, or NULL, `?8` whether notices go by mail, `?9` by text message.
 macro_rules! notices {
     () => {
         "\
 (id, message, channel, sealed, state, due_at, created_at, expires_at, user_id, target, address)
-SELECT ?1 || '-' || row_number() OVER (), ?2, channel, ?3, 'waiting', ?4, ?4, ?5, ?6, target, address
-FROM (SELECT 'contact' AS target, sealed AS address, 'email' AS channel
+SELECT ?1 || '-' || part, ?2, channel, ?3, 'waiting', ?4, ?4, ?5, ?6, target, address
+FROM (SELECT 'contact' AS target, 'contact_' || updated_at AS part, sealed AS address, 'email' AS channel
       FROM contacts
       WHERE user_id = +?6 AND ?8 = 1
         AND address_index IS NOT (SELECT address_index FROM authenticators
                                   WHERE authenticators.user_id = +?6 AND authenticators.id = +?7)
       UNION ALL
-      SELECT * FROM (SELECT id, sealed, 'email' FROM authenticators
+      SELECT * FROM (SELECT id, replace(id, '|', '_'), sealed, 'email' FROM authenticators
                      WHERE user_id = +?6 AND ?8 = 1 AND kind = 'email' AND id IS NOT ?7
                        AND address_index IS NOT (SELECT address_index FROM contacts WHERE contacts.user_id = +?6)
                      ORDER BY confirmed_at DESC LIMIT 5)
       UNION ALL
-      SELECT * FROM (SELECT id, sealed, 'sms' FROM authenticators
+      SELECT * FROM (SELECT id, replace(id, '|', '_'), sealed, 'sms' FROM authenticators
                      WHERE user_id = +?6 AND ?9 = 1 AND kind IN ('sms', 'voice') AND id IS NOT ?7
                        AND NOT EXISTS (SELECT 1 FROM contacts
                                        WHERE contacts.user_id = +?6 AND ?8 = 1 AND contacts.updated_at < ?4)
@@ -820,12 +820,13 @@ SELECT id FROM deliveries
 WHERE sealed IS NOT NULL AND due_at <= ?2 AND expires_at > ?1
 ORDER BY due_at LIMIT 100";
 
-/// What nobody could deliver in time is not sent late; its payload is forgotten.
+/// What nobody could deliver in time is not sent late; its payload is forgotten. At most 500 at once: each is told of, and an
+/// invocation has room for so many lines, and messages to the queue of events, and not for many more.
 ///
 /// `?1` now.
 pub const EXPIRE_DELIVERIES: &str = "\
 UPDATE deliveries SET state = 'expired', sealed = NULL, address = NULL, failure = COALESCE(failure, 'not delivered in time')
-WHERE sealed IS NOT NULL AND expires_at <= ?1
+WHERE id IN (SELECT id FROM deliveries WHERE sealed IS NOT NULL AND expires_at <= ?1 LIMIT 500)
 RETURNING id, user_id, message, channel, attempts, failure";
 
 /// The next 10 000 rows of a table by the first column of its key, and after the last of them the first: by an index by time
@@ -883,13 +884,13 @@ pub const SWEEP_ANSWERS: &str = sweep!("idempotent_answers", "key", "expires_at 
 /// Goes on among redemptions.
 pub const ADVANCE_REDEMPTIONS: &str = advance!("redemptions", "spent");
 
-/// Redemptions whose tokens have expired. `?1` now.
+/// Redemptions whose tokens have expired. `?1` a minute ago: a request that came in before may still have to find them.
 pub const SWEEP_REDEMPTIONS: &str = sweep!("redemptions", "spent", "expires_at <= ?1");
 
 /// Goes on among used assertions.
 pub const ADVANCE_ASSERTIONS: &str = advance!("client_assertions", "jti_hash");
 
-/// Used assertions that have expired. `?1` now.
+/// Used assertions that have expired. `?1` a minute ago, as for redemptions.
 pub const SWEEP_ASSERTIONS: &str = sweep!("client_assertions", "jti_hash", "expires_at <= ?1");
 
 /// Goes on among the budgets of guesses.
@@ -932,12 +933,13 @@ ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.
 RETURNING key, reason";
 
 /// The messages since hour `?1` (hours since 1970) that [`COUNT_MESSAGES`] has not counted: the hour and the key of each, once
-/// for its region and once for its network, NULL where it has none.
+/// for its region, which is empty where it has none, and once for its network, NULL where it has none. What has no region is
+/// counted all the same: the last hour that was counted is where the next run goes on.
 macro_rules! uncounted {
     ($until:literal) => {
         concat!(
             "\
-(SELECT created_at / 3600 AS hour, 'region:' || region AS key FROM deliveries
+(SELECT created_at / 3600 AS hour, COALESCE('region:' || region, '') AS key FROM deliveries
  WHERE created_at >= 3600 * MAX(?1, (SELECT COALESCE(MAX(hour) + 1, 0) FROM message_counts))",
             $until,
             "
@@ -976,7 +978,7 @@ FROM (SELECT key, sent FROM message_counts WHERE hour >= ?1
       SELECT key, 1 FROM ",
     uncounted!(""),
     ")
-WHERE key IS NOT NULL
+WHERE key > ''
 GROUP BY key
 HAVING SUM(sent) > IIF(key LIKE 'region:%', ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.expires_at

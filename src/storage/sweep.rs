@@ -1,6 +1,7 @@
-//! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, close what is
-//! milked, forget answers that are not repeated any more, and delete what has expired: of each table 10 000 rows a run at
-//! most, which it goes through by their key or finds by their time, and counts of messages hour by hour.
+//! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, end those that nobody
+//! has made in time, close what is milked, forget answers that are not repeated any more, and delete what has expired: of
+//! each table 10 000 rows a run at most, which it goes through by their key or finds by their time, and counts of messages
+//! hour by hour.
 
 use super::statements;
 use crate::app::App;
@@ -29,6 +30,7 @@ const DAY_SECONDS: i64 = 24 * HOUR_SECONDS;
 pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
     let steps = [
         tell_again(app, now).await,
+        expire(app, now).await,
         close_by_hour(app, now).await,
         close_by_day(app, now).await,
         delete_expired(app, now).await,
@@ -113,20 +115,19 @@ const fn first_hour(now: UnixSeconds) -> i64 {
 }
 
 async fn overdue<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<Vec<String>, StorageError> {
-    let results = app
-        .platform
-        .batch(vec![
-            Statement {
-                sql: statements::OVERDUE_DELIVERIES,
-                parameters: vec![now.into(), now.plus(-OVERDUE_SECONDS).into()],
-            },
-            Statement { sql: statements::EXPIRE_DELIVERIES, parameters: vec![now.into()] },
-        ])
-        .await?;
-    for row in results.get(1).into_iter().flatten() {
-        tell_expired(app, now, row)?;
-    }
-    results.first().into_iter().flatten().map(|row| row.text("id").map(str::to_owned)).collect()
+    let statement = Statement {
+        sql: statements::OVERDUE_DELIVERIES,
+        parameters: vec![now.into(), now.plus(-OVERDUE_SECONDS).into()],
+    };
+    let rows = app.platform.batch(vec![statement]).await?;
+    rows.iter().flatten().map(|row| row.text("id").map(str::to_owned)).collect()
+}
+
+/// Ends deliveries that nobody has made in time.
+async fn expire<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {
+    let statement = Statement { sql: statements::EXPIRE_DELIVERIES, parameters: vec![now.into()] };
+    let rows = app.platform.batch(vec![statement]).await?;
+    rows.iter().flatten().try_for_each(|row| tell_expired(app, now, row))
 }
 
 fn tell_expired<P: Platform>(app: &App<P>, now: UnixSeconds, row: &Row) -> Result<(), StorageError> {

@@ -26,6 +26,7 @@ const WARM = {
   "token, code of an app": [2, 8, 0, 0, 0],
   "token, first code of a text message": [2, 16, 0, 0, 0],
   "token, code of a text message": [2, 12, 0, 0, 0],
+  "token, first code of a mail": [3, 18, 0, 0, 0],
   "token, recovery code": [2, 8, 0, 0, 0],
   "token, wrong code": [1, 4, 0, 0, 0],
   "token exchange": [1, 2, 0, 0, 0],
@@ -105,6 +106,12 @@ describe("a request", () => {
     const next = await stage.webhook.codeFor(caller.number, { count: 2 });
     const parameters = { mfa_token: login, oob_code: challenge.oob_code, binding_code: next };
     await measure("token, code of a text message", () => caller.exchange("oob", parameters));
+
+    const reader = stage.person();
+    const beginning = reader.mfaToken();
+    const mail = await deliver(() => reader.associateEmail({ token: beginning }));
+    const typed = { mfa_token: beginning, oob_code: mail.oob_code, binding_code: await stage.webhook.codeFor(reader.email) };
+    await measure("token, first code of a mail", () => reader.exchange("oob", typed));
 
     const client = await stage.addClient({ authentication: "post" });
     const exchanging = stage.person({ client });

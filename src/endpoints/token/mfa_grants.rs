@@ -1,8 +1,8 @@
 //! The three MFA grants: what a code proves, and what it buys.
 //!
 //! The first good code of an enrollment confirms it; a code of an active authenticator verifies. Both take two round
-//! trips (see [`guesses`] and [`redemptions`]). Tokens are signed between them: a code that has been consumed must not come to
-//! nothing because a signature failed.
+//! trips (see [`guesses`] and [`redemptions`]), and a third between them where the user's factors decide what it is worth.
+//! Tokens are signed before the last: a code that has been consumed must not come to nothing because a signature failed.
 
 use super::Answer;
 use crate::app::App;

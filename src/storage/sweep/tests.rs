@@ -52,6 +52,49 @@ fn a_queue_that_refuses_again_stops_no_sweep() {
 }
 
 #[test]
+fn each_run_ends_at_most_five_hundred_and_tells_of_each() {
+    let service = Service::new();
+    service.world.query(
+        "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 501)
+         SELECT 'd' || i, 'sms', 's1.x', 'waiting', ?1 - i, ?1 - i, ?1 FROM n",
+        &[service.world.now().into()],
+    );
+    for told in [500, 501, 501] {
+        swept(&service);
+        assert_eq!(service.world.events("delivery_expired").len(), told);
+    }
+    assert_eq!(
+        service.number("SELECT COUNT(*) FROM deliveries WHERE sealed IS NULL AND state = 'expired'"),
+        501
+    );
+}
+
+#[test]
+fn what_cannot_be_ended_keeps_nothing_from_being_told_again() {
+    let service = Service::new();
+    service.world.break_queue(true);
+    sends(&service);
+    service.world.break_queue(false);
+    service.world.advance(15);
+    service.world.fail_batch_of(statements::EXPIRE_DELIVERIES, BatchFault::BeforeCommit);
+    assert!(block_on(run(&service.app, service.world.now())).is_err());
+    assert_eq!(service.world.queue().len(), 1);
+}
+
+#[test]
+fn a_day_of_mail_alone_is_counted_by_the_hour_as_well() {
+    let service = Service::new();
+    let person = service.person("alice");
+    person.adds_email(&person.logs_in(), "alice@example.com");
+    service.world.advance(2 * HOUR_SECONDS);
+    swept(&service);
+    assert_eq!(service.number("SELECT SUM(sent) FROM message_counts WHERE key = ''"), 1);
+    swept(&service);
+    assert_eq!(service.number("SELECT SUM(sent) FROM message_counts"), 1);
+}
+
+#[test]
 fn each_run_tells_at_most_a_hundred_the_oldest_first() {
     let service = Service::new();
     service.world.query(

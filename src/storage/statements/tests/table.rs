@@ -984,7 +984,16 @@ fn redeeming() -> Vec<Spec> {
             "the first", "", [] => Acts;
             "told before", "DELETE FROM authenticators WHERE id = 'email|a';
                 INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
-                VALUES ('n-1', 'email', 'sent', 0, 0, 9000)", [] => Nothing;
+                VALUES ('n-contact_0', 'email', 'sent', 0, 0, 9000)", [] => Nothing;
+            "told before at another address", "DELETE FROM authenticators WHERE id = 'email|a';
+                UPDATE contacts SET updated_at = 900 WHERE user_id = 'alice';
+                INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
+                VALUES ('n-contact_0', 'email', 'sent', 0, 0, 9000)", [] => Acts;
+            "told before, and there is new mail", "INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
+                VALUES ('n-contact_0', 'email', 'sent', 0, 0, 9000), ('n-email_x', 'email', 'sent', 0, 0, 9000)", [] => Acts;
+            "told before at all of them", "UPDATE authenticators SET id = 'email|dev_a' WHERE id = 'email|a';
+                INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at)
+                VALUES ('n-contact_0', 'email', 'sent', 0, 0, 9000), ('n-email_dev_a', 'email', 'sent', 0, 0, 9000)", [] => Nothing;
             "nobody to tell", ALL_GONE, [] => Nothing;
             "without contact, by mail and by text message", CONTACT_GONE, [] => Acts;
             "without contact, with mail that was added with proof", MAIL_ADDED_WITH_PROOF, [] => Acts;
@@ -1270,7 +1279,9 @@ fn sweeping() -> Vec<Spec> {
             "all are counted of a network", "UPDATE deliveries SET region = NULL;
                 INSERT INTO message_counts VALUES (11, 'network:64500', 0)", [] => Nothing;
             "those before the day do not count", "", [(1, 12)] => Nothing;
-            "nobody knows where from or where to", "UPDATE deliveries SET region = NULL, network = NULL", [] => Nothing;
+            "nobody knows where from or where to", "UPDATE deliveries SET region = NULL, network = NULL", [] => Acts;
+            "and that is counted", "UPDATE deliveries SET region = NULL, network = NULL;
+                INSERT INTO message_counts VALUES (11, '', 4)", [] => Nothing;
         ),
         spec!(CLOSE_BY_DAY [10, 3, 3, 4000] SENT_IN_HOURS;
             "just as many as may be", "", [] => Nothing;
