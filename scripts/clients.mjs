@@ -4,7 +4,15 @@ import { readFileSync } from "node:fs";
 import { readArguments } from "./clients/arguments.mjs";
 import { publicKeySet } from "./clients/public-keys.mjs";
 import { changes, checkedHours, checkedSecret, hasSecret, registration, secretHash } from "./clients/registration.mjs";
-import { insertClient, listClients, removeClient, rotateSecret, showClient, updateClient } from "./clients/statements.mjs";
+import {
+  insertClient,
+  listClients,
+  removeClient,
+  replaceLostSecret,
+  rotateSecret,
+  showClient,
+  updateClient,
+} from "./clients/statements.mjs";
 import { execute } from "./database.mjs";
 import { fromCaller } from "./setup/repository.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
@@ -79,11 +87,15 @@ async function show({ id, where }) {
 
 async function rotate({ id, given, where }) {
   const hours = checkedHours(given["keep-hours"] ?? "24");
+  if (given.lost && hours === 0) throw new Failure("--lost keeps the secret before: leave --keep-hours 0 out.");
   const secret = given.secret === undefined ? freshSecret() : checkedSecret(given.secret);
   const { authentication } = await existing(id, where);
   if (!hasSecret(authentication)) throw new Failure(`Client "${id}" has no secret: it authenticates by ${authentication}.`);
   const keepUntil = hours === 0 ? null : now() + hours * 3600;
-  await execute(rotateSecret(id, secretHash(secret), keepUntil), where);
+  const times = { keepUntil, now: now(), forced: given.force };
+  const change = given.lost ? replaceLostSecret : rotateSecret;
+  const rotated = await execute(change(id, secretHash(secret), times), where);
+  if (rotated.length === 0) throw notRotated(await existing(id, where), given);
   console.log(
     keepUntil ? `The secret before stays valid until ${isoTime(keepUntil)}.` : "The secret before is not valid any more.",
   );
@@ -108,6 +120,16 @@ async function existing(id, where) {
 
 function unknown(id) {
   return new Failure(`There is no client "${id}": \`npm run clients -- list\` shows all of them.`);
+}
+
+function notRotated({ id, previous_secret_expires_at: until }, { lost }) {
+  if (lost)
+    return new Failure(`Client "${id}" has no secret from before the last rotation that is still valid: leave --lost out.`);
+  return new Failure(
+    `The secret that client "${id}" had before the last rotation is valid until ${isoTime(until)}, and another rotation ends ` +
+      "it at once. If the last secret was lost, --lost makes a new one in its place and keeps the one before; if nobody uses " +
+      "the one before any more, --force ends it.",
+  );
 }
 
 function tellSecret(secret) {

@@ -10,7 +10,7 @@ export const USAGE = `Who may call Countersign.
   npm run clients -- update ID [what add takes, but for --auth, --id and --secret; --require-authentication yes|no]
   npm run clients -- list
   npm run clients -- show ID
-  npm run clients -- rotate-secret ID [--keep-hours HOURS] [--secret SECRET]
+  npm run clients -- rotate-secret ID [--keep-hours HOURS] [--lost | --force] [--secret SECRET]
   npm run clients -- remove ID
 
   --origin      where its pages are served from, for CORS
@@ -20,6 +20,8 @@ export const USAGE = `Who may call Countersign.
   --factor      a factor its people may enroll and use: otp, sms, voice, email, recovery-code; without, all that are on
   --policy      when a second factor is demanded of its people, written as POLICY is; without, POLICY decides
   --keep-hours  how long the secret before stays valid (24)
+  --lost        the last secret was lost before anybody used it: a new one takes its place, and the one before stays valid
+  --force       rotates though a secret from before the last rotation is still valid: that one ends at once
   update        replaces what is named and leaves the rest; an empty value ("") clears
   --remote      the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 
@@ -47,7 +49,12 @@ const OPTIONS = {
   update: { ...SETTINGS, "require-authentication": { type: "string" } },
   list: {},
   show: {},
-  "rotate-secret": { "keep-hours": { type: "string" }, secret: { type: "string" } },
+  "rotate-secret": {
+    "keep-hours": { type: "string" },
+    lost: { type: "boolean" },
+    force: { type: "boolean" },
+    secret: { type: "string" },
+  },
   remove: {},
 };
 const TAKES_ID = ["update", "show", "rotate-secret", "remove"];
@@ -67,6 +74,8 @@ export function readArguments(args) {
   }
   if (values.remote && values["persist-to"])
     throw new Failure("--persist-to is about the local database: leave it out with --remote.");
+  if (values.lost && values.force)
+    throw new Failure("--lost keeps the secret from before the last rotation, and --force ends it: give one of them.");
   const { remote, "persist-to": persistTo, database, ...given } = values;
   return {
     command,

@@ -45,13 +45,26 @@ export function showClient(id) {
   return `SELECT ${SHOWN} FROM clients WHERE id = ${literal(id)}`;
 }
 
-/** A new secret; the one before stays valid until `keepUntil` (seconds since 1970), or not at all where that is null. */
-export function rotateSecret(id, secretHash, keepUntil) {
+/**
+ * A new secret; the one before stays valid until `keepUntil` (seconds since 1970), or not at all where that is null. No row
+ * changes where a still older one is valid at `now`, which would end with it, unless it is to be `forced`.
+ */
+export function rotateSecret(id, secretHash, { keepUntil, now, forced = false }) {
   const previous = keepUntil === null ? "NULL" : "secret_hash";
+  const spared = forced ? "" : `AND coalesce(previous_secret_expires_at, 0) <= ${literal(now)} `;
   return (
     `UPDATE clients SET previous_secret_hash = ${previous}, previous_secret_expires_at = ${literal(keepUntil)}, ` +
     `secret_hash = ${literal(secretHash)}, version = version + 1 ` +
-    `WHERE id = ${literal(id)} AND authentication IN ('post', 'basic') RETURNING id`
+    `WHERE id = ${literal(id)} AND authentication IN ('post', 'basic') ${spared}RETURNING id`
+  );
+}
+
+/** A new secret in the place of one that was lost before anybody used it: the one before that stays valid until `keepUntil`. */
+export function replaceLostSecret(id, secretHash, { keepUntil, now }) {
+  return (
+    `UPDATE clients SET previous_secret_expires_at = ${literal(keepUntil)}, ` +
+    `secret_hash = ${literal(secretHash)}, version = version + 1 ` +
+    `WHERE id = ${literal(id)} AND previous_secret_expires_at > ${literal(now)} RETURNING id`
   );
 }
 

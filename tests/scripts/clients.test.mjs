@@ -16,11 +16,12 @@ import {
   listClients,
   putClient,
   removeClient,
+  replaceLostSecret,
   rotateSecret,
   showClient,
   updateClient,
 } from "../../scripts/clients/statements.mjs";
-import { migrate } from "../../scripts/database.mjs";
+import { execute, migrate } from "../../scripts/database.mjs";
 import { literal } from "../../scripts/sql.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 
@@ -273,7 +274,7 @@ describe("the SQL", () => {
 
   test("rotates a secret, keeps the one before for a while, and raises the version", () => {
     const before = client("one");
-    database.exec(rotateSecret("one", "new-hash", 1_800_003_600));
+    database.exec(rotateSecret("one", "new-hash", { keepUntil: 1_800_003_600, now: 1_800_000_000 }));
     expect(client("one")).toMatchObject({
       secret_hash: "new-hash",
       previous_secret_hash: before.secret_hash,
@@ -282,8 +283,34 @@ describe("the SQL", () => {
     });
   });
 
+  test("rotates no secret while one from before the last rotation is valid, unless it is told to", () => {
+    const before = client("one");
+    const rotate = (now, more) => database.prepare(rotateSecret("one", "newer-hash", { keepUntil: null, now, ...more })).all();
+    expect(rotate(1_800_003_599)).toEqual([]);
+    expect(client("one")).toEqual(before);
+    database.exec("SAVEPOINT rotation");
+    expect(rotate(1_800_003_600)).toHaveLength(1);
+    database.exec("ROLLBACK TO rotation");
+    expect(rotate(1_800_003_599, { forced: true })).toHaveLength(1);
+    database.exec("ROLLBACK TO rotation; RELEASE rotation");
+  });
+
+  test("puts a new secret in the place of a lost one, and keeps the one before, if that is still valid", () => {
+    const before = client("one");
+    const replace = (now) => database.prepare(replaceLostSecret("one", "found-hash", { keepUntil: 1_800_007_200, now })).all();
+    expect(replace(1_800_003_600)).toEqual([]);
+    expect(client("one")).toEqual(before);
+    expect(replace(1_800_003_599)).toHaveLength(1);
+    expect(client("one")).toEqual({
+      ...before,
+      secret_hash: "found-hash",
+      previous_secret_expires_at: 1_800_007_200,
+      version: before.version + 1,
+    });
+  });
+
   test("rotates a secret and ends the one before at once", () => {
-    database.exec(rotateSecret("one", "newer-hash", null));
+    database.exec(rotateSecret("one", "newer-hash", { keepUntil: null, now: 1_800_000_000, forced: true }));
     expect(client("one")).toMatchObject({
       secret_hash: "newer-hash",
       previous_secret_hash: null,
@@ -293,7 +320,7 @@ describe("the SQL", () => {
 
   test("gives a public client no secret", () => {
     database.exec(insertClient(register("--name", "x", "--auth", "none", "--id", "public").row));
-    expect(database.prepare(rotateSecret("public", "hash", null)).all()).toEqual([]);
+    expect(database.prepare(rotateSecret("public", "hash", { keepUntil: null, now: 1_800_000_000 })).all()).toEqual([]);
     expect(client("public").secret_hash).toBeNull();
   });
 
@@ -312,6 +339,13 @@ describe("the SQL", () => {
     expect(client("put")).toBeDefined();
   });
 });
+
+test.each([["a secret that is lost and to be kept", ["rotate-secret", "one", "--lost", "--force"], /give one of them/]])(
+  "%s is refused in one sentence",
+  (_, args, sentence) => {
+    expect(() => readArguments(args)).toThrow(sentence);
+  },
+);
 
 test.each(["-1", "1.5", "a day", "", "100000"])("hours are a whole number, not %j", (hours) => {
   expect(() => checkedHours(hours)).toThrow(/--keep-hours/);
@@ -384,6 +418,24 @@ describe("the command", () => {
     const [, second] = /^client_secret {2}([0-9a-f]{64})$/m.exec(rotated.out);
     expect(second).not.toBe(secret);
     expect(rotated.out).toMatch(/^The secret before stays valid until 2\d{3}-/);
+
+    // As somebody does whose terminal has lost the secret.
+    const { previous_secret_until: until } = JSON.parse((await clients("show", "brien")).out);
+    const again = await clients("rotate-secret", "brien");
+    expect(again).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/--lost .* --force /) });
+    expect(again.err).toContain(`is valid until ${until},`);
+    const instead = await clients("rotate-secret", "brien", "--lost", "--secret", SECRET);
+    expect(instead).toMatchObject({ code: 0, out: expect.stringContaining(`client_secret  ${SECRET}\n`) });
+    const stored = "SELECT secret_hash AS last, previous_secret_hash AS previous FROM clients WHERE id = 'brien'";
+    expect(await execute(stored, { persistTo: folder })).toEqual([{ last: secretHash(SECRET), previous: secretHash(secret) }]);
+    expect(await clients("rotate-secret", "brien", "--force", "--keep-hours", "0")).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^The secret before is not valid any more\./),
+    });
+    expect(await clients("rotate-secret", "brien", "--lost")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/leave --lost out\.\n$/),
+    });
 
     const listed = await clients("list");
     expect(listed.out).toBe(`brien  basic            ${name}\n`);
