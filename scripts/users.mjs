@@ -2,7 +2,7 @@
 import { execute } from "./database.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { readArguments } from "./users/arguments.mjs";
-import { shown } from "./users/shown.mjs";
+import { counted, shown } from "./users/shown.mjs";
 import { removeUser, resetUser, showUser, unlockUser } from "./users/statements.mjs";
 
 const commands = { show, unlock, reset, remove };
@@ -29,14 +29,18 @@ async function unlock({ user, authenticator, where }) {
 
 async function reset({ user, where }) {
   await stored(user, where);
-  await execute(resetUser(user), where);
+  const removed = await execute(resetUser(user), where);
+  if (removed.length === 0) throw new Failure(`"${user}" had no second factor: nothing was removed.`);
   console.log(`"${user}" has no second factor any more: whoever passes the first one adds the next.`);
+  console.log(`Removed: ${counted(removed)}.`);
 }
 
-// Rows may be left of somebody of whom `show` knows nothing, such as notices: no user is unknown to this.
+// Rows may be left of somebody of whom `show` knows nothing, such as notices: this asks what was removed, and not `show`.
 async function remove({ user, where }) {
-  await execute(removeUser(user), where);
+  const removed = await execute(removeUser(user), where);
+  if (removed.length === 0) throw nothingOf(user);
   console.log(`Nothing that names "${user}" is stored any more.`);
+  console.log(`Removed: ${counted(removed)}.`);
   console.log(
     "What stays names nobody and ends by itself: hashes of tokens that were spent (minutes), counters of messages under " +
       "keyed hashes and the ledger of messages without their addresses (a day or two). Cloudflare's own backups of the " +
@@ -48,6 +52,10 @@ async function stored(user, where) {
   const now = Math.floor(Date.now() / 1000);
   const [row] = await execute(showUser(user, now), where);
   const found = shown(row, now);
-  if (!found) throw new Failure(`Nothing is stored of "${user}".`);
+  if (!found) throw nothingOf(user);
   return found;
+}
+
+function nothingOf(user) {
+  return new Failure(`Nothing is stored of "${user}": look whether the issuer's name and the sub are right.`);
 }

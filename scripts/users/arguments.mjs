@@ -17,7 +17,7 @@ export const USAGE = `What is stored of a person, and what support does about it
   reset    for people who have lost everything: removes all authenticators, pending ones, codes under way and the recovery
            code. Whoever passes the first factor then adds the next authenticator. The address for notices stays, so that
            the person hears of it; where somebody else has set it (show tells when), use remove
-  remove   deletes everything that is stored of them
+  remove   deletes everything that is stored of them, and says how much that was
   --yes    what these two remove cannot be brought back
   --remote the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 

@@ -1,8 +1,31 @@
-// What `npm run users -- show` prints. Pure: from the row that was read to what is told.
+// What `npm run users` prints. Pure: from the rows that were read or removed to what is told.
 import { MOST_FAILURES } from "./statements.mjs";
 
 /** The buckets of src/mfa/budget.rs: how many guesses, and seconds until one comes back. */
 export const BUCKETS = { guesses: { burst: 10, interval: 360 }, recovery_guesses: { burst: 10, interval: 360 } };
+
+// What support calls the rows of each table.
+const KINDS = {
+  authenticators: "authenticators",
+  enrollments: "pending authenticators",
+  challenges: "codes under way",
+  recovery_codes: "recovery codes",
+  contacts: "addresses for notices",
+  budgets: "counters of guesses",
+  deliveries: "messages",
+  redemptions: "marks of spent tokens",
+  sweep_positions: "places of the sweep",
+};
+
+/** How many rows of each kind were removed, as a list in one line. */
+export function counted(removed) {
+  const count = (table) => removed.filter(({ what }) => what === table).length;
+  const counts = Object.entries(KINDS).map(([table, kind]) => ({ kind, count: count(table) }));
+  return counts
+    .filter(({ count }) => count > 0)
+    .map(({ kind, count }) => `${kind} ${count}`)
+    .join(", ");
+}
 
 /**
  * @param {object} row of showUser

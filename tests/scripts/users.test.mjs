@@ -10,7 +10,7 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { execute, migrate } from "../../scripts/database.mjs";
 import { literal } from "../../scripts/sql.mjs";
 import { readArguments } from "../../scripts/users/arguments.mjs";
-import { BUCKETS, shown } from "../../scripts/users/shown.mjs";
+import { BUCKETS, counted, shown } from "../../scripts/users/shown.mjs";
 import { removeUser, resetUser, showUser, unlockUser } from "../../scripts/users/statements.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 
@@ -326,6 +326,15 @@ describe("the SQL", () => {
     expect(dump().redemptions.map(({ spent }) => spent)).toEqual(["sha256-of-a-token", "totp|dev_bob1"]);
   });
 
+  test("counts what is removed, by what support calls it, and has a word for each table", () => {
+    const rows = removeUser(BOB).split(";\n").flatMap(all);
+    expect(counted(rows)).toBe(
+      "authenticators 3, pending authenticators 2, codes under way 1, recovery codes 1, addresses for notices 1, " +
+        "counters of guesses 2, messages 4, marks of spent tokens 1, places of the sweep 2",
+    );
+    expect(removeUser("idp|nobody").split(";\n").flatMap(all)).toEqual([]);
+  });
+
   test("means the user and nobody whose name looks like theirs", () => {
     const before = dump();
     for (const user of ["idp|an_", "idp|%", "idp|ANN", "idp|ann' OR '1'='1", "idp|ann "])
@@ -359,7 +368,9 @@ describe("the command", () => {
   test("shows, unlocks, resets and removes", async () => {
     const where = { persistTo: folder };
     await migrate(where);
-    expect(await users("show", ANN)).toEqual({ code: 1, out: "", err: `Nothing is stored of "${ANN}".\n` });
+    const nothing = `Nothing is stored of "${ANN}": look whether the issuer's name and the sub are right.\n`;
+    for (const args of [["show"], ["unlock"], ["reset", "--yes"], ["remove", "--yes"]])
+      expect(await users(args[0], ANN, ...args.slice(1))).toEqual({ code: 1, out: "", err: nothing });
     await execute(inserts(rowsOf(ANN, "ann")).join(";\n"), where);
 
     expect(JSON.parse((await users("show", ANN)).out).authenticators.map(({ disabled }) => disabled)).toEqual([
@@ -380,10 +391,20 @@ describe("the command", () => {
     expect((await users("unlock", ANN)).out).toBe("No authenticator was disabled.\nAll guesses are given back.\n");
 
     expect(await users("reset", ANN)).toMatchObject({ code: 1, out: "" });
-    expect((await users("reset", ANN, "--yes")).out).toMatch(/^"idp\|ann" has no second factor any more/);
+    const reset = await users("reset", ANN, "--yes");
+    expect(reset.out).toMatch(/^"idp\|ann" has no second factor any more/);
+    expect(reset.out).toMatch(/\nRemoved: authenticators 3, pending authenticators 2, codes under way 1, recovery codes 1\.\n$/);
+    expect(await users("reset", ANN, "--yes")).toEqual({
+      code: 1,
+      out: "",
+      err: `"${ANN}" had no second factor: nothing was removed.\n`,
+    });
     expect(JSON.parse((await users("show", ANN)).out)).toMatchObject({ authenticators: [], recovery_code: null });
     expect(await execute("SELECT count(*) AS left FROM deliveries", where)).toEqual([{ left: 4 }]);
-    expect((await users("remove", ANN, "--yes")).out).toMatch(/^Nothing that names "idp\|ann" is stored any more\.\nWhat stays/);
+    expect((await users("remove", ANN, "--yes")).out).toMatch(
+      /^Nothing that names "idp\|ann" is stored any more\.\nRemoved: addresses for notices 1, messages 1, places of the sweep 2\.\nWhat stays/,
+    );
+    expect(await users("remove", ANN, "--yes")).toEqual({ code: 1, out: "", err: nothing });
     expect(await execute("SELECT id FROM deliveries WHERE user_id IS NOT NULL", where)).toEqual([]);
   }, 300_000);
 });
