@@ -1,7 +1,7 @@
 // `npm run clients`: the registry of who may call.
 import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { readArguments } from "./clients/arguments.mjs";
+import { readArguments, USAGE } from "./clients/arguments.mjs";
 import { publicKeySet } from "./clients/public-keys.mjs";
 import { changes, checkedHours, checkedSecret, hasSecret, registration, secretHash } from "./clients/registration.mjs";
 import {
@@ -17,7 +17,7 @@ import { execute } from "./database.mjs";
 import { fromCaller } from "./setup/repository.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
-const commands = { add, update, list, show, "rotate-secret": rotate, remove };
+const commands = { add, update, list, show, "rotate-secret": rotate, remove, help: () => console.log(USAGE) };
 
 await runMain(async () => {
   const { command, ...rest } = readArguments(process.argv.slice(2));

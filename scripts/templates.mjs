@@ -1,11 +1,11 @@
 // `npm run templates`: the operator's own words for codes and notices.
 import { execute } from "./database.mjs";
-import { readArguments } from "./templates/arguments.mjs";
+import { readArguments, USAGE } from "./templates/arguments.mjs";
 import { preview } from "./templates/preview.mjs";
 import { listTemplates, removeTemplate, setTemplate, showTemplate } from "./templates/statements.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
-const commands = { set, check, list, show, remove };
+const commands = { set, check, list, show, remove, help: () => console.log(USAGE) };
 
 await runMain(async () => {
   const { command, ...rest } = readArguments(process.argv.slice(2));

@@ -1,11 +1,11 @@
 // `npm run users`: what is stored of a person, and what support does about it.
 import { execute } from "./database.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
-import { readArguments } from "./users/arguments.mjs";
+import { readArguments, USAGE } from "./users/arguments.mjs";
 import { counted, shown } from "./users/shown.mjs";
 import { removeUser, resetUser, showUser, unlockUser } from "./users/statements.mjs";
 
-const commands = { show, unlock, reset, remove };
+const commands = { show, unlock, reset, remove, help: () => console.log(USAGE) };
 
 await runMain(async () => {
   const { command, ...rest } = readArguments(process.argv.slice(2));

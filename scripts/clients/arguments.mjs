@@ -61,9 +61,10 @@ const TAKES_ID = ["update", "show", "rotate-secret", "remove"];
 
 /**
  * @param {string[]} args what follows `npm run clients --`
- * @returns {{ command: string, id?: string, given: object, audiences: { audience: string, scopes: string[] }[], where: object }}
+ * @returns {{ command: string, id?: string, given?: object, audiences?: { audience: string, scopes: string[] }[], where?: object }}
  */
 export function readArguments(args) {
+  if (args.includes("--help") || args.includes("-h") || args[0] === "help") return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);

@@ -47,9 +47,10 @@ const OPTIONS = { set: WORDS, check: WORDS, list: {}, show: WHICH, remove: WHICH
 
 /**
  * @param {string[]} args what follows `npm run templates --`
- * @returns {{ command: string, template?: object, where: object }}
+ * @returns {{ command: string, template?: object, where?: object }}
  */
 export function readArguments(args) {
+  if (args.includes("--help") || args.includes("-h") || args[0] === "help") return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);

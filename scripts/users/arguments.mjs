@@ -31,9 +31,10 @@ const OPTIONS = {
 
 /**
  * @param {string[]} args what follows `npm run users --`
- * @returns {{ command: string, user: string, authenticator?: string, where: object }}
+ * @returns {{ command: string, user?: string, authenticator?: string, where?: object }}
  */
 export function readArguments(args) {
+  if (args.includes("--help") || args.includes("-h") || args[0] === "help") return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);

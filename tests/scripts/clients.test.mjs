@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readArguments } from "../../scripts/clients/arguments.mjs";
+import { readArguments, USAGE } from "../../scripts/clients/arguments.mjs";
 import { publicKeySet } from "../../scripts/clients/public-keys.mjs";
 import { changes, checkedHours, registration, secretHash } from "../../scripts/clients/registration.mjs";
 import {
@@ -448,6 +448,12 @@ describe("the command", () => {
       err: expect.stringMatching(/^There is no client "brien"/),
     });
   }, 300_000);
+
+  test("explains itself", async () => {
+    for (const args of [["--help"], ["-h"], ["help"], ["add", "--help"], ["rotate-secret", "one", "-h"]])
+      expect(readArguments(args)).toEqual({ command: "help" });
+    expect(await clients("--help")).toEqual({ code: 0, out: `${USAGE}\n`, err: "" });
+  });
 
   test("reads a key set from a file and refuses a private one", async () => {
     const file = join(folder, "keys.json");

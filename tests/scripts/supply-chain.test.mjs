@@ -1,5 +1,7 @@
 /** What the project is made of: pinned, from one place, with checksums, and all of it in the bill of materials. */
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { cyclonedx } from "../../scripts/sbom/cyclonedx.mjs";
 import { materials, reference } from "../../scripts/sbom/materials.mjs";
@@ -133,6 +135,17 @@ describe("the bill of materials", () => {
       expect(["required", "excluded"]).toContain(scope);
       expect(purl).toMatch(/^pkg:(cargo|npm)\/[\w%.-]+@[\w%.-]+$/);
     }
+  });
+
+  test.each([
+    [["--help"], { status: 0, stdout: expect.stringMatching(/^What the deployed Worker is made of/), stderr: "" }],
+    [["-x"], { status: 1, stdout: "", stderr: expect.stringMatching(/takes the name of one file and no option/) }],
+    [["one", "two"], { status: 1, stdout: "", stderr: expect.stringMatching(/takes the name of one file/) }],
+  ])("is not written to a file that is called %j", (args, expected) => {
+    const root = fileURLToPath(new URL("../../", import.meta.url));
+    const said = spawnSync(process.execPath, ["scripts/sbom.mjs", ...args], { cwd: root, encoding: "utf8" });
+    expect(said).toMatchObject(expected);
+    for (const name of args) expect(existsSync(new URL(`../../${name}`, import.meta.url))).toBe(false);
   });
 
   test("is the same each time, and another when something in it is another", async () => {

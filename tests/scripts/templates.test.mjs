@@ -8,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrate } from "../../scripts/database.mjs";
-import { MESSAGES, readArguments } from "../../scripts/templates/arguments.mjs";
+import { MESSAGES, readArguments, USAGE } from "../../scripts/templates/arguments.mjs";
 import { listTemplates, removeTemplate, setTemplate, showTemplate } from "../../scripts/templates/statements.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
 
@@ -83,6 +83,12 @@ describe("the command", () => {
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
     return { code: await ended, out, err };
   }
+
+  test("explains itself", async () => {
+    for (const args of [["--help"], ["-h"], ["help"], ["set", "--help"]])
+      expect(readArguments(args)).toEqual({ command: "help" });
+    expect(await templates("--help")).toEqual({ code: 0, out: `${USAGE}\n`, err: "" });
+  });
 
   test("shows what people would get, says what it costs, and stores it", async () => {
     await migrate({ persistTo: folder });

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { execute, migrate } from "../../scripts/database.mjs";
 import { literal } from "../../scripts/sql.mjs";
-import { readArguments } from "../../scripts/users/arguments.mjs";
+import { readArguments, USAGE } from "../../scripts/users/arguments.mjs";
 import { BUCKETS, counted, shown } from "../../scripts/users/shown.mjs";
 import { removeUser, resetUser, showUser, unlockUser } from "../../scripts/users/statements.mjs";
 import { migrationStatements } from "../support/migrations.mjs";
@@ -364,6 +364,12 @@ describe("the command", () => {
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
     return { code: await ended, out, err };
   }
+
+  test("explains itself", async () => {
+    for (const args of [["--help"], ["-h"], ["help"], ["show", "--help"]])
+      expect(readArguments(args)).toEqual({ command: "help" });
+    expect(await users("--help")).toEqual({ code: 0, out: `${USAGE}\n`, err: "" });
+  });
 
   test("shows, unlocks, resets and removes", async () => {
     const where = { persistTo: folder };
