@@ -1,7 +1,9 @@
 // `npm run clients`: the registry of who may call.
 import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { readArguments, USAGE } from "./clients/arguments.mjs";
+import { trustedIssuers, unknownIssuers } from "./clients/issuers.mjs";
 import { publicKeySet } from "./clients/public-keys.mjs";
 import { changes, checkedHours, checkedSecret, hasSecret, registration, secretHash } from "./clients/registration.mjs";
 import {
@@ -27,16 +29,19 @@ await runMain(async () => {
 async function add({ given, audiences, where }) {
   const fresh = { id: freshId(), secret: freshSecret(), version: firstVersion() };
   const jwks = keySetOf(given);
-  const { row, secret } = registration({ given, audiences, jwks, fresh, now: now() });
+  const brought = { ...given, secret: await broughtSecret(given) };
+  const { row, secret } = registration({ given: brought, audiences, jwks, fresh, now: now() });
   await execute(insertClient(row), where);
+  warnOfIssuers(given, where);
   console.log(`client_id      ${row.id}`);
-  if (secret !== undefined) tellSecret(secret);
+  if (secret !== undefined && brought.secret === undefined) tellSecret(secret);
 }
 
 async function update({ id, given, audiences, where }) {
   const client = await existing(id, where);
   const changed = changes({ given, audiences, jwks: keySetOf(given), client });
   await execute(updateClient(id, changed), where);
+  warnOfIssuers(given, where);
   console.log(`Client "${id}" is changed: ${Object.keys(changed).join(", ")}.`);
 }
 
@@ -88,7 +93,8 @@ async function show({ id, where }) {
 async function rotate({ id, given, where }) {
   const hours = checkedHours(given["keep-hours"] ?? "24");
   if (given.lost && hours === 0) throw new Failure("--lost keeps the secret before: leave --keep-hours 0 out.");
-  const secret = given.secret === undefined ? freshSecret() : checkedSecret(given.secret);
+  const brought = await broughtSecret(given);
+  const secret = brought === undefined ? freshSecret() : checkedSecret(brought);
   const { authentication } = await existing(id, where);
   if (!hasSecret(authentication)) throw new Failure(`Client "${id}" has no secret: it authenticates by ${authentication}.`);
   const keepUntil = hours === 0 ? null : now() + hours * 3600;
@@ -99,7 +105,7 @@ async function rotate({ id, given, where }) {
   console.log(
     keepUntil ? `The secret before stays valid until ${isoTime(keepUntil)}.` : "The secret before is not valid any more.",
   );
-  tellSecret(secret);
+  if (brought === undefined) tellSecret(secret);
 }
 
 async function remove({ id, where }) {
@@ -110,6 +116,10 @@ async function remove({ id, where }) {
 
 function keySetOf({ jwks }) {
   return jwks === undefined ? undefined : publicKeySet(fileText(jwks), jwks);
+}
+
+function warnOfIssuers({ issuer = [] }, where) {
+  for (const warning of unknownIssuers(issuer, trustedIssuers(where))) console.error(warning);
 }
 
 async function existing(id, where) {
@@ -132,9 +142,15 @@ function notRotated({ id, previous_secret_expires_at: until }, { lost }) {
   );
 }
 
+// Of secrets that are made here alone: one that somebody brings along is known, and stays out of logs.
 function tellSecret(secret) {
   console.log(`client_secret  ${secret}`);
   console.log("Keep the secret now: only its hash is stored.");
+}
+
+/** The secret that somebody brings along, if any. */
+async function broughtSecret({ secret }) {
+  return secret === "-" ? (await text(process.stdin)).trim() : secret;
 }
 
 function fileText(path) {

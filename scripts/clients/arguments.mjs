@@ -11,7 +11,7 @@ export const USAGE = `Who may call Countersign.
   npm run clients -- list
   npm run clients -- show ID
   npm run clients -- rotate-secret ID [--keep-hours HOURS] [--lost | --force] [--secret SECRET]
-  npm run clients -- remove ID
+  npm run clients -- remove ID --yes
 
   --origin      where its pages are served from, for CORS
   --issuer      a trusted issuer whose tokens may name it; without, all of them may
@@ -19,9 +19,12 @@ export const USAGE = `Who may call Countersign.
   --grant       a grant it may use: mfa-otp, mfa-oob, mfa-recovery-code, token-exchange; without, all of them
   --factor      a factor its people may enroll and use: otp, sms, voice, email, recovery-code; without, all that are on
   --policy      when a second factor is demanded of its people, written as POLICY is; without, POLICY decides
+  --secret      one that you bring along, in hexadecimal. npm shows what stands on a command line, and logs of CI keep it:
+                with --secret - it is read from standard input
   --keep-hours  how long the secret before stays valid (24)
   --lost        the last secret was lost before anybody used it: a new one takes its place, and the one before stays valid
   --force       rotates though a secret from before the last rotation is still valid: that one ends at once
+  --yes         what remove removes cannot be brought back
   update        replaces what is named and leaves the rest; an empty value ("") clears
   --remote      the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 
@@ -55,7 +58,7 @@ const OPTIONS = {
     force: { type: "boolean" },
     secret: { type: "string" },
   },
-  remove: {},
+  remove: { yes: { type: "boolean" } },
 };
 const TAKES_ID = ["update", "show", "rotate-secret", "remove"];
 
@@ -75,6 +78,8 @@ export function readArguments(args) {
   }
   if (values.remote && values["persist-to"])
     throw new Failure("--persist-to is about the local database: leave it out with --remote.");
+  if (command === "remove" && !values.yes)
+    throw new Failure("remove cannot be undone: `npm run clients -- show` says what there is, --yes does it.");
   if (values.lost && values.force)
     throw new Failure("--lost keeps the secret from before the last rotation, and --force ends it: give one of them.");
   const { remote, "persist-to": persistTo, database, ...given } = values;

@@ -9,6 +9,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readArguments, USAGE } from "../../scripts/clients/arguments.mjs";
+import { trustedIssuers, unknownIssuers } from "../../scripts/clients/issuers.mjs";
 import { publicKeySet } from "../../scripts/clients/public-keys.mjs";
 import { changes, checkedHours, registration, secretHash } from "../../scripts/clients/registration.mjs";
 import {
@@ -340,12 +341,20 @@ describe("the SQL", () => {
   });
 });
 
-test.each([["a secret that is lost and to be kept", ["rotate-secret", "one", "--lost", "--force"], /give one of them/]])(
-  "%s is refused in one sentence",
-  (_, args, sentence) => {
-    expect(() => readArguments(args)).toThrow(sentence);
-  },
-);
+test.each([
+  ["removal without a word of consent", ["remove", "one"], /^remove cannot be undone: .* --yes does it\.$/],
+  ["a secret that is lost and to be kept", ["rotate-secret", "one", "--lost", "--force"], /give one of them/],
+])("%s is refused in one sentence", (_, args, sentence) => {
+  expect(() => readArguments(args)).toThrow(sentence);
+});
+
+test("an issuer that nobody trusts is told of, where it is known who is trusted", () => {
+  expect(trustedIssuers({})).toContain("demo");
+  expect(unknownIssuers(["demo", "nosuch", ""], ["demo", "idp"])).toEqual([
+    'Warning: there is no issuer "nosuch" in TRUSTED_ISSUERS, which has demo, idp.',
+  ]);
+  expect(unknownIssuers(["nosuch"], undefined)).toEqual([]);
+});
 
 test.each(["-1", "1.5", "a day", "", "100000"])("hours are a whole number, not %j", (hours) => {
   expect(() => checkedHours(hours)).toThrow(/--keep-hours/);
@@ -354,10 +363,10 @@ test.each(["-1", "1.5", "a day", "", "100000"])("hours are a whole number, not %
 describe("the command", () => {
   const folder = mkdtempSync(join(tmpdir(), "countersign-clients-"));
   const script = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
-  const clients = async (...args) => {
-    const child = spawn(process.execPath, [script, "clients", ...args, "--persist-to", folder], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+  const clients = (...args) => clientsWith("", ...args);
+  const clientsWith = async (input, ...args) => {
+    const child = spawn(process.execPath, [script, "clients", ...args, "--persist-to", folder]);
+    child.stdin.end(input);
     const ended = new Promise((resolve) => child.on("close", resolve));
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
     return { code: await ended, out, err };
@@ -424,8 +433,9 @@ describe("the command", () => {
     const again = await clients("rotate-secret", "brien");
     expect(again).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/--lost .* --force /) });
     expect(again.err).toContain(`is valid until ${until},`);
-    const instead = await clients("rotate-secret", "brien", "--lost", "--secret", SECRET);
-    expect(instead).toMatchObject({ code: 0, out: expect.stringContaining(`client_secret  ${SECRET}\n`) });
+    const instead = await clientsWith(`${SECRET}\n`, "rotate-secret", "brien", "--lost", "--secret", "-");
+    expect(instead).toMatchObject({ code: 0, err: "" });
+    expect(instead.out).not.toContain(SECRET);
     const stored = "SELECT secret_hash AS last, previous_secret_hash AS previous FROM clients WHERE id = 'brien'";
     expect(await execute(stored, { persistTo: folder })).toEqual([{ last: secretHash(SECRET), previous: secretHash(secret) }]);
     expect(await clients("rotate-secret", "brien", "--force", "--keep-hours", "0")).toMatchObject({
@@ -437,13 +447,16 @@ describe("the command", () => {
       err: expect.stringMatching(/leave --lost out\.\n$/),
     });
 
+    const unknown = await clients("update", "brien", "--issuer", "nosuch");
+    expect(unknown).toMatchObject({ code: 0, err: expect.stringMatching(/^Warning: there is no issuer "nosuch" in/) });
+
     const listed = await clients("list");
     expect(listed.out).toBe(`brien  basic            ${name}\n`);
     for (const said of [shown.out, listed.out])
       for (const hidden of [secret, second, secretHash(secret), secretHash(second)]) expect(said).not.toContain(hidden);
 
-    expect(await clients("remove", "brien")).toMatchObject({ code: 0 });
-    expect(await clients("remove", "brien")).toMatchObject({
+    expect(await clients("remove", "brien", "--yes")).toMatchObject({ code: 0 });
+    expect(await clients("remove", "brien", "--yes")).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^There is no client "brien"/),
     });
