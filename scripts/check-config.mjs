@@ -1,25 +1,61 @@
-// `npm run check-config`: what is wrong with the configuration, if anything. Each value comes from the environment, else
-// from .dev.vars, else from wrangler.deploy.json (what `npm run deploy` keeps), else from wrangler.toml.
+// `npm run check-config`: what is wrong with the configuration, if anything: the one that `npm run deploy` would deploy, or
+// the one that `npm start` runs with.
+import { parseArgs } from "node:util";
 import { checkConfiguration } from "./configuration/check.mjs";
-import { developmentVariables, variablesIn } from "./configuration/variables.mjs";
-import { keptSettings, repositorySettings } from "./deploy/settings.mjs";
+import { deploymentVariables } from "./configuration/deployment.mjs";
+import { localVariables } from "./configuration/local.mjs";
+import { DEPLOYMENT, keptSettings } from "./deploy/settings.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
-import { runMain } from "./terminal/failure.mjs";
+import { Failure, runMain } from "./terminal/failure.mjs";
+
+const USAGE = `What is wrong with the configuration, if anything, by the Worker's own code.
+
+  npm run check-config [-- --remote]
+  npm run check-config -- --local
+
+  Without --local, what \`npm run deploy\` would deploy from here: what is in the environment, then in wrangler.deploy.json (what
+  it keeps), then in wrangler.toml. Keys that it makes need not be set. Where something was deployed from here, the account is
+  asked which secrets the Worker has, which takes a login as deploying does.
+  --remote  asks the account also where nothing was deployed from here, as in CI
+  --local   what \`npm start\` runs with: .dev.vars and the variables that it sets`;
 
 await runMain(async () => {
-  const variables = {
-    ...variablesIn(repositorySettings().vars),
-    ...variablesIn(keptSettings()?.vars),
-    ...developmentVariables(),
-    ...variablesIn(process.env),
-  };
+  const { help, local, remote } = readArguments();
+  if (help) return console.log(USAGE);
+  const { checked, variables } = local ? ofStart() : await ofDeployment(remote);
+  console.log(checked);
   const { right, said } = await checkConfiguration(variables, await rustToolchain());
-  console.log(said);
-  if (!right) {
-    console.log(
-      "\nEach variable is looked for in the environment, .dev.vars, wrangler.deploy.json (what npm run deploy keeps) and " +
-        "wrangler.toml, in this order; npm start brings some of its own. docs/configuration.md has them all.",
-    );
-  }
-  return right ? 0 : 1;
+  const insecure = !local && right && !variables.PUBLIC_URL.startsWith("https://");
+  console.log(insecure ? "PUBLIC_URL must begin with https:// where it is deployed." : said);
+  if (!right) console.log("\ndocs/configuration.md has all variables.");
+  return right && !insecure ? 0 : 1;
 });
+
+function readArguments() {
+  const options = {
+    help: { type: "boolean", short: "h" },
+    local: { type: "boolean" },
+    remote: { type: "boolean" },
+  };
+  try {
+    const { values } = parseArgs({ options });
+    if (!(values.local && values.remote)) return values;
+  } catch {}
+  throw new Failure(`\`npm run check-config\` takes one of --local and --remote, or nothing.\n\n${USAGE}`);
+}
+
+function ofStart() {
+  return {
+    checked: "What `npm start` runs with (.dev.vars and the variables that it sets):",
+    variables: localVariables({ publicUrl: "http://localhost:8787", issuer: "http://localhost:8788/" }),
+  };
+}
+
+async function ofDeployment(remote) {
+  const asksAccount = remote || keptSettings() !== undefined;
+  const account = asksAccount ? "beside the secrets that the Worker has" : "to an account that has nothing yet";
+  return {
+    checked: `What \`npm run deploy\` would deploy (the environment, ${DEPLOYMENT} and wrangler.toml), ${account}:`,
+    variables: await deploymentVariables(asksAccount),
+  };
+}

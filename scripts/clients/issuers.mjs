@@ -1,5 +1,5 @@
 // The names of trusted issuers, as far as this machine knows them.
-import { developmentVariables, variablesIn } from "../configuration/variables.mjs";
+import { devVars } from "../configuration/local.mjs";
 import { keptSettings } from "../deploy/settings.mjs";
 import { DEMO_ISSUER } from "../setup/demo-client.mjs";
 
@@ -17,8 +17,8 @@ export function unknownIssuers(names, known) {
 
 /** The names that are trusted where the database is: `npm start` trusts the demo issuer. */
 export function trustedIssuers({ remote }) {
-  if (remote) return namesIn(variablesIn(keptSettings()?.vars).TRUSTED_ISSUERS);
-  return [DEMO_ISSUER, ...(namesIn(developmentVariables().TRUSTED_ISSUERS) ?? [])];
+  if (remote) return namesIn(keptSettings()?.vars?.TRUSTED_ISSUERS);
+  return [DEMO_ISSUER, ...(namesIn(devVars().TRUSTED_ISSUERS) ?? [])];
 }
 
 function namesIn(issuers) {

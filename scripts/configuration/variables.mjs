@@ -1,8 +1,4 @@
-// The names that configure Countersign, and where their values come from on this machine.
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseEnv } from "node:util";
-import { ROOT } from "../setup/repository.mjs";
+// The names that configure Countersign.
 
 /** What a deployment cannot do without. */
 export const REQUIRED = ["PUBLIC_URL", "TENANT_NAME", "TRUSTED_ISSUERS"];
@@ -64,10 +60,4 @@ export const isVariable = (name) => REQUIRED.includes(name) || OPTIONAL.includes
 export function variablesIn(values) {
   const own = Object.entries(values ?? {}).filter(([name, value]) => isVariable(name) && value !== "" && value !== undefined);
   return Object.fromEntries(own.map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]));
-}
-
-/** The variables of .dev.vars. */
-export function developmentVariables() {
-  const path = join(ROOT, ".dev.vars");
-  return existsSync(path) ? variablesIn(parseEnv(readFileSync(path, "utf8"))) : {};
 }

@@ -1,0 +1,95 @@
+/** `npm run check-config`: what would be deployed and what runs here, never mixed. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freshEncryptionKeys, freshSigningKey } from "../../scripts/keys/fresh.mjs";
+import { startCloudflare } from "./cloudflare.mjs";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const TWILIO = { TWILIO_ACCOUNT_SID: `AC${"0".repeat(32)}`, TWILIO_FROM: "+15550100000" };
+
+describe("the command", () => {
+  const folder = mkdtempSync(join(tmpdir(), "countersign-check-"));
+  const devVars = join(folder, "dev.vars");
+  const kept = `wrangler.deploy-check-test-${process.pid}.json`;
+  const variables = {
+    PUBLIC_URL: "https://mfa.example.com",
+    TENANT_NAME: "Example",
+    TRUSTED_ISSUERS: "https://idp.example.com/",
+  };
+  let cloudflare;
+
+  beforeAll(async () => {
+    cloudflare = await startCloudflare();
+    const keys = `ENCRYPTION_KEYS='${freshEncryptionKeys()}'\nSIGNING_KEY_1='${freshSigningKey()}'\n`;
+    writeFileSync(devVars, `${keys}FACTORS='{"smss":{}}'\n`);
+  });
+  afterAll(async () => {
+    await cloudflare.stop();
+    for (const path of [folder, join(ROOT, kept)]) rmSync(path, { recursive: true, force: true });
+  });
+
+  async function check(args = [], env = {}) {
+    const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), "check-config", ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...cloudflare.env, COUNTERSIGN_DEPLOYMENT: kept, COUNTERSIGN_DEV_VARS: devVars, ...env },
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await ended, out, err };
+  }
+
+  test("explains itself, and refuses options that there are not", async () => {
+    expect(await check(["--help"])).toMatchObject({ code: 0, out: expect.stringMatching(/^What is wrong with/), err: "" });
+    for (const args of [["--lcoal"], ["--local", "--remote"], ["here"]])
+      expect(await check(args)).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/takes one of --local and/) });
+  });
+
+  test("takes what a first deploy takes, and nothing from .dev.vars", async () => {
+    const { code, out, err } = await check([], variables);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(
+      /^What `npm run deploy` would deploy \(.*\), to an account that has nothing yet:\nThe configuration is complete\. .*\n$/,
+    );
+    expect(cloudflare.account.requests).toEqual([]);
+  }, 600_000);
+
+  test.each([
+    ["no address", { ...variables, PUBLIC_URL: "" }, "PUBLIC_URL is missing.\n"],
+    ["an address of this machine", { ...variables, PUBLIC_URL: "http://localhost:8787" }, "PUBLIC_URL must begin with https://"],
+  ])("refuses %s", async (_, env, sentence) => {
+    expect(await check([], env)).toMatchObject({ code: 1, out: expect.stringContaining(`:\n${sentence}`) });
+  });
+
+  test("knows the secrets of what was deployed from here, by their names", async () => {
+    const secrets = ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2", "SIGNING_KEY_1", "SIGNING_KEY_2", "TWILIO_AUTH_TOKEN"];
+    const worker = { name: "countersign", bindings: [], secrets: Object.fromEntries(secrets.map((name) => [name, ""])) };
+    cloudflare.account.worker = worker;
+    const rotated = { ACTIVE_SIGNING_KEY: "2", ACTIVE_ENCRYPTION_KEYS: "2" };
+    const issuers = '[{"name":"idp","issuer":"https://idp.example.com/","may":["mfa_token"]}]';
+    const vars = { ...variables, ...TWILIO, ...rotated, TRUSTED_ISSUERS: issuers };
+    writeFileSync(join(ROOT, kept), JSON.stringify({ vars }));
+    const { code, out, err } = await check();
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/:\nThe configuration is complete\. .*\n$/);
+
+    delete worker.secrets.TWILIO_AUTH_TOKEN;
+    expect(await check()).toMatchObject({ code: 1, out: expect.stringContaining("TWILIO_AUTH_TOKEN is missing") });
+    rmSync(join(ROOT, kept));
+    expect(await check(["--remote"], { ...vars, TWILIO_AUTH_TOKEN: "t" })).toMatchObject({ code: 0 });
+  }, 600_000);
+
+  test("checks what runs on this machine where that is asked, and nothing of a deployment", async () => {
+    const { code, out, err } = await check(["--local"], { PUBLIC_URL: "nonsense" });
+    expect({ code, err }).toEqual({ code: 1, err: "" });
+    expect(out).toBe(
+      "What `npm start` runs with (.dev.vars and the variables that it sets):\n" +
+        'FACTORS has the unknown factor "smss"; known are otp, sms, voice, email and recovery-code.\n' +
+        "\ndocs/configuration.md has all variables.\n",
+    );
+  }, 600_000);
+});
