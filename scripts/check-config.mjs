@@ -3,8 +3,9 @@
 import { parseArgs } from "node:util";
 import { checkConfiguration } from "./configuration/check.mjs";
 import { deploymentVariables } from "./configuration/deployment.mjs";
-import { localVariables } from "./configuration/local.mjs";
-import { DEPLOYMENT, keptSettings } from "./deploy/settings.mjs";
+import { devVars, localVariables } from "./configuration/local.mjs";
+import { unknownNames, warnings } from "./configuration/warnings.mjs";
+import { DEPLOYMENT, keptSettings, repositorySettings } from "./deploy/settings.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
@@ -22,11 +23,13 @@ const USAGE = `What is wrong with the configuration, if anything, by the Worker'
 await runMain(async () => {
   const { help, local, remote } = readArguments();
   if (help) return console.log(USAGE);
-  const { checked, variables } = local ? ofStart() : await ofDeployment(remote);
+  const { checked, variables, unknown } = local ? ofStart() : await ofDeployment(remote);
   console.log(checked);
   const { right, said } = await checkConfiguration(variables, await rustToolchain());
   const insecure = !local && right && !variables.PUBLIC_URL.startsWith("https://");
   console.log(insecure ? "PUBLIC_URL must begin with https:// where it is deployed." : said);
+  // What is said of a configuration as a whole goes for one that can be read.
+  for (const warning of [...unknown, ...(right ? warnings(variables) : [])]) console.log(`Warning: ${warning}`);
   if (!right) console.log("\ndocs/configuration.md has all variables.");
   return right && !insecure ? 0 : 1;
 });
@@ -48,14 +51,23 @@ function ofStart() {
   return {
     checked: "What `npm start` runs with (.dev.vars and the variables that it sets):",
     variables: localVariables({ publicUrl: "http://localhost:8787", issuer: "http://localhost:8788/" }),
+    unknown: [...unknownNames(Object.keys(devVars()), ".dev.vars"), ...unknownNames(repositoryNames(), "wrangler.toml")],
   };
 }
 
 async function ofDeployment(remote) {
-  const asksAccount = remote || keptSettings() !== undefined;
+  const kept = keptSettings();
+  const asksAccount = remote || kept !== undefined;
   const account = asksAccount ? "beside the secrets that the Worker has" : "to an account that has nothing yet";
+  // What wrangler.toml has is kept, too.
+  const names = Object.keys(kept?.vars ?? {}).filter((name) => !repositoryNames().includes(name));
   return {
     checked: `What \`npm run deploy\` would deploy (the environment, ${DEPLOYMENT} and wrangler.toml), ${account}:`,
     variables: await deploymentVariables(asksAccount),
+    unknown: [...unknownNames(names, DEPLOYMENT), ...unknownNames(repositoryNames(), "wrangler.toml")],
   };
+}
+
+function repositoryNames() {
+  return Object.keys(repositorySettings().vars ?? {});
 }

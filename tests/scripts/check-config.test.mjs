@@ -1,4 +1,4 @@
-/** `npm run check-config`: what would be deployed and what runs here, never mixed. */
+/** `npm run check-config`: what would be deployed and what runs here, never mixed; and what is hardly meant. */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,11 +6,56 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { unknownNames, warnings } from "../../scripts/configuration/warnings.mjs";
 import { freshEncryptionKeys, freshSigningKey } from "../../scripts/keys/fresh.mjs";
 import { startCloudflare } from "./cloudflare.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const TWILIO = { TWILIO_ACCOUNT_SID: `AC${"0".repeat(32)}`, TWILIO_FROM: "+15550100000" };
+const MAIL = { EMAIL_FROM: "codes@example.com", RESEND_API_KEY: "re_1" };
+const TWO = { POLICY: '{"factors":2}' };
+const ALONE = /^POLICY demands two factors/;
+
+describe("a warning", () => {
+  test.each([
+    ["nothing is set", {}],
+    ["a provider is complete", { ...TWILIO, TWILIO_AUTH_TOKEN: "t" }],
+    ["mail is carried", { ...MAIL, FACTORS: '{"otp":{},"email":{}}' }],
+    ["a webhook carries all", { WEBHOOK_URL: "https://hook.example.com", FACTORS: '{"sms":{},"voice":{},"email":{}}' }],
+    ["what nobody carries is on by default alone", { NOTICES: "off" }],
+    ["two factors can be added", { ...TWO, ...TWILIO, FACTORS: '{"otp":{},"voice":{}}' }],
+    ["one factor is demanded", { POLICY: '{"require":"always"}', FACTORS: '{"otp":{}}' }],
+  ])("is not given where %s", (_, variables) => {
+    expect(warnings(variables)).toEqual([]);
+  });
+
+  test.each([
+    ["a token has no account", { TWILIO_AUTH_TOKEN: "t" }, /^TWILIO_AUTH_TOKEN is set, but nothing uses it without TWILIO_ACC/],
+    [
+      "a sender has no provider",
+      { EMAIL_FROM: "a@b.example", CLOUDFLARE_EMAIL: "off" },
+      /^EMAIL_FROM is set, .* CLOUDFLARE_EMAIL/,
+    ],
+    ["a factor has no carrier", { ...MAIL, FACTORS: '{"otp":{},"sms":{},"email":{}}' }, /^FACTORS has sms on, but nobody/],
+    ["DELIVERY leaves a channel to nobody", { ...TWILIO, DELIVERY: '{"sms":[]}', FACTORS: '{"sms":{}}' }, /^FACTORS has sms on/],
+    ["two factors are demanded of an app", { ...TWO, FACTORS: '{"otp":{}}', ...TWILIO }, ALONE],
+    ["the other one would be e-mail", { ...TWO, FACTORS: '{"otp":{},"email":{}}', ...MAIL }, ALONE],
+    ["the other one is a phone that nobody calls", TWO, ALONE],
+    ["two kinds of messages go to one phone", { ...TWO, FACTORS: '{"sms":{},"voice":{}}', ...TWILIO }, ALONE],
+  ])("is given where %s", (_, variables, sentence) => {
+    expect(warnings(variables)).toEqual([expect.stringMatching(sentence)]);
+  });
+
+  test("names what nobody reads, and the name that was meant", () => {
+    const names = ["TWILLIO_FROM", "twilio_form", "FACTOR", "SOMETHING_ELSE", "TWILIO_FROM", "SIGNING_KEY_9"];
+    expect(unknownNames(names, ".dev.vars")).toEqual([
+      "TWILLIO_FROM in .dev.vars is read by nobody: is TWILIO_FROM meant?",
+      "twilio_form in .dev.vars is read by nobody: is TWILIO_FROM meant?",
+      "FACTOR in .dev.vars is read by nobody: is FACTORS meant?",
+      "SOMETHING_ELSE in .dev.vars is read by nobody.",
+    ]);
+  });
+});
 
 describe("the command", () => {
   const folder = mkdtempSync(join(tmpdir(), "countersign-check-"));
@@ -26,7 +71,7 @@ describe("the command", () => {
   beforeAll(async () => {
     cloudflare = await startCloudflare();
     const keys = `ENCRYPTION_KEYS='${freshEncryptionKeys()}'\nSIGNING_KEY_1='${freshSigningKey()}'\n`;
-    writeFileSync(devVars, `${keys}FACTORS='{"smss":{}}'\n`);
+    writeFileSync(devVars, `${keys}FACTORS='{"smss":{}}'\nTWILLIO_FROM=+15550100000\n`);
   });
   afterAll(async () => {
     await cloudflare.stop();
@@ -69,13 +114,15 @@ describe("the command", () => {
     const secrets = ["ENCRYPTION_KEYS", "ENCRYPTION_KEYS_2", "SIGNING_KEY_1", "SIGNING_KEY_2", "TWILIO_AUTH_TOKEN"];
     const worker = { name: "countersign", bindings: [], secrets: Object.fromEntries(secrets.map((name) => [name, ""])) };
     cloudflare.account.worker = worker;
-    const rotated = { ACTIVE_SIGNING_KEY: "2", ACTIVE_ENCRYPTION_KEYS: "2" };
+    const rotated = { ACTIVE_SIGNING_KEY: "2", ACTIVE_ENCRYPTION_KEYS: "2", TWILLIO_FROM: "+15550100000" };
     const issuers = '[{"name":"idp","issuer":"https://idp.example.com/","may":["mfa_token"]}]';
     const vars = { ...variables, ...TWILIO, ...rotated, TRUSTED_ISSUERS: issuers };
     writeFileSync(join(ROOT, kept), JSON.stringify({ vars }));
     const { code, out, err } = await check();
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toMatch(/:\nThe configuration is complete\. .*\n$/);
+    expect(out).toMatch(
+      /:\nThe configuration is complete\. .*\nWarning: TWILLIO_FROM in wrangler.deploy-.* is TWILIO_FROM meant\?\n$/,
+    );
 
     delete worker.secrets.TWILIO_AUTH_TOKEN;
     expect(await check()).toMatchObject({ code: 1, out: expect.stringContaining("TWILIO_AUTH_TOKEN is missing") });
@@ -89,7 +136,8 @@ describe("the command", () => {
     expect(out).toBe(
       "What `npm start` runs with (.dev.vars and the variables that it sets):\n" +
         'FACTORS has the unknown factor "smss"; known are otp, sms, voice, email and recovery-code.\n' +
-        "\ndocs/configuration.md has all variables.\n",
+        "Warning: TWILLIO_FROM in .dev.vars is read by nobody: is TWILIO_FROM meant?\n\n" +
+        "docs/configuration.md has all variables.\n",
     );
   }, 600_000);
 });
