@@ -1,12 +1,13 @@
 /** `npm start`, as a newcomer runs it, on a port and a database of its own. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { withMissingKeys } from "../../scripts/setup/development-keys.mjs";
 import { freeNeighbours } from "../support/ports.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -14,11 +15,11 @@ const state = mkdtempSync(join(tmpdir(), "countersign-start-"));
 let port;
 
 /** Runs it until it says what is asked for. */
-async function start(until) {
+async function start(until, env = {}) {
   const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), "start"], {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, PORT: String(port), COUNTERSIGN_STATE: state },
+    env: { ...process.env, PORT: String(port), COUNTERSIGN_STATE: state, ...env },
   });
   const ended = once(child, "close").then(([code]) => code);
   let said = "";
@@ -95,6 +96,17 @@ test("one command serves the Worker and the demo issuer, and stops both", async 
   }
   expect(await running.ended).toBe(0);
   for (const url of [publicUrl, issuer]) await expect(fetch(url)).rejects.toThrow();
+}, 600_000);
+
+test("what is wrong with the configuration is said in a sentence, and nothing is called ready", async () => {
+  const devVars = join(state, "dev.vars");
+  writeFileSync(devVars, `${withMissingKeys("")}FACTORS='{"smss":{}}'\n`);
+  const { child, code, said } = await start(/Countersign is ready at/, { COUNTERSIGN_DEV_VARS: devVars });
+  child.kill("SIGTERM"); // should it run all the same
+  expect(code, said()).toBe(1);
+  expect(said()).toContain('\nFACTORS has the unknown factor "smss"; known are otp, sms, voice, email and recovery-code.\n');
+  expect(said()).not.toContain("Countersign is ready");
+  for (const own of [port, port + 1]) await expect(fetch(`http://localhost:${own}`)).rejects.toThrow();
 }, 600_000);
 
 test("the demo issuer refuses a sign-in without a name", async () => {
