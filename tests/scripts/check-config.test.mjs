@@ -30,6 +30,11 @@ describe("a warning", () => {
   });
 
   test.each([
+    [
+      "a webhook's secret has no address",
+      { WEBHOOK_SECRET: "s" },
+      /^WEBHOOK_SECRET is set, but nothing uses it without WEBHOOK_URL/,
+    ],
     ["a token has no account", { TWILIO_AUTH_TOKEN: "t" }, /^TWILIO_AUTH_TOKEN is set, but nothing uses it without TWILIO_ACC/],
     [
       "a sender has no provider",
