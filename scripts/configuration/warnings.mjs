@@ -54,7 +54,11 @@ export function warnings(variables) {
             "enough): people cannot log in.",
         ]
       : [];
-  return [...unused, ...idle, ...alone];
+  const none =
+    idle.length > 0 || ["otp", "sms", "voice"].some(works)
+      ? []
+      : ["Neither an app nor a phone can be added here, and e-mail alone is no second factor: nobody is ever asked for one."];
+  return [...unused, ...idle, ...alone, ...none];
 }
 
 /**

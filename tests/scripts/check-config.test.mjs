@@ -43,6 +43,7 @@ describe("a warning", () => {
     ],
     ["a factor has no carrier", { ...MAIL, FACTORS: '{"otp":{},"sms":{},"email":{}}' }, /^FACTORS has sms on, but nobody/],
     ["DELIVERY leaves a channel to nobody", { ...TWILIO, DELIVERY: '{"sms":[]}', FACTORS: '{"sms":{}}' }, /^FACTORS has sms on/],
+    ["e-mail is the only factor", { ...MAIL, FACTORS: '{"email":{},"recovery-code":{}}' }, /^Neither an app nor a phone/],
     ["two factors are demanded of an app", { ...TWO, FACTORS: '{"otp":{}}', ...TWILIO }, ALONE],
     ["the other one would be e-mail", { ...TWO, FACTORS: '{"otp":{},"email":{}}', ...MAIL }, ALONE],
     ["the other one is a phone that nobody calls", TWO, ALONE],
