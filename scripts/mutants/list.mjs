@@ -94,8 +94,8 @@ export const MUTANTS = [
   {
     name: "bearers: `aud` may be anybody",
     file: "src/trust/bearer.rs",
-    text: "claims.audiences.iter().find(|audience| app.config.is_mfa_audience(audience));",
-    replacement: "claims.audiences.first();",
+    text: "if !claims.audiences.iter().any(|audience| app.config.is_mfa_audience(audience)) {",
+    replacement: "if claims.audiences.is_empty() {",
     killedBy: "trust::bearer::tests::the_audience_must_be_the_mfa_api",
   },
   {

@@ -178,8 +178,6 @@ pub struct AccessToken {
     pub client: Option<ClientId>,
     /// What it says of the person.
     pub identity: Identity,
-    /// The MFA audience, as the token spells it.
-    pub audience: String,
     /// What it may be used for.
     pub scopes: Scopes,
     /// When it was issued.
@@ -331,7 +329,6 @@ fn kind(jwt: &UntrustedJwt<'_>) -> Result<BearerKind, BearerError> {
 /// Claims that every bearer token has.
 struct Facts<'a> {
     subject: &'a str,
-    audience: &'a str,
     issued_at: UnixSeconds,
     expires_at: UnixSeconds,
 }
@@ -341,13 +338,14 @@ impl<'a> Facts<'a> {
         let subject = claims.subject.as_deref().ok_or(BearerError::MissingClaim("sub"))?;
         let issued_at = claims.issued_at.ok_or(BearerError::MissingClaim("iat"))?;
         let expires_at = claims.expires_at.ok_or(BearerError::MissingClaim("exp"))?;
-        let audience = claims.audiences.iter().find(|audience| app.config.is_mfa_audience(audience));
-        let audience = audience.ok_or(BearerError::OtherAudience)?;
+        if !claims.audiences.iter().any(|audience| app.config.is_mfa_audience(audience)) {
+            return Err(BearerError::OtherAudience);
+        }
         // With `exp` in the future this bounds the age as well.
         if expires_at.since(issued_at) > MFA_TOKEN_SECONDS {
             return Err(BearerError::LivesTooLong);
         }
-        Ok(Self { subject, audience, issued_at, expires_at })
+        Ok(Self { subject, issued_at, expires_at })
     }
 
     /// The first second at which a trusted issuer's token is refused: it is still good in the one that `exp` plus skew
@@ -407,7 +405,6 @@ fn access_token(
         presented: jwt.transaction(),
         client: claims.client().map(|id| ClientId(id.to_owned())),
         identity: Identity::of(claims),
-        audience: facts.audience.to_owned(),
         scopes: claims.scopes.clone().unwrap_or_default(),
         issued_at: facts.issued_at,
         expires_at: facts.expires_at,

@@ -92,12 +92,6 @@ impl<'a> HttpUrl<'a> {
         self.rest.contains('?')
     }
 
-    /// Whether the scheme is https.
-    #[must_use]
-    pub fn is_https(&self) -> bool {
-        self.scheme == Scheme::Https
-    }
-
     /// The host, if it is an address.
     fn address(&self) -> Option<IpAddr> {
         let host = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&self.host);
@@ -172,7 +166,7 @@ mod tests {
         }
         let url = HttpUrl::parse("https://a.example:1/p/q?r=s").unwrap();
         assert_eq!((url.authority(), url.path_and_query()), ("a.example:1", "/p/q?r=s"));
-        assert!(url.has_query() && url.is_https() && !url.is_loopback());
+        assert!(url.has_query() && !url.is_loopback());
         assert_eq!(HttpUrl::parse("https://a.example?q").unwrap().path_and_query(), "?q");
     }
 

@@ -122,21 +122,8 @@ pub struct Signed<'a> {
     pub message: &'a [u8],
 }
 
-/// The imported keys that a token with this `kid` and algorithm may be signed with: never none, at most ten.
-///
-/// # Errors
-/// [`KeySetError::Unavailable`], [`KeySetError::UnknownKey`] or [`KeySetError::UnfitKey`].
-pub async fn find_key<P: Platform>(
-    app: &App<P>,
-    now: UnixSeconds,
-    source: &KeySource,
-    key_id: Option<&str>,
-    algorithm: Algorithm,
-) -> Result<Vec<P::VerifyingKey>, KeySetError> {
-    find(app, now, source, key_id, algorithm).await.map(|(_, keys)| keys)
-}
-
-/// The keys, and the set that they are of.
+/// The imported keys that a token with this `kid` and algorithm may be signed with, never none, at most ten, and the set
+/// that they are of.
 async fn find<P: Platform>(
     app: &App<P>,
     now: UnixSeconds,
@@ -549,6 +536,18 @@ async fn adopt_shared<P: Platform>(
     }
     app.isolate.key_sets.hold(source, Rc::clone(&set));
     Some(set)
+}
+
+/// The keys alone.
+#[cfg(test)]
+pub(crate) async fn find_key<P: Platform>(
+    app: &App<P>,
+    now: UnixSeconds,
+    source: &KeySource,
+    key_id: Option<&str>,
+    algorithm: Algorithm,
+) -> Result<Vec<P::VerifyingKey>, KeySetError> {
+    find(app, now, source, key_id, algorithm).await.map(|(_, keys)| keys)
 }
 
 #[cfg(test)]

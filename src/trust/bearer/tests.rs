@@ -132,7 +132,6 @@ fn a_trusted_issuers_access_token_is_read_in_full() {
     let token = scene.access(&scene.issuer.access_token(&scene.world, "alice", "enroll read:authenticators"));
     assert_eq!(token.user, UserId::new("idp", "alice"));
     assert!(token.scopes.contains("enroll") && token.scopes.contains("read:authenticators"));
-    assert_eq!(token.audience, "https://mfa.example.com/mfa/");
     assert_eq!(token.client, Some(ClientId("app".to_owned())));
     assert!(!token.proof_of_mfa);
 }

@@ -8,7 +8,7 @@ use crate::endpoints::idempotency::IdempotentRequest;
 use crate::http::request::Headers;
 use crate::mfa::binding_code::BindingCode;
 use crate::mfa::email_address::EmailAddress;
-use crate::mfa::factor::{AuthenticatorId, RecoveryCodeId};
+use crate::mfa::factor::AuthenticatorId;
 use crate::mfa::language::{self, Languages};
 use crate::mfa::phone_number::PhoneNumber;
 use crate::mfa::recovery_code::RecoveryCode;
@@ -186,10 +186,6 @@ pub(super) fn identifiers(input: &[u8]) {
             assert_eq!(twin.twin(), Some(id.clone()));
             assert_eq!(AuthenticatorId::parse(twin.as_str()), Some(twin));
         }
-        assert!(RecoveryCodeId::parse(written).is_none());
-    }
-    if let Some(id) = RecoveryCodeId::parse(written) {
-        assert!(id.as_str() == written && written.is_ascii() && written.len() == 34);
     }
     if let Some(user) = UserId::parse(written) {
         assert_eq!(user.as_str(), written);
@@ -213,7 +209,7 @@ pub(super) fn http_url(input: &[u8]) {
     let own = HttpUrl::parse(written);
     if let Ok(secure) = HttpUrl::parse_secure(written) {
         assert_eq!(own.as_ref(), Ok(&secure));
-        assert!(secure.is_https() || secure.is_loopback());
+        assert!(secure.origin().starts_with("https://") || secure.is_loopback());
     }
     let Ok(own) = own else { return };
     // Punycode that stands for nothing, and forms of addresses that are none, are left to the runtime, which calls nobody.
