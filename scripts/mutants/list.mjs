@@ -175,6 +175,20 @@ export const MUTANTS = [
     replacement: "self.material.family() == algorithm.family()",
     killedBy: "trust::jwk::tests::a_key_for_one_algorithm_is_used_for_that_one_only",
   },
+  {
+    name: "subject tokens: a second factor that the issuer has seen is proof for the MFA API",
+    file: "src/endpoints/token_exchange.rs",
+    text: "subject.proof_of_mfa && !for_mfa_api",
+    replacement: "subject.proof_of_mfa",
+    killedBy: "endpoints::token_exchange::tests::mfa_that_the_issuer_has_seen_lets_into_an_api_and_is_no_proof_for_the_mfa_api",
+  },
+  {
+    name: "subject tokens: a public client exchanges those of any client",
+    file: "src/endpoints/token_exchange.rs",
+    text: "if client.is_public() && subject.client.as_ref().is_some_and(|own| *own != client.id) {",
+    replacement: "if false {",
+    killedBy: "endpoints::token_exchange::tests::a_public_client_exchanges_no_token_that_was_given_to_another",
+  },
 
   // Clients
   {

@@ -137,3 +137,6 @@ async fn issue<P: Platform>(
     answer.record(app, request, target);
     Ok(answer.of_exchange(ACCESS_TOKEN_TYPE))
 }
+
+#[cfg(test)]
+mod tests;

@@ -423,6 +423,24 @@ impl<'a> Person<'a> {
         }))
     }
 
+    /// A token exchange of the issuer's token for the example API with `claims` on top, given after a password alone and
+    /// to no client; with these parameters beside it.
+    pub(crate) fn exchange_request(&self, claims: &Value, parameters: &Value) -> Request {
+        let mut all = json!({ "aud": API, "azp": null, "scope": null, "amr": ["pwd"] });
+        for (name, value) in claims.as_object().expect("an object of claims") {
+            all[name] = value.clone();
+        }
+        let mut body = json!({
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token": self.access_token_with(&all),
+        });
+        for (name, value) in parameters.as_object().expect("an object of parameters") {
+            body[name] = value.clone();
+        }
+        self.token_request(&body)
+    }
+
     #[track_caller]
     pub(crate) fn enters_otp(&self, token: &str, code: &str) -> Answer {
         self.service.send(&self.otp_request(token, code))

@@ -1,9 +1,11 @@
 /** Token exchange (RFC 8693): a trusted issuer's token for own ones, or the demand of a second factor. */
 import { describe, expect, test } from "vitest";
 import { accepted, refused } from "../support/answers.mjs";
+import { API, API_SCOPES } from "../support/clients.mjs";
 import { useStage } from "../support/stage.mjs";
 import { SUBJECT_AUDIENCE, subjectTokenOf, TOKEN_TYPE, tokenExchange } from "../support/token-exchange.mjs";
 import { totp } from "../support/totp.mjs";
+import { MFA_AUDIENCE } from "../support/worker.mjs";
 
 const stage = useStage({
   issuers: [{ may: ["exchange", "mfa_token", "access_token"], entry: { audiences: [SUBJECT_AUDIENCE] } }],
@@ -65,10 +67,18 @@ describe("somebody with a second factor", () => {
   });
 
   test("whose issuer says that one was used already gets tokens for an API, and no proof for the MFA API", async () => {
-    const person = stage.person();
+    const client = await stage.addClient({
+      audiences: [
+        { audience: API, scopes: API_SCOPES },
+        { audience: MFA_AUDIENCE, scopes: ["enroll"] },
+      ],
+    });
+    const person = stage.person({ client });
     await person.enrollOtp();
     const subject_token = subjectToken(person, { amr: ["pwd", "mfa"] });
     await accepted(await exchange(person, { subject_token }));
+    const { mfa_requirements } = await demanded(await exchange(person, { subject_token, audience: MFA_AUDIENCE }));
+    expect(mfa_requirements).toEqual({ challenge: [{ type: "otp" }, { type: "recovery-code" }] });
   });
 });
 

@@ -9,7 +9,7 @@ use crate::algorithm::Algorithm;
 use crate::http::request::{Body, Method};
 use crate::mfa::one_time_password::STEP_SECONDS;
 use crate::testing::TestKey;
-use crate::testing::person::{API, Answer, MFA_API, Person, Service, claims};
+use crate::testing::person::{Answer, MFA_API, Person, Service, claims};
 
 const NONCE_WANTED: &str = "Authorization server requires nonce in DPoP proof.";
 const INVALID_PROOF: &str = "The DPoP proof is invalid.";
@@ -66,17 +66,8 @@ fn bound_token(service: &Service, alice: &Person<'_>, key: &TestKey) -> String {
     token
 }
 
-/// A token exchange of a subject token with these claims on top.
-fn exchange_request(alice: &Person<'_>, changes: &Value) -> Request {
-    let mut all = json!({ "aud": API, "azp": null, "scope": null, "amr": ["pwd"] });
-    for (name, value) in changes.as_object().unwrap() {
-        all[name] = value.clone();
-    }
-    alice.token_request(&json!({
-        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
-        "subject_token": alice.access_token_with(&all),
-    }))
+fn exchange_request(alice: &Person<'_>, claims: &Value) -> Request {
+    alice.exchange_request(claims, &json!({}))
 }
 
 #[track_caller]
