@@ -788,6 +788,28 @@ export const MUTANTS = [
     },
   },
   {
+    name: "idempotency: the answer to an enrollment is repeated to a login that is spent",
+    file: "src/storage/enrollments.rs",
+    text: "Some(Refused::ClientChanged | Refused::Spent)",
+    replacement: "Some(Refused::ClientChanged)",
+    killedBy: "endpoints::idempotency::tests::the_answer_to_an_enrollment_is_not_repeated_to_a_login_that_is_spent",
+  },
+  {
+    name: "idempotency: the answer to a challenge is repeated to a login that is spent",
+    file: "src/storage/challenges.rs",
+    text: 'if state.flag("spent")? {\n        return Ok(LoginState::Spent);',
+    replacement: 'if state.flag("spent")? && results.get(2).is_none_or(Vec::is_empty) {\n        return Ok(LoginState::Spent);',
+    killedBy: "endpoints::idempotency::tests::the_answer_to_a_challenge_is_not_repeated_to_a_login_that_is_spent",
+  },
+  {
+    name: "idempotency: a key that is used again keeps the answer of before",
+    file: "src/storage/statements.rs",
+    text: "DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at WHERE expires_at <= ?4",
+    replacement: "DO UPDATE SET expires_at = excluded.expires_at WHERE expires_at <= ?4",
+    killedBy:
+      "endpoints::idempotency::tests::a_key_whose_answer_is_not_repeated_any_more_is_as_good_as_new_though_nobody_has_swept_it",
+  },
+  {
     name: "headers: answers may be kept by caches",
     file: "src/routes.rs",
     text: 'response.with_header("Cache-Control", "no-store")',

@@ -116,3 +116,6 @@ impl Once<'_> {
         Ok(Response::json(Dialect::Mfa, &answer).with_header("Idempotent-Replayed", "true"))
     }
 }
+
+#[cfg(test)]
+mod tests;
