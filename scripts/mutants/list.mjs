@@ -412,6 +412,36 @@ export const MUTANTS = [
     replacement: "if counts {",
     killedBy: { file: "tests/worker/two-factors.test.mjs", test: "is not let in by the same factor twice" },
   },
+  {
+    name: "codes: a login that goes on after a code by mail is younger for it",
+    file: "src/endpoints/mfa_required.rs",
+    text: "login.stale.unwrap_or((now, now.plus(MFA_TOKEN_SECONDS)))",
+    replacement: "(now, now.plus(MFA_TOKEN_SECONDS))",
+    killedBy: "endpoints::token::tests::answers::a_login_that_goes_on_after_a_code_by_mail_is_no_younger_for_it",
+  },
+  {
+    name: "codes: a guess is not given back when the client changes before the login is looked at",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "Prepared::ClientChanged => {\n                guesses::refund(self.app, &self.attempt, redeemed.guess()).await;\n",
+    replacement: "Prepared::ClientChanged => {\n",
+    killedBy:
+      "endpoints::token::tests::races::a_client_that_changes_before_it_is_asked_what_it_demands_is_read_again_and_a_code_by_mail_costs_nothing",
+  },
+  {
+    name: "codes: a recovery code that brings the login no further is a guess",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "if next_recovery_code.is_some() => {\n                guesses::refund(self.app, &self.attempt, redeemed.guess()).await;\n",
+    replacement: "if next_recovery_code.is_some() => {\n",
+    killedBy:
+      "endpoints::token::tests::guessing::a_recovery_code_that_brings_the_login_no_further_is_neither_a_guess_nor_used_up",
+  },
+  {
+    name: "codes: one of a channel that was switched off is a guess",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "guesses::refund(self.app, &self.attempt, guess).await;\n            return Err(WireError::NotEnabled",
+    replacement: "return Err(WireError::NotEnabled",
+    killedBy: "endpoints::token::tests::guessing::a_code_of_a_channel_that_was_switched_off_since_it_was_sent_is_no_guess",
+  },
 
   // Enrollment
   {

@@ -21,6 +21,7 @@ const ONE_GUESS: i64 = 360;
 const INVALID_OTP: &str = "Invalid otp_code.";
 const INVALID_BINDING_CODE: &str = "Invalid binding_code.";
 const INVALID_RECOVERY_CODE: &str = "MFA Authorization rejected.";
+const MFA_REQUIRED: &str = "Multifactor authentication required";
 const SPENT: &str = "mfa_token has already been used";
 const TOO_MANY: &str = "Too many failed codes. Wait for some minutes before retrying.";
 const UNAVAILABLE: &str = "The service is temporarily unavailable. Try again in a moment.";

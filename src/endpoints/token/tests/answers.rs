@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::GUESSES;
+use super::{GUESSES, MFA_REQUIRED};
 use crate::http::request::Body;
 use crate::platform::Platform;
 use crate::storage::sweep;
@@ -381,4 +381,23 @@ fn a_spent_login_is_refused_until_its_age_alone_would_refuse_it_however_often_th
         }
     }
     assert_eq!(service.world.count("redemptions"), 0);
+}
+
+#[test]
+fn a_login_that_goes_on_after_a_code_by_mail_is_no_younger_for_it() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let app = alice.has_app();
+    let mail = alice.adds_email(&alice.proves_mfa(&app), "a@example.com");
+    alice.enters_code(&alice.logs_in(), &mail).is_refused(403, MFA_REQUIRED);
+    let login = alice.logs_in();
+    let sent = alice.is_challenged(&login, &mail.id);
+    service.world.advance(299);
+    let demand = alice.enters_code(&login, &sent);
+    demand.is_refused(403, MFA_REQUIRED);
+    let chained = demand.json()["mfa_token"].as_str().unwrap().to_owned();
+    service.world.advance(300);
+    alice.enters_otp(&chained, &app.wrong_code(&service)).is_refused(403, super::INVALID_OTP);
+    service.world.advance(1);
+    alice.enters_otp(&chained, &app.code(&service)).is_refused(401, "mfa_token is expired");
 }

@@ -3,15 +3,15 @@
 use std::pin::Pin;
 
 use super::{
-    GUESSES, INVALID_BINDING_CODE, INVALID_OTP, INVALID_RECOVERY_CODE, ONE_GUESS, RECOVERY_GUESSES, TOO_MANY,
-    UNAVAILABLE,
+    GUESSES, INVALID_BINDING_CODE, INVALID_OTP, INVALID_RECOVERY_CODE, MFA_REQUIRED, ONE_GUESS,
+    RECOVERY_GUESSES, TOO_MANY, UNAVAILABLE,
 };
 use crate::http::request::Request;
 use crate::platform::{Platform, Value};
 use crate::routes;
 use crate::storage::statements;
 use crate::testing::join_all;
-use crate::testing::person::{NUMBER, OTHER_NUMBER, Service};
+use crate::testing::person::{Message, NUMBER, OTHER_NUMBER, Service};
 use crate::testing::platform::BatchFault;
 
 #[test]
@@ -287,6 +287,50 @@ fn a_sent_code_neither_adds_a_failure_of_an_app_nor_takes_one_back() {
     alice.enters_code(&alice.logs_in(), &phone).granted();
     assert_eq!(service.number("SELECT failures FROM authenticators WHERE kind = 'totp'"), 5);
     assert_eq!(service.charged_seconds(GUESSES), ONE_GUESS);
+}
+
+#[test]
+fn a_recovery_code_that_brings_the_login_no_further_is_neither_a_guess_nor_used_up() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let code = alice.has_email("a@example.com").recovery_code.unwrap();
+    let has_policy = |policy: Option<&str>| {
+        service.world.query("UPDATE clients SET policy = ?1", &[policy.into()]);
+        service.touches_client("app");
+    };
+    // Beside mail alone it stands for no factor.
+    has_policy(Some(r#"{"require":"always"}"#));
+    let demand = alice.recovers(&alice.logs_in(), &code);
+    demand.is_refused(403, MFA_REQUIRED);
+    assert_eq!(demand.json().get("recovery_code"), None);
+    assert_eq!(service.charged_seconds(RECOVERY_GUESSES), 0);
+    alice.recovers(&alice.logs_in(), &"0".repeat(24)).is_refused(403, INVALID_RECOVERY_CODE);
+    assert_eq!(service.charged_seconds(RECOVERY_GUESSES), ONE_GUESS);
+    has_policy(None);
+    alice.recovers(&alice.logs_in(), &code).granted();
+}
+
+#[test]
+fn a_code_of_a_channel_that_was_switched_off_since_it_was_sent_is_no_guess() {
+    let service = Service::new();
+    let without_sms = service.redeployed(&Service::variables().with("FACTORS", r#"{"otp":{}}"#));
+    let alice = service.person("alice");
+    let login = alice.logs_in();
+    let phone = alice.adds_phone(&login, NUMBER);
+    let is_no_guess = |login: &str, sent: &Message, tries: &str| {
+        for entered in [sent, &sent.mistyped()] {
+            let answer = alice.served_by(&without_sms).enters_code(login, entered);
+            answer.is_refused(400, "The sms factor is not enabled.");
+            assert_eq!(service.charged_seconds(GUESSES), 0);
+            assert_eq!(service.number(tries), 0);
+        }
+        // What was sent is good for as long as it would have been.
+        alice.enters_code(login, sent).granted();
+    };
+    is_no_guess(&login, &phone, "SELECT attempts FROM enrollments");
+    let login = alice.logs_in();
+    let sent = alice.is_challenged(&login, &phone.id);
+    is_no_guess(&login, &sent, "SELECT attempts + failures FROM challenges CROSS JOIN authenticators");
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::pin::Pin;
 
 use super::{GUESSES, INVALID_BINDING_CODE, INVALID_OTP, INVALID_RECOVERY_CODE, ONE_GUESS, SPENT};
 use crate::http::request::Request;
+use crate::platform::Platform;
 use crate::routes;
 use crate::testing::join_all;
-use crate::testing::person::{NUMBER, OTHER_NUMBER, Service};
+use crate::testing::person::{Message, NUMBER, OTHER_NUMBER, Service};
 
 /// The statuses and texts of requests that go step by step side by side, over two isolates.
 fn side_by_side(service: &Service, requests: &[Request]) -> Vec<(u16, String)> {
@@ -207,6 +208,32 @@ fn a_client_that_changes_between_the_round_trips_is_read_again_and_the_code_stil
     running.finish().granted();
     assert_eq!(service.charged_seconds(GUESSES), 0);
     assert_eq!(service.number("SELECT failures FROM authenticators"), 0);
+}
+
+#[test]
+fn a_client_that_changes_before_it_is_asked_what_it_demands_is_read_again_and_a_code_by_mail_costs_nothing() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    let login = alice.logs_in();
+    let mail = alice.adds_email(&login, "a@example.com");
+    let enters = |login: &str, sent: &Message| {
+        let request = alice.oob_request(login, &sent.oob_code, &sent.code);
+        let running = service.start(&request).pause_after(1);
+        assert_eq!(owed(&service), 2 * ONE_GUESS, "the user's bucket and the address'");
+        service.touches_client("app");
+        running.finish().granted();
+        assert_eq!(owed(&service), 0);
+    };
+    enters(&login, &mail);
+    let login = alice.logs_in();
+    enters(&login, &alice.is_challenged(&login, &mail.id));
+    assert_eq!(service.number("SELECT failures FROM authenticators"), 0);
+}
+
+/// What all buckets of guesses are charged with, in seconds.
+fn owed(service: &Service) -> i64 {
+    let now = service.world.now();
+    service.number(&format!("SELECT COALESCE(SUM(MAX(full_at - {}, 0)), 0) FROM budgets", now.0))
 }
 
 #[test]

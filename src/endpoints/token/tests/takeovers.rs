@@ -2,10 +2,8 @@
 
 use serde_json::json;
 
-use super::{GUESSES, INVALID_OTP, INVALID_RECOVERY_CODE};
+use super::{GUESSES, INVALID_OTP, INVALID_RECOVERY_CODE, MFA_REQUIRED};
 use crate::platform::Platform as _;
-
-const MFA_REQUIRED: &str = "Multifactor authentication required";
 use crate::testing::person::{API, MFA_API, NUMBER, OTHER_NUMBER, Service, claims, methods};
 
 #[test]
