@@ -765,6 +765,27 @@ export const MUTANTS = [
     killedBy:
       "endpoints::token::tests::alarms::each_app_that_reaches_the_number_is_told_to_the_log_and_all_of_them_once_to_the_owner",
   },
+  {
+    name: "messages: a bucket that was full long ago gives what it would hold by now",
+    file: "src/storage/statements.rs",
+    text: "MIN(MAX(COALESCE(charged.full_at, ?2), ?2), charge.value ->> 2)",
+    replacement: "MIN(COALESCE(charged.full_at, ?2), charge.value ->> 2)",
+    killedBy: "storage::messages::tests::what_was_full_long_ago_and_was_not_swept_gives_no_more_than_a_full_bucket",
+  },
+  {
+    name: "messages: a day that was full long ago gives what it would hold by now",
+    file: "src/storage/statements.rs",
+    text: "MIN(MAX(COALESCE(charged.day_full_at, ?2), ?2), charge.value ->> 4)",
+    replacement: "MIN(COALESCE(charged.day_full_at, ?2), charge.value ->> 4)",
+    killedBy: "storage::messages::tests::what_was_full_long_ago_and_was_not_swept_gives_no_more_than_a_full_bucket",
+  },
+  {
+    name: "messages: a closure stops them where they are only recorded",
+    file: "src/storage/messages.rs",
+    text: "if message.limits.record_only { [None, None] } else { message.places() }",
+    replacement: "message.places()",
+    killedBy: "storage::messages::tests::where_messages_are_only_recorded_a_closure_stops_none_and_is_told",
+  },
 
   // Storage
   {
@@ -1036,5 +1057,12 @@ export const MUTANTS = [
     replacement: "> '' ORDER BY",
     killedBy:
       "storage::sweep::tests::ten_thousand_rows_of_a_table_are_gone_through_by_their_key_in_one_run_and_all_of_them_in_turn",
+  },
+  {
+    name: "sweep: codes are missed that have not had five minutes to come back",
+    file: "src/storage/sweep.rs",
+    text: "now.plus(-CODE_SECONDS).into(),",
+    replacement: "now.plus(0_i64.min(CODE_SECONDS)).into(),",
+    killedBy: "storage::sweep::tests::a_code_is_missed_when_it_had_five_minutes_to_come_back_and_not_before",
   },
 ];

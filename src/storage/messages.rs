@@ -313,4 +313,44 @@ mod tests {
         assert_eq!(refused.header("X-RateLimit-Limit"), Some("12"));
         assert_eq!(refused.header("Retry-After"), Some("900"));
     }
+
+    #[test]
+    fn what_was_full_long_ago_and_was_not_swept_gives_no_more_than_a_full_bucket() {
+        let service = limited(r#"{"number_range":{"hour":12,"day":15}}"#);
+        asks(&service, 0).granted();
+        service.world.advance(86_400);
+        let (hour, day) = owed(&service);
+        assert!(hour < -3_600_000 && day < -3_600_000, "{hour} {day}");
+        for somebody in 1..5 {
+            asks(&service, somebody).granted();
+        }
+        assert_eq!(asks(&service, 5).header("X-RateLimit-Limit"), Some("12"));
+        // The hour's has room again, and the day's has room for one.
+        service.world.advance(3600);
+        asks(&service, 5).granted();
+        assert_eq!(asks(&service, 6).header("X-RateLimit-Limit"), Some("15"));
+        // The same of one person's, which the rows beside it do not reach.
+        let alice = service.person("alice");
+        let enrolls = || {
+            let body = json!({ "authenticator_types": ["oob"], "oob_channels": ["email"], "email": "a@example.com" });
+            alice.associates(&alice.logs_in(), &body).succeeded()
+        };
+        assert!(enrolls());
+        service.world.advance(7200);
+        assert_eq!((0..25).filter(|_| enrolls()).count(), 20);
+    }
+
+    #[test]
+    fn where_messages_are_only_recorded_a_closure_stops_none_and_is_told() {
+        for (limits, is_sent) in [("{}", false), (r#"{"mode":"record_only"}"#, true)] {
+            let service = limited(limits);
+            let closure = "INSERT INTO closures VALUES ('region:49', 'volume', ?1)";
+            service.world.query(closure, &[service.world.now().plus(60).into()]);
+            assert_eq!(asks(&service, 0).succeeded(), is_sent, "{limits}");
+            assert_eq!(service.world.count("deliveries"), i64::from(is_sent), "{limits}");
+            let told = service.world.events("message_limit");
+            let [line] = told.as_slice() else { panic!("{told:?}") };
+            assert_eq!((&line["reason"], &line["enforced"]), (&json!("region"), &json!(!is_sent)));
+        }
+    }
 }

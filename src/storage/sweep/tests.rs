@@ -326,3 +326,16 @@ fn what_fails_keeps_nothing_else_from_being_deleted() {
         assert_eq!(service.world.count(TABLES[0].0), 0, "{before}");
     }
 }
+
+#[test]
+fn a_code_is_missed_when_it_had_five_minutes_to_come_back_and_not_before() {
+    let service = Service::new();
+    let insert = "INSERT INTO deliveries (id, channel, state, due_at, created_at, expires_at, region)
+                  SELECT 'd' || i, 'sms', 'sent', ?1, ?1, ?1 + 300, '49' FROM n";
+    fill(&service, insert, 100, service.world.now());
+    for (seconds, closed) in [(240, false), (59, false), (1, true)] {
+        service.world.advance(seconds);
+        assert_eq!(is_closed(&service), closed, "{seconds}");
+    }
+    assert_eq!(service.world.query("SELECT reason FROM closures", &[])[0].text("reason"), Ok("unverified"));
+}
