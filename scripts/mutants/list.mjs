@@ -236,6 +236,20 @@ export const MUTANTS = [
       test: "of a back end does not count; what it says of whom it speaks for does, once it has authenticated",
     },
   },
+  {
+    name: "clients: a secret that was rotated in is wrong while the old row is remembered",
+    file: "src/endpoints/client.rs",
+    text: "app.isolate.clients.forget(id);",
+    replacement: "",
+    killedBy: "endpoints::associate::tests::a_secret_that_was_rotated_in_is_good_at_once",
+  },
+  {
+    name: "clients: a row that was read later than the clock says is used until the clock gets there",
+    file: "src/storage/clients.rs",
+    text: "(0..REMEMBERED_SECONDS).contains(&now.since(read_at))",
+    replacement: "now.since(read_at) < REMEMBERED_SECONDS",
+    killedBy: "endpoints::token::tests::copies::a_row_that_was_read_later_than_the_clock_says_is_read_again",
+  },
 
   // Proofs of a key
   {
@@ -293,6 +307,13 @@ export const MUTANTS = [
     text: "(Scheme::Bearer, Bearer::Access(_), None) => Ok(bearer),",
     replacement: "(Scheme::Bearer, Bearer::Access(_), _) => Ok(bearer),",
     killedBy: "endpoints::proof::tests::a_token_under_the_other_scheme_is_invalid",
+  },
+  {
+    name: "proofs: a key may be spelt so that others would name it otherwise",
+    file: "src/trust/dpop.rs",
+    text: "if !members.as_object().unwrap_or_default().iter().all(|(name, value)| jwk.member(name) == Some(value)) {",
+    replacement: "if false {",
+    killedBy: "trust::dpop::tests::a_key_that_others_would_name_otherwise_is_refused",
   },
 
   // Codes

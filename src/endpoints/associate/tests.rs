@@ -1,4 +1,5 @@
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::http::request::{Body, Method};
 use crate::platform::Platform;
@@ -421,6 +422,23 @@ fn a_secret_that_was_rotated_away_is_refused_at_once() {
         .query("UPDATE clients SET secret_hash = 'another', version = version + 1 WHERE id = 'server'", &[]);
     alice.associates(&alice.logs_in(), &body).is_refused(401, "Unauthorized");
     assert_eq!(service.world.count("enrollments"), 1);
+}
+
+#[test]
+fn a_secret_that_was_rotated_in_is_good_at_once() {
+    let service = Service::new();
+    let alice = service.person("alice").at_client("server");
+    let body = |secret: &str| with(otp(), &json!({ "client_id": "server", "client_secret": secret }));
+    alice.associates(&alice.logs_in(), &body(CLIENT_SECRET)).granted();
+    let next = "8f14e45fceea167a5a36dedd4bea25438f14e45fceea167a5a36dedd4bea2543";
+    let hash = base16ct::lower::encode_string(&Sha256::digest(next.as_bytes()));
+    service.world.query(
+        "UPDATE clients SET secret_hash = ?1, version = version + 1 WHERE id = 'server'",
+        &[hash.into()],
+    );
+    // The row is remembered, as it was.
+    alice.associates(&alice.logs_in(), &body(next)).granted();
+    assert_eq!(service.world.count("enrollments"), 2);
 }
 
 #[test]

@@ -110,3 +110,14 @@ fn a_copy_that_cannot_answer_is_one_that_does_not_know() {
     let asked = service.world.read_nearby_so_far();
     assert!(!asked.is_empty(), "the copy is asked first");
 }
+
+#[test]
+fn a_row_that_was_read_later_than_the_clock_says_is_read_again() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    for (seconds, reads) in [(0, 1), (59, 1), (-60, 2), (0, 2), (60, 3)] {
+        service.world.advance(seconds);
+        alice.adds_app(&alice.logs_in());
+        assert_eq!(service.world.read_nearby_so_far().len(), reads, "{seconds}");
+    }
+}
