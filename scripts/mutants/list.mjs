@@ -807,6 +807,27 @@ export const MUTANTS = [
     replacement: "message.places()",
     killedBy: "storage::messages::tests::where_messages_are_only_recorded_a_closure_stops_none_and_is_told",
   },
+  {
+    name: "notices: they are tried again as often as codes",
+    file: "src/delivery/consumer.rs",
+    text: "if delivery.message == words::CODE { &BACKOFF_SECONDS } else { &NOTICE_BACKOFF_SECONDS }",
+    replacement: "if delivery.message.is_empty() { &NOTICE_BACKOFF_SECONDS } else { &BACKOFF_SECONDS }",
+    killedBy: "delivery::consumer::tests::those_of_a_notice_are_longer_since_it_has_a_day",
+  },
+  {
+    name: "notices: where one went stands in the row for as long as that",
+    file: "src/storage/statements.rs",
+    text: "SET state = 'sent', sealed = NULL, address = NULL,",
+    replacement: "SET state = 'sent', sealed = NULL,",
+    killedBy: "delivery::consumer::tests::notices::one_that_was_sent_has_forgotten_what_it_said_and_where_it_went",
+  },
+  {
+    name: "notices: every mailbox is told, however many there are",
+    file: "src/storage/statements.rs",
+    text: "ORDER BY confirmed_at DESC LIMIT 5)",
+    replacement: "ORDER BY confirmed_at DESC LIMIT 50)",
+    killedBy: "delivery::consumer::tests::notices::of_many_mailboxes_the_five_that_were_confirmed_last_are_told",
+  },
 
   // Storage
   {

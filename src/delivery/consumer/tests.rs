@@ -41,6 +41,20 @@ fn pauses_grow_and_then_stay() {
 }
 
 #[test]
+fn those_of_a_notice_are_longer_since_it_has_a_day() {
+    for (attempts, seconds) in
+        [(1, 5), (2, 30), (3, 120), (4, 600), (5, 1800), (6, 3600), (7, 3600), (100, 3600)]
+    {
+        let notice = ClaimedDelivery {
+            message: "authenticator_added".into(),
+            expires_at: NOW.plus(86_400),
+            ..delivery(attempts)
+        };
+        assert_eq!(outcome(NOW, &notice, busy(None), STEADY), retry_at(seconds));
+    }
+}
+
+#[test]
 fn a_provider_that_asks_for_a_longer_pause_gets_it() {
     assert_eq!(outcome(NOW, &delivery(1), busy(Some(60)), STEADY), retry_at(60));
     assert_eq!(outcome(NOW, &delivery(4), busy(Some(1)), STEADY), retry_at(30));

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::http::request::{Method, Request};
+use crate::platform::Row;
 use crate::storage::statements;
 use crate::testing::person::Person;
 
@@ -148,4 +149,66 @@ fn what_strangers_with_numbers_of_the_same_range_are_sent_keeps_nobody_from_thei
     service.delivers();
     assert_eq!(notices_to(&service, NUMBER_OF_VICTIM), told + 2);
     assert!(challenges(&victim));
+}
+
+/// Gives a person so many mailboxes, one a day, which leaves room for the notices of each.
+fn has_mailboxes(person: &Person<'_>, number: usize) -> Vec<String> {
+    let service = person.service;
+    let claims = json!({ "amr": ["pwd", "mfa"], "email": null, "email_verified": null });
+    let addresses: Vec<_> = (1..=number).map(|number| format!("mailbox-{number}@example.org")).collect();
+    for address in &addresses {
+        service.world.advance(86_400);
+        let proof = person.access_token_with(&claims);
+        let mail = person.adds_email(&proof, address);
+        person.enters_code(&proof, &mail).granted();
+        service.delivers();
+    }
+    addresses
+}
+
+#[test]
+fn of_many_mailboxes_the_five_that_were_confirmed_last_are_told() {
+    let service = Service::configured(&Service::noticing_variables());
+    let alice = service.person("alice");
+    let addresses = has_mailboxes(&alice, 7);
+    service.world.advance(86_400);
+    let told = service.messages().len();
+    let proof =
+        alice.access_token_with(&json!({ "amr": ["pwd", "mfa"], "email": null, "email_verified": null }));
+    let app = alice.adds_app(&proof);
+    alice.enters_otp(&proof, &app.code(&service)).granted();
+    service.delivers();
+    let mut to: Vec<_> = service
+        .messages()
+        .split_off(told)
+        .iter()
+        .map(|message| message["to"].as_str().unwrap().to_owned())
+        .collect();
+    to.sort_unstable();
+    assert_eq!(to, addresses[2..]);
+}
+
+#[test]
+fn one_that_was_sent_has_forgotten_what_it_said_and_where_it_went() {
+    let service = Service::configured(&Service::noticing_variables());
+    let alice = service.person("alice");
+    has_mailboxes(&alice, 2);
+    service.world.query("DELETE FROM deliveries", &[]);
+    let proof = alice.access_token_with(&json!({ "amr": ["pwd", "mfa"] }));
+    let app = alice.adds_app(&proof);
+    alice.enters_otp(&proof, &app.code(&service)).granted();
+    let kept = || {
+        let rows = service.world.query("SELECT state, sealed, address FROM deliveries", &[]);
+        let kept = |row: &Row, column| row.optional_text(column).unwrap().is_some();
+        rows.iter()
+            .map(|row| (row.text("state").unwrap().to_owned(), kept(row, "sealed"), kept(row, "address")))
+            .collect::<Vec<_>>()
+    };
+    let waiting = kept();
+    assert!(!waiting.is_empty());
+    assert!(waiting.iter().all(|row| *row == ("waiting".to_owned(), true, true)), "{waiting:?}");
+    service.delivers();
+    let sent = kept();
+    assert_eq!(sent.len(), waiting.len());
+    assert!(sent.iter().all(|row| *row == ("sent".to_owned(), false, false)), "{sent:?}");
 }
