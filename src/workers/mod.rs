@@ -24,8 +24,8 @@ use crate::platform::Platform;
 use crate::routes;
 use crate::storage::sweep;
 
-/// The dead-letter queue of wrangler.toml.
-const DEAD_LETTER_QUEUE: &str = "countersign-oob-dead";
+/// What the name of the dead-letter queue of wrangler.toml ends in. What it begins with is the environment's.
+const DEAD_LETTERS: &str = "-dead";
 
 /// After how many seconds a message comes again that could not be looked at.
 const RETRY_SECONDS: i64 = 5;
@@ -95,7 +95,7 @@ pub async fn queue(queue: String, messages: String, env: JsValue, context: JsVal
             None => audit::tell(&app, object! { "event": "queue_message_refused", "message": *id }),
         }
     }
-    let handled = if queue == DEAD_LETTER_QUEUE {
+    let handled = if queue.ends_with(DEAD_LETTERS) {
         consumer::bury(&app, &deliveries).await
     } else {
         consumer::consume(&app, app.platform.now(), &deliveries).await

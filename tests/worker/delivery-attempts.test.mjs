@@ -184,7 +184,7 @@ describe("a code", () => {
 });
 
 describe("a message that the queue has given up on", () => {
-  const giveUp = (bodies) => stage.world.deliver(bodies, { queue: DEAD_LETTERS });
+  const giveUp = (bodies, queue = DEAD_LETTERS) => stage.world.deliver(bodies, { queue });
   const alerts = async () =>
     (await stage.world.logLines())
       .filter((line) => line.includes('"delivery_given_up"'))
@@ -216,6 +216,13 @@ describe("a message that the queue has given up on", () => {
     await giveUp([message, null, "garbage"]);
     expect((await alerts()).filter((line) => line.includes(id))).toEqual([]);
     expect((await row(id)).state).toBe("sent");
+  });
+
+  test("is told in an environment whose queues have other names", async () => {
+    const { message, id } = await waiting();
+    await giveUp([message], "countersign-staging-oob-dead");
+    expect((await alerts()).some((line) => line.includes(id))).toBe(true);
+    expect((await row(id)).state).toBe("waiting");
   });
 
   test("is kept while the database is down", async () => {
