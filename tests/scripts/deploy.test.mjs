@@ -188,8 +188,9 @@ describe("the settings of a deployment", () => {
 describe("the command", () => {
   const kept = `wrangler.deploy-test-${process.pid}.json`;
   let cloudflare;
+  let child;
   const deploy = async (args = [], env = {}) => {
-    const child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), "deploy", ...args], {
+    child = spawn(process.execPath, [join(ROOT, "scripts", "run.mjs"), "deploy", ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...cloudflare.env, ...variables, COUNTERSIGN_DEPLOYMENT: kept, ...env },
     });
@@ -268,6 +269,37 @@ describe("the command", () => {
     expect(third).toMatchObject({ code: 1, err: expect.stringMatching(/set ENCRYPTION_KEYS to the keys it had/) });
     const fourth = await deploy([], { ENCRYPTION_KEYS: freshEncryptionKeys() });
     expect(fourth).toMatchObject({ code: 0, err: "" });
+  }, 600_000);
+
+  test("leaves no secret behind where it breaks off", async () => {
+    const { account } = cloudflare;
+    const temporary = mkdtempSync(join(tmpdir(), "countersign-interrupted-"));
+    const env = { RESEND_API_KEY: "re_three", EMAIL_FROM: "codes@example.com", TMPDIR: temporary };
+    const secretFiles = () => readdirSync(temporary, { recursive: true }).filter((path) => path.endsWith("secrets.json"));
+    const before = account.worker?.secrets;
+    try {
+      let during;
+      account.whileDeploying = async () => {
+        during = secretFiles();
+        return { status: 400, errors: [{ code: 10021, message: "not today" }] };
+      };
+      const failed = await deploy([], env);
+      expect(failed).toMatchObject({ code: 1, err: expect.stringMatching(/The Worker could not be deployed\./) });
+      expect([during.length, secretFiles()]).toEqual([1, []]);
+
+      account.whileDeploying = async () => {
+        during = secretFiles();
+        child.kill("SIGTERM");
+        return new Promise(() => {}); // what is interrupted gets no answer
+      };
+      const interrupted = await deploy([], env);
+      expect(interrupted).toMatchObject({ code: 1, err: expect.stringMatching(/^Interrupted \(SIGTERM\)\.\n$/) });
+      expect([during.length, secretFiles()]).toEqual([1, []]);
+      expect(account.worker?.secrets).toEqual(before);
+    } finally {
+      delete account.whileDeploying;
+      rmSync(temporary, { recursive: true, force: true });
+    }
   }, 600_000);
 });
 
