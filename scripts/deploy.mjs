@@ -1,8 +1,8 @@
 // `npm run deploy`: everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there
-// stays, and secrets are never replaced. `--dry-run` only says what a new account would get.
+// stays, and keys are never replaced. `--dry-run` only says what a new account would get.
 import { parseArgs } from "node:util";
 import { checkConfiguration } from "./configuration/check.mjs";
-import { isSecret, REQUIRED, variablesIn } from "./configuration/variables.mjs";
+import { isEncryptionKeys, isSecret, isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
 import { readAccount, readIds } from "./deploy/account.mjs";
 import { carryOut } from "./deploy/carry-out.mjs";
 import { EMPTY, planDeployment } from "./deploy/plan.mjs";
@@ -36,6 +36,7 @@ await runMain(async () => {
   const steps = planDeployment(resources, account, { variables, secrets });
   const { secrets: added } = steps.at(-1);
   tell(steps);
+  tellUnused(secrets, added);
   await step("Check the configuration", "a minute the first time", () => checkBefore({ account, variables, added }));
   await carryOut(steps, { repository, variables, findIds: () => findIds(resources) });
 
@@ -61,9 +62,16 @@ function tell(steps) {
   for (const [index, { text }] of steps.entries()) console.log(`  ${index + 1}. ${text}`);
 }
 
-/** Secrets that the operator brings along in the environment; they count only where the Worker has none. */
+/** Secrets that the operator brings along in the environment. */
 function givenSecrets() {
   return Object.fromEntries(Object.entries(variablesIn(process.env)).filter(([name]) => isSecret(name)));
+}
+
+function tellUnused(given, added) {
+  const isKey = (name) => isEncryptionKeys(name) || isSigningKey(name);
+  const unused = Object.keys(given).filter((name) => isKey(name) && !added.some((each) => each.name === name));
+  if (unused.length === 0) return;
+  console.log(`The Worker has keys, which \`npm run keys\` replaces: not used of the environment: ${unused.join(", ")}.`);
 }
 
 // The account does not give its secrets away, so fresh ones of the right shape stand for those it has.

@@ -1,5 +1,5 @@
 // What has to be done for an account to serve Countersign. Pure: from the account as it is to a list of steps.
-import { isEncryptionKeys, isSigningKey, isWebhookSecret, PROVIDER_SECRETS } from "../configuration/variables.mjs";
+import { isEncryptionKeys, isSecret, isSigningKey, isWebhookSecret } from "../configuration/variables.mjs";
 import { agreed, KINDS } from "../keys/rotation.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
@@ -46,17 +46,29 @@ export function planDeployment(resources, account, { variables, secrets }) {
   steps.push({ what: "build", text: "Build the Worker" });
   steps.push({ what: "migrations", text: "Apply the migrations that the database lacks" });
   const missing = missingSecrets(account, variables, secrets);
-  const withSecrets = missing.length > 0 ? `, with the secrets ${missing.map(({ name }) => name).join(", ")}` : "";
+  const replaced = replacedSecrets(account, secrets);
+  const listed = (which, list) => (list.length > 0 ? `, ${which} ${list.map(({ name }) => name).join(", ")}` : "");
   steps.push({
     what: "worker",
     name: resources.worker,
-    secrets: missing,
-    text: `Deploy the Worker ${resources.worker}${withSecrets}`,
+    secrets: [...missing, ...replaced],
+    text: `Deploy the Worker ${resources.worker}${listed("with the secrets", missing)}${listed("with other values of the secrets", replaced)}`,
   });
   return steps;
 }
 
-/** The secrets that the Worker lacks, each made afresh or given by the operator. What is there is never replaced. */
+const isKey = (name) => isEncryptionKeys(name) || isSigningKey(name);
+
+/**
+ * The secrets of providers that the Worker has and the operator brings along: one that a provider has replaced is of no use.
+ * Keys are not replaced but rotated, since something is sealed or signed with them.
+ */
+function replacedSecrets(account, given) {
+  const replaced = Object.keys(given).filter((name) => isSecret(name) && !isKey(name) && account.secrets.includes(name));
+  return replaced.map((name) => ({ name, value: given[name], made: false }));
+}
+
+/** The secrets that the Worker lacks, each made afresh or given by the operator. */
 export function missingSecrets(account, variables, given) {
   const there = (name) => account.secrets.includes(name);
   const missing = [];
@@ -64,9 +76,9 @@ export function missingSecrets(account, variables, given) {
   if (!account.secrets.some(isEncryptionKeys)) missing.push(...(encryption.length > 0 ? encryption : ["ENCRYPTION_KEYS"]));
   const signing = Object.keys(given).filter(isSigningKey);
   if (!account.secrets.some(isSigningKey)) missing.push(...(signing.length > 0 ? signing : ["SIGNING_KEY_1"]));
-  if (variables.WEBHOOK_URL && !account.secrets.some(isWebhookSecret)) missing.push("WEBHOOK_SECRET");
   // Of the others the check of the configuration says which are needed.
-  missing.push(...PROVIDER_SECRETS.filter((name) => given[name] && !there(name) && !missing.includes(name)));
+  missing.push(...Object.keys(given).filter((name) => isSecret(name) && !isKey(name) && !there(name)));
+  if (variables.WEBHOOK_URL && ![...account.secrets, ...missing].some(isWebhookSecret)) missing.push("WEBHOOK_SECRET");
 
   if (missing.includes("ENCRYPTION_KEYS") && account.sealed && !given.ENCRYPTION_KEYS) {
     throw new Failure(

@@ -94,6 +94,17 @@ describe("the plan", () => {
     expect(secretsIn(plan(lost, { secrets: { ENCRYPTION_KEYS_2: "old keys" } }))).toEqual(["ENCRYPTION_KEYS_2"]);
   });
 
+  test("replaces a provider's secret that is brought along, and no key", () => {
+    const account = { ...COMPLETE, secrets: [...COMPLETE.secrets, "RESEND_API_KEY", "WEBHOOK_SECRET_2", "TWILIO_AUTH_TOKEN"] };
+    const given = { RESEND_API_KEY: "re_2", WEBHOOK_SECRET_2: "whsec_2", SES_SECRET_ACCESS_KEY: "new" };
+    const keys = { ENCRYPTION_KEYS: "another", ENCRYPTION_KEYS_2: "another", SIGNING_KEY_2: "another" };
+    const { secrets, text: said } = plan(account, { secrets: { ...given, ...keys } }).at(-1);
+    expect(Object.fromEntries(secrets.map(({ name, value }) => [name, value]))).toEqual(given);
+    expect(said).toBe(
+      "Deploy the Worker countersign, with the secrets SES_SECRET_ACCESS_KEY, with other values of the secrets RESEND_API_KEY, WEBHOOK_SECRET_2",
+    );
+  });
+
   test("asks for the webhook's secret, which only its receiver knows", () => {
     const withWebhook = { variables: { ...variables, WEBHOOK_URL: "https://hooks.example.com" } };
     expect(() => plan(COMPLETE, withWebhook)).toThrow(/set WEBHOOK_SECRET/);
