@@ -32,10 +32,19 @@ export async function wranglerOrFail(args, sentence, options) {
   throw options?.echo ? new Failure(failure.message) : failure; // it has been shown already
 }
 
+const REFUSED =
+  "run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN to a token with the permissions to edit Workers Scripts, D1, " +
+  "Workers KV Storage and Queues of the account (CLOUDFLARE_ACCOUNT_ID) and Workers Routes of the zone, then repeat.";
+
 /** The failure that wrangler's output tells of. */
 export function wranglerFailure(output, sentence) {
   if (/not authenticated|not logged in|"loggedIn": false|CLOUDFLARE_API_TOKEN environment variable for wrangler/i.test(output)) {
     return new Failure("Not logged in to Cloudflare: run `npx wrangler login` or set CLOUDFLARE_API_TOKEN, then repeat.");
+  }
+  // Wrangler tells of it by a stack trace, where it may not even look at who is logged in: what it says is left out.
+  if (/\bcode: (10000|10001|10405|9106|9109|6003|6111)\b|Authentication error|Invalid access token/i.test(output)) {
+    const [, request] = /Cloudflare API \(([^)]+)\)/.exec(output) ?? [];
+    return new Failure(`${sentence} Cloudflare refused the login${request ? ` at ${request}` : ""}: ${REFUSED}`);
   }
   if (output.includes("More than one account available")) {
     return new Failure(

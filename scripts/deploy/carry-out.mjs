@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buildWorker } from "../build/worker.mjs";
 import { migrate } from "../database.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
+import { Failure } from "../terminal/failure.mjs";
 import { step } from "../terminal/step.mjs";
 import { wranglerOrFail } from "../wrangler.mjs";
 import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
@@ -45,10 +46,14 @@ async function create(args, name) {
   await wranglerOrFail(args, `${name} could not be created.`);
 }
 
+const MIGRATED =
+  "The migrations have run before that. Unless the upload came through, the Worker of before goes on running, on the new " +
+  'tables: CHANGELOG.md says under "Upgrading" what it cannot do meanwhile. Once the cause is mended, `npm run deploy` finishes it.';
+
 /**
  * Deploys the Worker (wrangler builds it, where that has not been done) with wrangler.deploy.json and these secrets, which
  * are made where they have no value. Secrets travel in a file that only this user can read and that is gone afterwards,
- * never on a command line.
+ * never on a command line. The database has been migrated before: where this fails, it is told what that means.
  */
 export async function deployWorker({ text, secrets }) {
   console.log(`• ${text} (three minutes at most)`);
@@ -64,6 +69,9 @@ export async function deployWorker({ text, secrets }) {
     // Where somebody is there, wrangler asks before it takes over a DNS record that exists.
     const shown = process.stdin.isTTY ? { terminal: true } : { echo: true };
     await wranglerOrFail(args, "The Worker could not be deployed.", { ...shown, env: { COUNTERSIGN_BUILD: "deploy" } });
+  } catch (error) {
+    if (error instanceof Failure) error.message += `\n${MIGRATED}`;
+    throw error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

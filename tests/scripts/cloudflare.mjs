@@ -7,10 +7,11 @@ import { createServer } from "node:http";
 import { DatabaseSync } from "node:sqlite";
 
 const ACCOUNT = "0123456789abcdef0123456789abcdef";
+const FORBIDDEN = { status: 403, errors: [{ code: 10000, message: "Authentication error" }] };
 
 /** Starts it; `env` is what makes wrangler talk to it. `account.whileDeploying`, if set, runs before a
  * deployment is done, and `account.whileQuerying` before a database is asked, with the SQL; what they return is answered
- * instead. */
+ * instead. What `account.refused` matches is refused as to a token without the permission. */
 export async function startCloudflare() {
   const account = { databases: [], namespaces: [], queues: [], worker: undefined, requests: [] };
   const server = createServer(async (request, response) => {
@@ -21,7 +22,7 @@ export async function startCloudflare() {
     const body = Buffer.concat(chunks);
     const path = url.pathname.replace(`/client/v4/accounts/${ACCOUNT}`, "");
     const what = `${request.method} ${path}`;
-    let refusal;
+    let refusal = account.refused?.test(what) ? FORBIDDEN : undefined;
     if (/^PUT .*\/scripts\/[^/]+$/.test(what)) refusal = await account.whileDeploying?.();
     if (/^POST .*\/query$/.test(what)) refusal = await account.whileQuerying?.(JSON.parse(body).sql);
     const { status = 200, result = null, errors = [] } = refusal ?? answer(account, what, url, body);

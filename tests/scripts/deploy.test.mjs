@@ -282,12 +282,13 @@ describe("the command", () => {
     expect(fourth).toMatchObject({ code: 0, err: "" });
   }, 600_000);
 
-  test("leaves no secret behind where it breaks off", async () => {
+  test("tells what has happened where it breaks off, and leaves no secret behind", async () => {
     const { account } = cloudflare;
     const temporary = mkdtempSync(join(tmpdir(), "countersign-interrupted-"));
     const env = { RESEND_API_KEY: "re_three", EMAIL_FROM: "codes@example.com", TMPDIR: temporary };
     const secretFiles = () => readdirSync(temporary, { recursive: true }).filter((path) => path.endsWith("secrets.json"));
     const before = account.worker?.secrets;
+    const migrated = /\nThe migrations have run before that\. .*`npm run deploy` finishes it\.\n$/;
     try {
       let during;
       account.whileDeploying = async () => {
@@ -295,7 +296,7 @@ describe("the command", () => {
         return { status: 400, errors: [{ code: 10021, message: "not today" }] };
       };
       const failed = await deploy([], env);
-      expect(failed).toMatchObject({ code: 1, err: expect.stringMatching(/The Worker could not be deployed\./) });
+      expect(failed).toMatchObject({ code: 1, err: expect.stringMatching(migrated) });
       expect([during.length, secretFiles()]).toEqual([1, []]);
 
       account.whileDeploying = async () => {
@@ -304,13 +305,28 @@ describe("the command", () => {
         return new Promise(() => {}); // what is interrupted gets no answer
       };
       const interrupted = await deploy([], env);
-      expect(interrupted).toMatchObject({ code: 1, err: expect.stringMatching(/^Interrupted \(SIGTERM\)\.\n$/) });
+      expect(interrupted).toMatchObject({ code: 1, err: expect.stringMatching(/^Interrupted \(SIGTERM\)\.\n/) });
+      expect(interrupted.err).toMatch(migrated);
       expect([during.length, secretFiles()]).toEqual([1, []]);
       expect(account.worker?.secrets).toEqual(before);
     } finally {
       delete account.whileDeploying;
       rmSync(temporary, { recursive: true, force: true });
     }
+  }, 600_000);
+
+  test("says what to do about a login that is refused", async () => {
+    const { account } = cloudflare;
+    // Where even the token itself may not be looked at, wrangler breaks down in a stack trace.
+    for (const refused of [/./, /d1.database/]) {
+      account.refused = refused;
+      const { code, err } = await deploy();
+      expect(code).toBe(1);
+      expect(err).toMatch(
+        /^[^\n]* Cloudflare refused the login at \S+: run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN to .* then repeat\.\n$/,
+      );
+    }
+    delete account.refused;
   }, 600_000);
 });
 
