@@ -1,15 +1,13 @@
 // `npm run deploy`: everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there
 // stays, and keys are never replaced. `--dry-run` only says what a new account would get.
 import { parseArgs } from "node:util";
-import { checkConfiguration } from "./configuration/check.mjs";
 import { isEncryptionKeys, isSecret, isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
 import { readAccount, readIds } from "./deploy/account.mjs";
 import { carryOut } from "./deploy/carry-out.mjs";
+import { checkBefore, problemOf } from "./deploy/check.mjs";
 import { EMPTY, planDeployment } from "./deploy/plan.mjs";
 import { askForMissing, completed } from "./deploy/questions.mjs";
 import { keptSettings, knownVariables, repositorySettings, resourcesOf } from "./deploy/settings.mjs";
-import { freshSecret } from "./keys/fresh.mjs";
-import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
 
@@ -27,7 +25,7 @@ await runMain(async () => {
     return;
   }
 
-  const variables = await askForMissing(known);
+  const variables = await askForMissing(known, problemOf);
   if (!/^https:\/\//.test(variables.PUBLIC_URL)) throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
   let account;
   await step("Look at the account", "seconds", async () => {
@@ -37,7 +35,9 @@ await runMain(async () => {
   const { secrets: added } = steps.at(-1);
   tell(steps);
   tellUnused(secrets, added);
-  await step("Check the configuration", "a minute the first time", () => checkBefore({ account, variables, added }));
+  await step("Check the configuration", "a minute the first time", () =>
+    checkBefore(variables, [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added]),
+  );
   await carryOut(steps, { repository, variables, findIds: () => findIds(resources) });
 
   if (added.some(({ name, made }) => made && name === "ENCRYPTION_KEYS")) {
@@ -72,14 +72,6 @@ function tellUnused(given, added) {
   const unused = Object.keys(given).filter((name) => isKey(name) && !added.some((each) => each.name === name));
   if (unused.length === 0) return;
   console.log(`The Worker has keys, which \`npm run keys\` replaces: not used of the environment: ${unused.join(", ")}.`);
-}
-
-// The account does not give its secrets away, so fresh ones of the right shape stand for those it has.
-async function checkBefore({ account, variables, added }) {
-  const secrets = [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added];
-  const values = secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]);
-  const { right, said } = await checkConfiguration({ ...variables, ...Object.fromEntries(values) }, await rustToolchain());
-  if (!right) throw new Failure(`${said}\nNothing was deployed: put this right, then repeat.`);
 }
 
 async function findIds(resources) {

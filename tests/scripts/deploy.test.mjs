@@ -3,13 +3,15 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EMPTY, planDeployment } from "../../scripts/deploy/plan.mjs";
-import { completed } from "../../scripts/deploy/questions.mjs";
+import { askForMissing, completed } from "../../scripts/deploy/questions.mjs";
 import { deploymentSettings, knownVariables, repositorySettings, resourcesOf } from "../../scripts/deploy/settings.mjs";
 import { freshEncryptionKeys } from "../../scripts/keys/fresh.mjs";
+import { Failure } from "../../scripts/terminal/failure.mjs";
 import { WRANGLER } from "../../scripts/wrangler.mjs";
 import { startCloudflare } from "./cloudflare.mjs";
 
@@ -328,6 +330,38 @@ describe("the command", () => {
     }
     delete account.refused;
   }, 600_000);
+});
+
+describe("questions", () => {
+  const { PUBLIC_URL: _, TENANT_NAME: __, ...known } = variables;
+  // A terminal, and somebody who types an answer whenever a question is asked.
+  const typing = (answers) => {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const left = [...answers];
+    let said = "";
+    output.setEncoding("utf8").on("data", (text) => {
+      said += text;
+      if (text.endsWith("? ")) setImmediate(() => left.length > 0 && input.write(left.shift()));
+    });
+    return { streams: { input: Object.assign(input, { isTTY: true }), output }, said: () => said };
+  };
+  const problemOf = async (name, { [name]: value }) => (value === "wrong" ? `${name} must be right.` : undefined);
+
+  test("are asked again where the answer is wrong, and the other answers stay", async () => {
+    const { streams, said } = typing(["https://mfa.example.com\r", "wrong\r", "Example\r"]);
+    expect(await askForMissing(known, problemOf, streams)).toEqual(variables);
+    expect(said()).toMatch(/TENANT_NAME must be right\.\r?\n.*Which name/);
+    expect(said().match(/Where will clients/g)).toHaveLength(1);
+  });
+
+  test.each([
+    ["Ctrl-C", "\x03"],
+    ["Ctrl-D", "\x04"],
+  ])("end in a sentence with %s", async (_, key) => {
+    const ended = askForMissing(known, problemOf, typing(["https://mfa.example.com\r", key]).streams);
+    await expect(ended).rejects.toThrow(/Nothing was deployed: not all questions were answered\.$/);
+    await expect(ended).rejects.toBeInstanceOf(Failure);
+  });
 });
 
 test("wrangler deploys the repository as it is, without the pages of local development", () => {

@@ -1,0 +1,26 @@
+// Whether what is about to be deployed would serve.
+import { checkConfiguration } from "../configuration/check.mjs";
+import { freshSecret } from "../keys/fresh.mjs";
+import { rustToolchain } from "../setup/rust-toolchain.mjs";
+import { Failure } from "../terminal/failure.mjs";
+
+/**
+ * Asks the Worker's own code whether it could serve with these variables and secrets. The account does not give its secrets
+ * away, so fresh ones of the right shape stand for those without a value.
+ *
+ * @param {Record<string, string>} variables
+ * @param {{ name: string, value?: string }[]} secrets the last one of a name counts
+ */
+export async function checkBefore(variables, secrets) {
+  const values = secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]);
+  const { right, said } = await checkConfiguration({ ...variables, ...Object.fromEntries(values) }, await rustToolchain());
+  if (!right) throw new Failure(`${said}\nNothing was deployed: put this right, then repeat.`);
+}
+
+/** What is wrong with one variable, as far as it can be told without the secrets. */
+export async function problemOf(name, variables) {
+  if (name === "PUBLIC_URL" && !variables.PUBLIC_URL?.startsWith("https://"))
+    return "PUBLIC_URL must begin with https:// where it is deployed.";
+  const { said } = await checkConfiguration(variables, await rustToolchain());
+  return said.split("\n").find((line) => line.startsWith(`${name} `));
+}
