@@ -1,18 +1,14 @@
 // The Worker's D1 database, local or deployed, through wrangler.
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { DEPLOYMENT } from "./deploy/settings.mjs";
-import { fromCaller, ROOT } from "./setup/repository.mjs";
+import { deployedDatabase, repositorySettings } from "./deploy/settings.mjs";
+import { fromCaller } from "./setup/repository.mjs";
 import { Failure } from "./terminal/failure.mjs";
 import { wrangler, wranglerFailure, wranglerOrFail } from "./wrangler.mjs";
-
-const DATABASE = "countersign";
 
 /**
  * @typedef {object} Where
  * @property {boolean} [remote] the deployed database instead of the local one
  * @property {string} [persistTo] where the local one lives, if not in .wrangler/state
- * @property {string} [database] another name than wrangler.toml's
+ * @property {string} [database] another name than the settings'
  */
 
 /**
@@ -23,16 +19,7 @@ const DATABASE = "countersign";
  * @returns {Promise<object[]>} its rows
  */
 export async function execute(sql, where = {}) {
-  const result = await wrangler([
-    "d1",
-    "execute",
-    where.database ?? DATABASE,
-    ...place(where),
-    "--yes",
-    "--json",
-    "--command",
-    sql,
-  ]);
+  const result = await wrangler(["d1", "execute", ...place(where, writes(sql)), "--yes", "--json", "--command", sql]);
   if (result.code !== 0) throw databaseFailure(result.output, where);
   return JSON.parse(result.stdout).flatMap(({ results }) => results);
 }
@@ -44,14 +31,28 @@ export async function execute(sql, where = {}) {
  */
 export async function migrate(where = {}) {
   await wranglerOrFail(
-    ["d1", "migrations", "apply", where.database ?? DATABASE, ...place(where)],
-    "The database could not be migrated.",
+    ["d1", "migrations", "apply", ...place(where)],
+    "The database could not be migrated. Migrations before the one that failed have run; repeating goes on from there.",
   );
 }
 
-function place({ remote, persistTo }) {
-  if (!remote) return ["--local", ...(persistTo ? ["--persist-to", fromCaller(persistTo)] : [])];
-  return ["--remote", ...(existsSync(join(ROOT, DEPLOYMENT)) ? ["--config", DEPLOYMENT] : [])];
+// The words may stand in a value as well: then more is said than needed, never less.
+function writes(sql) {
+  return /\b(INSERT|UPDATE|DELETE)\b/i.test(sql);
+}
+
+let told = false;
+
+/** wrangler's arguments for a database. Whoever changes a deployed one is told which, beside what the command answers. */
+function place({ remote, persistTo, database }, tell = false) {
+  if (!remote) {
+    const name = database ?? repositorySettings().d1_databases[0].database_name;
+    return [name, "--local", ...(persistTo ? ["--persist-to", fromCaller(persistTo)] : [])];
+  }
+  const { name, id, file } = deployedDatabase();
+  if (tell && !told) console.error(`The deployed database is ${database ?? `${name} (${id})`}.`);
+  told ||= tell;
+  return [database ?? name, "--remote", "--config", file];
 }
 
 /** Says in one sentence what a database usually misses. */

@@ -2,19 +2,19 @@
 // stays, and keys are never replaced. `--dry-run` only says what a new account would get.
 import { parseArgs } from "node:util";
 import { isEncryptionKeys, isSecret, isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
-import { readAccount, readIds } from "./deploy/account.mjs";
+import { idsOf, readAccount, readIds } from "./deploy/account.mjs";
 import { carryOut } from "./deploy/carry-out.mjs";
-import { checkBefore, problemOf } from "./deploy/check.mjs";
+import { checkBefore, problemOf, sameAccount } from "./deploy/check.mjs";
 import { EMPTY, planDeployment } from "./deploy/plan.mjs";
 import { askForMissing, completed } from "./deploy/questions.mjs";
-import { keptSettings, knownVariables, repositorySettings, resourcesOf } from "./deploy/settings.mjs";
+import { environmentSettings, knownVariables, resourcesOf } from "./deploy/settings.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
 
 await runMain(async () => {
   const { dryRun } = readArguments();
-  const repository = repositorySettings();
-  const known = completed(knownVariables({ repository, kept: keptSettings(), environment: process.env }));
+  const { repository, kept } = environmentSettings();
+  const known = completed(knownVariables({ repository, kept, environment: process.env }));
   const resources = resourcesOf(repository, known);
   const secrets = givenSecrets();
 
@@ -31,6 +31,7 @@ await runMain(async () => {
   await step("Look at the account", "seconds", async () => {
     account = await readAccount(resources);
   });
+  sameAccount(kept, account);
   const steps = planDeployment(resources, account, { variables, secrets });
   const { secrets: added } = steps.at(-1);
   tell(steps);
@@ -38,7 +39,7 @@ await runMain(async () => {
   await step("Check the configuration", "a minute the first time", () =>
     checkBefore(variables, [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added]),
   );
-  await carryOut(steps, { repository, variables, findIds: () => findIds(resources) });
+  await carryOut(steps, { repository, variables, findIds: async () => idsOf(resources, await readIds()) });
 
   if (added.some(({ name, made }) => made && name === "ENCRYPTION_KEYS")) {
     console.log("ENCRYPTION_KEYS were made and cannot be read back: nobody but the Worker opens the database.");
@@ -72,12 +73,4 @@ function tellUnused(given, added) {
   const unused = Object.keys(given).filter((name) => isKey(name) && !added.some((each) => each.name === name));
   if (unused.length === 0) return;
   console.log(`The Worker has keys, which \`npm run keys\` replaces: not used of the environment: ${unused.join(", ")}.`);
-}
-
-async function findIds(resources) {
-  const { databases, namespaces } = await readIds();
-  return {
-    databaseId: resources.databaseId ?? databases[resources.database],
-    namespaceId: resources.namespaceId ?? namespaces[resources.namespace],
-  };
 }

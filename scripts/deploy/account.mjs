@@ -1,5 +1,6 @@
 // What a Cloudflare account has already, asked through wrangler.
 import { recordedKeys } from "../keys/statements.mjs";
+import { Failure } from "../terminal/failure.mjs";
 import { wrangler, wranglerFailure, wranglerOrFail } from "../wrangler.mjs";
 
 /**
@@ -9,7 +10,7 @@ import { wrangler, wranglerFailure, wranglerOrFail } from "../wrangler.mjs";
 export async function readAccount(resources) {
   const { databases, namespaces } = await readIds();
   const queues = [];
-  for (const name of resources.queues) if (await queueExists(name)) queues.push(name);
+  for (const name of resources.queues) if (await queueExists(name, resources.worker)) queues.push(name);
   const secrets = await secretNames(resources.worker);
   const isThere = resources.databaseId || databases[resources.database];
   // Only keys that nobody relies on yet may be made anew.
@@ -17,6 +18,14 @@ export async function readAccount(resources) {
   const [{ sealed } = { sealed: 0 }] = isThere ? await rowsOf(resources.database, sql) : [];
   const recorded = isThere ? await rowsOf(resources.database, recordedKeys()) : [];
   return { databases, namespaces, queues, secrets, sealed: sealed === 1, recorded };
+}
+
+/** The ids of the database and the namespace, of those that are there. */
+export function idsOf(resources, { databases, namespaces }) {
+  return {
+    databaseId: resources.databaseId ?? databases[resources.database],
+    namespaceId: resources.namespaceId ?? namespaces[resources.namespace],
+  };
 }
 
 /** The ids of databases and namespaces, by name. */
@@ -36,10 +45,17 @@ function byName(entries, name, id) {
   return Object.fromEntries(entries.map((entry) => [entry[name], entry[id]]));
 }
 
-async function queueExists(name) {
+// A queue has one consumer. Of a second Worker with its name one would send what the other one looks for in vain.
+async function queueExists(name, worker) {
   const { code, output } = await wrangler(["queues", "info", name]);
   if (code !== 0 && !output.includes("does not exist"))
     throw wranglerFailure(output, `The queue ${name} could not be looked up.`);
+  const consumer = /^Consumers:.*\bworker:([^\s,]+)/m.exec(output)?.[1];
+  if (code === 0 && consumer && consumer !== worker) {
+    throw new Failure(
+      `The queue ${name} is read by the Worker ${consumer}, not by ${worker}: give the queues of this environment names of their own in wrangler.toml.`,
+    );
+  }
   return code === 0;
 }
 

@@ -1,8 +1,9 @@
-// Whether what is about to be deployed would serve.
+// What is looked at before anything is deployed.
 import { checkConfiguration } from "../configuration/check.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
 import { rustToolchain } from "../setup/rust-toolchain.mjs";
 import { Failure } from "../terminal/failure.mjs";
+import { DEPLOYMENT } from "./settings.mjs";
 
 /**
  * Asks the Worker's own code whether it could serve with these variables and secrets. The account does not give its secrets
@@ -23,4 +24,13 @@ export async function problemOf(name, variables) {
     return "PUBLIC_URL must begin with https:// where it is deployed.";
   const { said } = await checkConfiguration(variables, await rustToolchain());
   return said.split("\n").find((line) => line.startsWith(`${name} `));
+}
+
+/** The account that is deployed to must be the one of the last time: another one would get everything anew. */
+export function sameAccount(kept, { databases }) {
+  const id = kept?.d1_databases?.[0]?.database_id;
+  if (!id || Object.values(databases).includes(id)) return;
+  throw new Failure(
+    `The database ${id} of ${DEPLOYMENT} is not in this account: log in to the account that has it, or name that in CLOUDFLARE_ACCOUNT_ID. If the database is gone for good, delete ${DEPLOYMENT}.`,
+  );
 }

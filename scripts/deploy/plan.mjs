@@ -44,7 +44,7 @@ export function planDeployment(resources, account, { variables, secrets }) {
   steps.push({ what: "settings", text: "Write wrangler.deploy.json" });
   // Before the migrations, so that the Worker of before stands on the new tables for no longer than an upload takes.
   steps.push({ what: "build", text: "Build the Worker" });
-  steps.push({ what: "migrations", text: "Apply the migrations that the database lacks" });
+  steps.push({ what: "migrations", text: `Apply the migrations that the database ${resources.database} lacks` });
   const missing = missingSecrets(account, variables, secrets);
   const replaced = replacedSecrets(account, secrets);
   const listed = (which, list) => (list.length > 0 ? `, ${which} ${list.map(({ name }) => name).join(", ")}` : "");

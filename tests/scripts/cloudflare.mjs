@@ -65,7 +65,10 @@ function answer(account, what, url, body) {
     ],
     [
       /^GET \/queues$/,
-      () => account.queues.filter(({ queue_name: name }) => [null, name].includes(url.searchParams.get("name"))),
+      () =>
+        account.queues
+          .filter(({ queue_name: name }) => [null, name].includes(url.searchParams.get("name")))
+          .map((queue) => ({ ...queue, consumers_total_count: queue.consumers.length })),
     ],
     [
       /^POST \/queues$/,
@@ -73,7 +76,8 @@ function answer(account, what, url, body) {
     ],
     [
       /^GET \/workers\/scripts\/([^/]+)\/secrets$/,
-      () => account.worker && Object.keys(account.worker.secrets).map((name) => ({ name, type: "secret_text" })),
+      (name) =>
+        workerOf(account, name, ({ secrets }) => Object.keys(secrets).map((each) => ({ name: each, type: "secret_text" }))),
     ],
     [
       /^DELETE \/workers\/scripts\/[^/]+\/secrets\/([^/]+)$/,
@@ -100,6 +104,10 @@ function answer(account, what, url, body) {
     if (result) return { result: furtherPage ? [] : result };
   }
   return { status: 404, errors: [{ code: 10007, message: `nothing at ${what}` }] };
+}
+
+function workerOf({ worker }, name, answer) {
+  return worker?.name === name ? answer(worker) : undefined;
 }
 
 // Secrets that a deployment does not name stay as they are.

@@ -1,12 +1,13 @@
 /** `npm run deploy`: its plan for accounts that have nothing, something and everything, and the command itself. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { experimental_readRawConfig } from "wrangler";
 import { EMPTY, planDeployment } from "../../scripts/deploy/plan.mjs";
 import { askForMissing, completed } from "../../scripts/deploy/questions.mjs";
 import { deploymentSettings, knownVariables, repositorySettings, resourcesOf } from "../../scripts/deploy/settings.mjs";
@@ -182,6 +183,27 @@ describe("the settings of a deployment", () => {
     expect(resourcesOf({ ...repository, queues }, { EXPORT_EVENTS: "on" }).queues).toContain("own");
   });
 
+  test("have no name of another environment where wrangler.toml has other names", () => {
+    const toml = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replaceAll('"countersign', '"staging');
+    const folder = mkdtempSync(join(tmpdir(), "countersign-toml-"));
+    try {
+      writeFileSync(join(folder, "wrangler.toml"), toml);
+      const { rawConfig: own } = experimental_readRawConfig({ config: join(folder, "wrangler.toml") });
+      const switched = { ...variables, EXPORT_EVENTS: "on", EXPORT_METRICS: "on" };
+      const settings = deploymentSettings({ repository: own, variables: switched, databaseId: "d", namespaceId: "n" });
+      for (const all of [settings, resourcesOf(own, switched)]) expect(JSON.stringify(all)).not.toContain("countersign");
+      // A dataset is asked for by SQL.
+      expect(metricsName({ ...repository, name: "own-staging" })).toBe("own_staging");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+    function metricsName(named) {
+      const switched = { ...variables, EXPORT_METRICS: "on" };
+      const made = deploymentSettings({ repository: named, variables: switched, databaseId: "d", namespaceId: "n" });
+      return made.analytics_engine_datasets[0].dataset;
+    }
+  });
+
   test("take a variable from the environment, else from the last time, else from wrangler.toml", () => {
     const known = knownVariables({
       repository: { vars: { TENANT_NAME: "one", FACTORS: { otp: {} }, PUBLIC_URL: "https://one.example" } },
@@ -317,7 +339,7 @@ describe("the command", () => {
     }
   }, 600_000);
 
-  test("says what to do about a login that is refused", async () => {
+  test("says what to do about a login that is refused, and about a file that is broken", async () => {
     const { account } = cloudflare;
     // Where even the token itself may not be looked at, wrangler breaks down in a stack trace.
     for (const refused of [/./, /d1.database/]) {
@@ -329,6 +351,13 @@ describe("the command", () => {
       );
     }
     delete account.refused;
+    writeFileSync(join(ROOT, kept), '{\n  "name": "countersign",\n  "vars": {,\n}\n');
+    expect(await deploy()).toMatchObject({
+      code: 1,
+      out: "",
+      err: expect.stringMatching(new RegExp(`^${kept} is no JSON any more, from line 3, column 12 on `)),
+    });
+    expect(readdirSync(ROOT).filter((name) => name.startsWith("wrangler.deploy-test-"))).toEqual([kept]);
   }, 600_000);
 });
 
