@@ -2,31 +2,40 @@
 // stays, and keys are never replaced. `--dry-run` only says what a new account would get.
 import { parseArgs } from "node:util";
 import { isEncryptionKeys, isSecret, isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
-import { idsOf, readAccount, readIds } from "./deploy/account.mjs";
+import { deployedVariables, idsOf, readAccount, readIds } from "./deploy/account.mjs";
 import { carryOut } from "./deploy/carry-out.mjs";
-import { checkBefore, problemOf, sameAccount } from "./deploy/check.mjs";
+import { checkBefore, problemOf, sameAccount, tellLost } from "./deploy/check.mjs";
 import { EMPTY, planDeployment } from "./deploy/plan.mjs";
 import { askForMissing, completed } from "./deploy/questions.mjs";
-import { environmentSettings, knownVariables, resourcesOf } from "./deploy/settings.mjs";
+import { DEPLOYMENT, deploymentSettings, environmentSettings, knownVariables, resourcesOf } from "./deploy/settings.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
+import { isAttended } from "./wrangler.mjs";
 
 await runMain(async () => {
   const { dryRun } = readArguments();
   const { repository, kept } = environmentSettings();
-  const known = completed(knownVariables({ repository, kept, environment: process.env }));
-  const resources = resourcesOf(repository, known);
   const secrets = givenSecrets();
+  const knownFrom = (last) => completed(knownVariables({ repository, kept: last, environment: process.env }));
 
   if (dryRun) {
-    tell(planDeployment(resources, EMPTY, { variables: known, secrets }));
+    const known = knownFrom(kept);
+    tell(planDeployment(resourcesOf(repository, known), EMPTY, { variables: known, secrets }));
     const missing = REQUIRED.filter((name) => !known[name]);
     if (missing.length > 0) console.log(`It would ask for ${missing.join(", ")}.`);
     return;
   }
 
-  const variables = await askForMissing(known, problemOf);
+  let running;
+  await step("Look at the Worker that runs", "seconds", async () => {
+    running = await deployedVariables(repository.name);
+  });
+  // Another machine has deployed it: what that one was told must not be lost.
+  const last = kept ?? { vars: running };
+  if (!kept && running) console.log(`${DEPLOYMENT} is not there: the variables of the Worker that runs are taken over.`);
+  const variables = await askForMissing(knownFrom(last), problemOf);
   if (!/^https:\/\//.test(variables.PUBLIC_URL)) throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
+  const resources = resourcesOf(repository, variables);
   let account;
   await step("Look at the account", "seconds", async () => {
     account = await readAccount(resources);
@@ -35,7 +44,9 @@ await runMain(async () => {
   const steps = planDeployment(resources, account, { variables, secrets });
   const { secrets: added } = steps.at(-1);
   tell(steps);
+  tellLost(running, { ...repository.vars, ...variables });
   tellUnused(secrets, added);
+  tellTakenOver(running, variables, repository);
   await step("Check the configuration", "a minute the first time", () =>
     checkBefore(variables, [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added]),
   );
@@ -73,4 +84,13 @@ function tellUnused(given, added) {
   const unused = Object.keys(given).filter((name) => isKey(name) && !added.some((each) => each.name === name));
   if (unused.length === 0) return;
   console.log(`The Worker has keys, which \`npm run keys\` replaces: not used of the environment: ${unused.join(", ")}.`);
+}
+
+/** Without a terminal wrangler does not ask before it replaces a DNS record with the Worker's, as it does with one. */
+function tellTakenOver(running, { PUBLIC_URL: publicUrl }, repository) {
+  const [domain] = deploymentSettings({ repository, variables: { PUBLIC_URL: publicUrl } }).routes ?? [];
+  if (isAttended() || running?.PUBLIC_URL === publicUrl || !domain?.custom_domain) return;
+  console.log(
+    `${domain.pattern} becomes the Worker's address. Nobody is here to be asked: a DNS record that it has is replaced.`,
+  );
 }

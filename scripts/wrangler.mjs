@@ -7,6 +7,9 @@ import { Failure } from "./terminal/failure.mjs";
 /** wrangler's script, to be run on the Node that runs this: the first one on the PATH may be too old. */
 export const WRANGLER = join(ROOT, "node_modules", "wrangler", "bin", "wrangler.js");
 
+/** Whether wrangler could ask somebody, and would: it looks at the output alone. */
+export const isAttended = () => Boolean(process.stdin.isTTY && process.stdout.isTTY);
+
 /**
  * Runs wrangler without letting it ask anything, unless `terminal` hands it the terminal.
  *

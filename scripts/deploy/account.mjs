@@ -59,6 +59,25 @@ async function queueExists(name, worker) {
   return code === 0;
 }
 
+/**
+ * The variables of the Worker that runs, by name; undefined where it has not been deployed yet. Of several versions the one
+ * that has most of the requests counts.
+ */
+export async function deployedVariables(worker) {
+  const failed = (output) => wranglerFailure(output, "The variables of the Worker that runs could not be read.");
+  const status = await wrangler(["deployments", "status", "--name", worker, "--json"]);
+  if (status.code !== 0) {
+    if (/code: (10007|10090)\b/.test(status.output)) return undefined;
+    if (status.output.includes("has no deployments")) return {};
+    throw failed(status.output);
+  }
+  const [{ version_id: version }] = JSON.parse(status.stdout).versions.toSorted((a, b) => b.percentage - a.percentage);
+  const { code, stdout, output } = await wrangler(["versions", "view", version, "--name", worker, "--json"]);
+  if (code !== 0) throw failed(output);
+  const variables = JSON.parse(stdout).resources.bindings.filter(({ type }) => ["plain_text", "json"].includes(type));
+  return Object.fromEntries(variables.map(({ name, text, json }) => [name, text ?? json]));
+}
+
 /** The names of a Worker's secrets. Nobody can read their values. */
 export async function secretNames(worker) {
   const { code, stdout, output } = await wrangler(["secret", "list", "--name", worker, "--format", "json"]);

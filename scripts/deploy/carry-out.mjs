@@ -7,7 +7,7 @@ import { migrate } from "../database.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
 import { Failure } from "../terminal/failure.mjs";
 import { step } from "../terminal/step.mjs";
-import { wranglerOrFail } from "../wrangler.mjs";
+import { isAttended, wranglerOrFail } from "../wrangler.mjs";
 import { DEPLOYMENT, deploymentSettings, keepSettings } from "./settings.mjs";
 
 /**
@@ -67,7 +67,7 @@ export async function deployWorker({ text, secrets }) {
       args.push("--secrets-file", file);
     }
     // Where somebody is there, wrangler asks before it takes over a DNS record that exists.
-    const shown = process.stdin.isTTY ? { terminal: true } : { echo: true };
+    const shown = isAttended() ? { terminal: true } : { echo: true };
     await wranglerOrFail(args, "The Worker could not be deployed.", { ...shown, env: { COUNTERSIGN_BUILD: "deploy" } });
   } catch (error) {
     if (error instanceof Failure) error.message += `\n${MIGRATED}`;

@@ -26,6 +26,15 @@ export async function problemOf(name, variables) {
   return said.split("\n").find((line) => line.startsWith(`${name} `));
 }
 
+/** Says which variables of the Worker that runs are gone with the next one: nobody else would, and its own file may be newer. */
+export function tellLost(running, vars) {
+  const lost = Object.keys(running ?? {}).filter((name) => !(name in vars));
+  if (lost.length === 0) return;
+  console.log(
+    `The Worker that runs has variables that the new one will not have: ${lost.join(", ")}. Whatever is to stay belongs into ${DEPLOYMENT}, or into the environment of \`npm run deploy\`.`,
+  );
+}
+
 /** The account that is deployed to must be the one of the last time: another one would get everything anew. */
 export function sameAccount(kept, { databases }) {
   const id = kept?.d1_databases?.[0]?.database_id;

@@ -1,6 +1,6 @@
 /**
  * An account at Cloudflare, as far as `npm run deploy`, `npm run keys` and `npm run clients -- --remote` get to see it through wrangler:
- * databases (SQLite), namespaces, queues, and one Worker with its secrets. It listens on loopback.
+ * databases (SQLite), namespaces, queues, and one Worker with its secrets and variables. It listens on loopback.
  */
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 
 const ACCOUNT = "0123456789abcdef0123456789abcdef";
 const FORBIDDEN = { status: 403, errors: [{ code: 10000, message: "Authentication error" }] };
+const VERSION = "11111111-2222-3333-4444-555555555555";
 
 /** Starts it; `env` is what makes wrangler talk to it. `account.whileDeploying`, if set, runs before a
  * deployment is done, and `account.whileQuerying` before a database is asked, with the SQL; what they return is answered
@@ -83,6 +84,14 @@ function answer(account, what, url, body) {
       /^DELETE \/workers\/scripts\/[^/]+\/secrets\/([^/]+)$/,
       (name) => (name in account.worker.secrets ? (delete account.worker.secrets[name], {}) : undefined),
     ],
+    [
+      /^GET \/workers\/scripts\/([^/]+)\/deployments$/,
+      (name) => workerOf(account, name, () => ({ deployments: [{ versions: [{ version_id: VERSION, percentage: 100 }] }] })),
+    ],
+    [
+      new RegExp(`^GET /workers/scripts/([^/]+)/versions/${VERSION}$`),
+      (name) => workerOf(account, name, ({ bindings }) => ({ id: VERSION, resources: { bindings: bindings.map(shown) } })),
+    ],
     [/^PUT \/workers\/scripts\/([^/]+)$/, (name) => deployed(account, name, body)],
     [/^GET \/workers\/workers\/[^/]+$/, () => ({ subdomain: { enabled: false, previews_enabled: false } })],
     [/^POST \/workers\/scripts\/[^/]+\/subdomain$/, () => ({ enabled: false, previews_enabled: false })],
@@ -108,6 +117,11 @@ function answer(account, what, url, body) {
 
 function workerOf({ worker }, name, answer) {
   return worker?.name === name ? answer(worker) : undefined;
+}
+
+// Nobody gets to read a secret.
+function shown({ type, name, text, ...rest }) {
+  return type === "secret_text" ? { type, name } : { type, name, text, ...rest };
 }
 
 // Secrets that a deployment does not name stay as they are.

@@ -267,6 +267,7 @@ describe("the command", () => {
   test("makes everything the first time, and repeated changes neither data nor secrets", async () => {
     const first = await deploy();
     expect(first).toMatchObject({ code: 0, err: "" });
+    expect(first.out).toMatch(/mfa\.example\.com becomes the Worker's address\. .*: a DNS record that it has is replaced\.\n/);
     const { account } = cloudflare;
     expect(account.databases.map(({ name }) => name)).toEqual(["countersign"]);
     expect(account.namespaces.map(({ title }) => title)).toEqual(["countersign-jwks"]);
@@ -304,6 +305,40 @@ describe("the command", () => {
     expect(third).toMatchObject({ code: 1, err: expect.stringMatching(/set ENCRYPTION_KEYS to the keys it had/) });
     const fourth = await deploy([], { ENCRYPTION_KEYS: freshEncryptionKeys() });
     expect(fourth).toMatchObject({ code: 0, err: "" });
+  }, 600_000);
+
+  test("begins with what the Worker has where another machine has deployed it, and says what the next one will not have", async () => {
+    const { account } = cloudflare;
+    const unset = { PUBLIC_URL: "", TENANT_NAME: "", TRUSTED_ISSUERS: "" };
+    const texts = () =>
+      Object.fromEntries(
+        account.worker.bindings.filter(({ type }) => type === "plain_text").map(({ name, text }) => [name, text]),
+      );
+    const mail = { EMAIL_FROM: "codes@example.com", RESEND_API_KEY: "re_one" };
+    expect(await deploy([], mail)).toMatchObject({ code: 0, err: "" });
+    account.worker.bindings.push({ type: "plain_text", name: "OF_SOMEBODY_ELSE", text: "x" });
+    rmSync(join(ROOT, kept));
+
+    // What it has cannot be read: nothing is guessed.
+    account.refused = /versions/;
+    const unread = await deploy([], unset);
+    delete account.refused;
+    expect(unread).toMatchObject({ code: 1, err: expect.stringMatching(/Cloudflare refused/) });
+    expect(texts()).toHaveProperty("OF_SOMEBODY_ELSE");
+
+    // A secret of a provider is replaced, a key is not.
+    const before = account.worker.secrets;
+    const given = { ...unset, TENANT_NAME: "Other", RESEND_API_KEY: "re_two", ENCRYPTION_KEYS: freshEncryptionKeys() };
+    const other = await deploy([], given);
+    expect(other).toMatchObject({ code: 0, err: "" });
+    expect(other.out).toMatch(/the variables of the Worker that runs are taken over\./);
+    expect(other.out).toMatch(/has variables that the new one will not have: OF_SOMEBODY_ELSE\./);
+    expect(other.out).toMatch(/with other values of the secrets RESEND_API_KEY\n/);
+    // The address is the Worker's already.
+    expect(other.out).not.toMatch(/becomes the Worker's address/);
+    expect(other.out).toMatch(/not used of the environment: ENCRYPTION_KEYS\./);
+    expect(texts()).toEqual({ ...variables, TENANT_NAME: "Other", EMAIL_FROM: "codes@example.com" });
+    expect(account.worker.secrets).toEqual({ ...before, RESEND_API_KEY: "re_two" });
   }, 600_000);
 
   test("tells what has happened where it breaks off, and leaves no secret behind", async () => {
