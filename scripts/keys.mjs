@@ -41,6 +41,8 @@ async function rotate({ kind, step: asked, where }) {
     if (error instanceof Unrecorded) await record(kind, step, state, seconds(), where);
     throw error;
   }
+  // Before anything is taken, made or told.
+  await place.prepare(change, state.names);
   // A key is in the database before it is anywhere else: of two people who add one at once, one is told.
   const until = seconds() + DEPLOYMENT_SECONDS;
   for (const name of change.make) await reserved(name, until, state, where);
@@ -48,7 +50,7 @@ async function rotate({ kind, step: asked, where }) {
   // The receiver has to be told; nobody needs to know the others. Before it is deployed: nobody can read it after.
   if (kind === "webhook") for (const { name, value } of secrets) console.log(`${name}  ${value}`);
   try {
-    await place.change({ secrets, variables: change.variables, remove: change.remove });
+    await place.change(change, secrets);
   } catch (error) {
     // Why it was not deployed is what has to be told. A reservation that stays ends by itself.
     for (const name of change.make) await execute(release(name, until), where).catch(() => {});

@@ -1,4 +1,4 @@
-// What is looked at before anything is deployed.
+// What is looked at before anything is deployed, by `npm run deploy` and by a rotation of keys.
 import { checkConfiguration } from "../configuration/check.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
 import { rustToolchain } from "../setup/rust-toolchain.mjs";

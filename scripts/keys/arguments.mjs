@@ -14,7 +14,8 @@ export const USAGE = `Keys are replaced in steps, so that nothing is refused mea
   drop     takes the old key away, when nothing needs it any more
   --step   without, the step that is next. Each says how long to wait for the one after it
   --remote the deployed Worker and its database; without, .dev.vars and the database of npm start (--dev-vars FILE and
-           --persist-to DIR say where those are)
+           --persist-to DIR say where those are). Each step but a webhook's drop deploys the code that is checked out, as
+           npm run deploy does: check out the version that runs, unless it is to change
 
 Clients' secrets: npm run clients -- rotate-secret`;
 

@@ -4,11 +4,21 @@ import { join } from "node:path";
 import { parseEnv } from "node:util";
 import { isSecret, variablesIn } from "../configuration/variables.mjs";
 import { migrate } from "../database.mjs";
-import { secretNames } from "../deploy/account.mjs";
+import { deployedVariables, idsOf, readAccount, secretNames } from "../deploy/account.mjs";
 import { build, deployWorker } from "../deploy/carry-out.mjs";
-import { keepSettings, keptSettings } from "../deploy/settings.mjs";
+import { checkBefore, sameAccount, tellLost } from "../deploy/check.mjs";
+import { planDeployment } from "../deploy/plan.mjs";
+import {
+  DEPLOYMENT,
+  deploymentSettings,
+  environmentSettings,
+  keepSettings,
+  knownVariables,
+  resourcesOf,
+} from "../deploy/settings.mjs";
 import { fromCaller, ROOT } from "../setup/repository.mjs";
 import { Failure } from "../terminal/failure.mjs";
+import { step } from "../terminal/step.mjs";
 import { wranglerOrFail } from "../wrangler.mjs";
 
 /** The place that the command line names: what is there, and how it changes. */
@@ -26,7 +36,8 @@ function local(path) {
       const variables = variablesIn(parseEnv(read()));
       return { names: Object.keys(variables).filter(isSecret), variables };
     },
-    async change({ secrets, variables, remove }) {
+    async prepare() {},
+    async change({ variables, remove }, secrets) {
       const set = { ...Object.fromEntries(secrets.map(({ name, value }) => [name, value])), ...variables };
       writeFileSync(path, changed(read(), set, remove), { mode: 0o600 });
     },
@@ -56,28 +67,53 @@ export function changed(content, set, remove) {
 }
 
 function deployed() {
-  const settings = keptSettings();
-  if (!settings) throw new Failure("wrangler.deploy.json is not there: run `npm run deploy` on this machine once, then repeat.");
+  const { repository, kept } = environmentSettings();
+  if (!kept) throw new Failure(`${DEPLOYMENT} is not there: run \`npm run deploy\` on this machine once, then repeat.`);
+  // As `npm run deploy` does it, but for the environment: a rotation changes the keys and nothing else that is set.
+  const variables = knownVariables({ repository, kept, environment: {} });
+  const resources = resourcesOf(repository, variables);
+  const deploys = (change) => Object.keys(change.variables).length > 0 || change.make.length > 0;
+  let ids;
   return {
     async read() {
-      return { names: (await secretNames(settings.name)).filter(isSecret), variables: variablesIn(settings.vars) };
+      return { names: (await secretNames(resources.worker)).filter(isSecret), variables };
+    },
+    async prepare(change, names) {
+      if (!deploys(change)) return;
+      let account;
+      await step("Look at the account", "seconds", async () => {
+        account = await readAccount(resources);
+      });
+      sameAccount(kept, account);
+      const lacking = planDeployment(resources, account, { variables, secrets: {} }).filter(
+        ({ name, what }) => name && what !== "worker",
+      );
+      if (lacking.length > 0) {
+        throw new Failure(
+          `The account lacks what the checked out version needs (${lacking.map(({ name }) => name).join(", ")}): run \`npm run deploy\`, then repeat.`,
+        );
+      }
+      ids = idsOf(resources, account);
+      const changed = { ...variables, ...change.variables };
+      tellLost(await deployedVariables(resources.worker), { ...repository.vars, ...changed });
+      const secrets = [...names, ...change.make].map((name) => ({ name }));
+      await step("Check the configuration", "a minute the first time", () => checkBefore(changed, secrets));
     },
     // Secrets and variables change in one deployment, so that there is no moment with one and without the other.
-    async change({ secrets, variables, remove }) {
-      if (secrets.length > 0 || Object.keys(variables).length > 0) {
+    async change(change, secrets) {
+      if (deploys(change)) {
         await build();
         await migrate({ remote: true });
-        const before = settings.vars;
-        keepSettings({ ...settings, vars: { ...before, ...variables } });
+        keepSettings(deploymentSettings({ repository, variables: { ...variables, ...change.variables }, ...ids }));
         try {
-          await deployWorker({ text: `Deploy the Worker ${settings.name}`, secrets });
+          await deployWorker({ text: `Deploy the Worker ${resources.worker}`, secrets });
         } catch (error) {
-          keepSettings({ ...settings, vars: before });
+          keepSettings(kept);
           throw error;
         }
       }
-      for (const name of remove)
-        await wranglerOrFail(["secret", "delete", name, "--name", settings.name], `${name} could not be taken away.`);
+      for (const name of change.remove)
+        await wranglerOrFail(["secret", "delete", name, "--name", resources.worker], `${name} could not be taken away.`);
     },
     after: "",
   };

@@ -415,7 +415,7 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
   try {
     expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({
       code: 1,
-      err: `wrangler.deploy.json is not there: run \`npm run deploy\` on this machine once, then repeat.\n`,
+      err: `${kept} is not there: run \`npm run deploy\` on this machine once, then repeat.\n`,
     });
     expect(await runOn({ ...env, ...VARIABLES }, kept, "deploy")).toMatchObject({ code: 0, err: "" });
     const first = { ...account.worker.secrets };
@@ -424,10 +424,31 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     const before = deployments();
     const { sqlite } = account.databases[0];
     const addedAt = () => sqlite.prepare("SELECT added_at FROM keys WHERE name = 'SIGNING_KEY_2'").get()?.added_at;
+    // What would not serve is not deployed, and no name is taken for it.
+    const right = readFileSync(join(ROOT, kept), "utf8");
+    const { vars, ratelimits: _, ...old } = JSON.parse(right);
+    writeFileSync(join(ROOT, kept), JSON.stringify({ ...old, vars: { ...vars, POLICY: "sometimes" } }));
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^POLICY .*\nNothing was deployed: put this right, then repeat\.\n$/s),
+    });
+    // Nor what the account lacks of the version that is checked out.
+    writeFileSync(join(ROOT, kept), JSON.stringify({ ...old, vars: { ...vars, EXPORT_EVENTS: "on" } }));
+    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^The account lacks .* \(countersign-audit\): run `npm run deploy`, then repeat\.\n$/),
+    });
+    expect([deployments(), addedAt()]).toEqual([before, undefined]);
+    // Bindings are those of wrangler.toml, whatever the file of an older version has.
+    writeFileSync(join(ROOT, kept), JSON.stringify({ ...old, vars }));
+    account.worker.bindings.push({ type: "plain_text", name: "OF_SOMEBODY_ELSE", text: "x" });
     // A deployment that fails leaves no trace.
     account.whileDeploying = async () => ({ status: 400, errors: [{ code: 10021, message: "not today" }] });
-    expect(await run("keys", "rotate", "signing", "--remote")).toMatchObject({ code: 1 });
+    const failed = await run("keys", "rotate", "signing", "--remote");
+    expect(failed).toMatchObject({ code: 1, err: expect.stringMatching(/\nThe migrations have run before that\. /) });
+    expect(failed.out).toMatch(/variables that the new one will not have: OF_SOMEBODY_ELSE\./);
     expect([addedAt(), account.worker.secrets]).toEqual([undefined, first]);
+    expect(JSON.parse(readFileSync(join(ROOT, kept), "utf8"))).toEqual({ ...old, vars });
     // Somebody else has the same in mind while this one is deployed, which takes some seconds.
     let other;
     let ended;
@@ -447,6 +468,7 @@ test("the command rotates a deployed Worker's keys without reading one, each ste
     expect(addedAt()).toBeGreaterThanOrEqual(ended);
     expect(addedAt()).toBeLessThanOrEqual(Math.floor(Date.now() / 1000));
     expect(deployments()).toBe(before + 2);
+    expect(account.worker.bindings.map(({ name }) => name)).toContain("SHIELD");
     const { SIGNING_KEY_2: second, ...rest } = account.worker.secrets;
     expect([active(), rest]).toEqual(["1", first]);
     expect(JSON.parse(second).kid).not.toBe(JSON.parse(first.SIGNING_KEY_1).kid);
