@@ -47,9 +47,11 @@ await runMain(async () => {
   tellLost(running, { ...repository.vars, ...variables });
   tellUnused(secrets, added);
   tellTakenOver(running, variables, repository);
-  await step("Check the configuration", "a minute the first time", () =>
-    checkBefore(variables, [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added]),
-  );
+  let warnings;
+  await step("Check the configuration", "a minute the first time", async () => {
+    warnings = await checkBefore(variables, [...account.secrets.filter(isSecret).map((name) => ({ name })), ...added]);
+  });
+  for (const warning of warnings) console.log(`Warning: ${warning}`);
   await carryOut(steps, { repository, variables, findIds: async () => idsOf(resources, await readIds()) });
 
   if (added.some(({ name, made }) => made && name === "ENCRYPTION_KEYS")) {

@@ -1,21 +1,32 @@
 // What is looked at before anything is deployed, by `npm run deploy` and by a rotation of keys.
 import { checkConfiguration } from "../configuration/check.mjs";
+import { warnings } from "../configuration/warnings.mjs";
 import { freshSecret } from "../keys/fresh.mjs";
 import { rustToolchain } from "../setup/rust-toolchain.mjs";
 import { Failure } from "../terminal/failure.mjs";
 import { DEPLOYMENT } from "./settings.mjs";
 
 /**
- * Asks the Worker's own code whether it could serve with these variables and secrets. The account does not give its secrets
- * away, so fresh ones of the right shape stand for those without a value.
+ * Variables and secrets together. The account does not give its secrets away, so fresh ones of the right shape stand for those
+ * without a value.
  *
  * @param {Record<string, string>} variables
  * @param {{ name: string, value?: string }[]} secrets the last one of a name counts
  */
-export async function checkBefore(variables, secrets) {
+export function withSecrets(variables, secrets) {
   const values = secrets.map(({ name, value }) => [name, value ?? freshSecret(name)]);
-  const { right, said } = await checkConfiguration({ ...variables, ...Object.fromEntries(values) }, await rustToolchain());
+  return { ...variables, ...Object.fromEntries(values) };
+}
+
+/**
+ * Asks the Worker's own code whether it could serve with these variables and secrets (as in `withSecrets`), and returns what of
+ * it is hardly meant.
+ */
+export async function checkBefore(variables, secrets) {
+  const all = withSecrets(variables, secrets);
+  const { right, said } = await checkConfiguration(all, await rustToolchain());
   if (!right) throw new Failure(`${said}\nNothing was deployed: put this right, then repeat.`);
+  return warnings(all);
 }
 
 /** What is wrong with one variable, as far as it can be told without the secrets. */

@@ -123,7 +123,8 @@ describe("the command", () => {
     const rotated = { ACTIVE_SIGNING_KEY: "2", ACTIVE_ENCRYPTION_KEYS: "2", TWILLIO_FROM: "+15550100000" };
     const issuers = '[{"name":"idp","issuer":"https://idp.example.com/","may":["mfa_token"]}]';
     const vars = { ...variables, ...TWILIO, ...rotated, TRUSTED_ISSUERS: issuers };
-    writeFileSync(join(ROOT, kept), JSON.stringify({ vars }));
+    const settings = { name: "countersign", d1_databases: [{ database_name: "countersign" }], vars };
+    writeFileSync(join(ROOT, kept), JSON.stringify(settings));
     const { code, out, err } = await check();
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toMatch(
@@ -132,8 +133,14 @@ describe("the command", () => {
 
     delete worker.secrets.TWILIO_AUTH_TOKEN;
     expect(await check()).toMatchObject({ code: 1, out: expect.stringContaining("TWILIO_AUTH_TOKEN is missing") });
+    // Of another environment.
+    writeFileSync(join(ROOT, kept), JSON.stringify({ ...settings, name: "countersign-staging" }));
+    expect(await check()).toMatchObject({ code: 1, err: expect.stringContaining("about the Worker countersign-staging") });
     rmSync(join(ROOT, kept));
     expect(await check(["--remote"], { ...vars, TWILIO_AUTH_TOKEN: "t" })).toMatchObject({ code: 0 });
+    // In a clone from which nothing was deployed, what the Worker has counts.
+    worker.bindings = Object.entries(vars).map(([name, text]) => ({ type: "plain_text", name, text }));
+    expect(await check(["--remote"], { TWILIO_AUTH_TOKEN: "t" })).toMatchObject({ code: 0 });
   }, 600_000);
 
   test("checks what runs on this machine where that is asked, and nothing of a deployment", async () => {

@@ -328,16 +328,19 @@ describe("the command", () => {
 
     // A secret of a provider is replaced, a key is not.
     const before = account.worker.secrets;
-    const given = { ...unset, TENANT_NAME: "Other", RESEND_API_KEY: "re_two", ENCRYPTION_KEYS: freshEncryptionKeys() };
+    const unused = { TWILIO_FROM: "+15550100123" };
+    const changed = { TENANT_NAME: "Other", RESEND_API_KEY: "re_two", ENCRYPTION_KEYS: freshEncryptionKeys() };
+    const given = { ...unset, ...unused, ...changed };
     const other = await deploy([], given);
     expect(other).toMatchObject({ code: 0, err: "" });
     expect(other.out).toMatch(/the variables of the Worker that runs are taken over\./);
     expect(other.out).toMatch(/has variables that the new one will not have: OF_SOMEBODY_ELSE\./);
+    expect(other.out).toMatch(/\nWarning: TWILIO_FROM is set, but nothing uses it/);
     expect(other.out).toMatch(/with other values of the secrets RESEND_API_KEY\n/);
     // The address is the Worker's already.
     expect(other.out).not.toMatch(/becomes the Worker's address/);
     expect(other.out).toMatch(/not used of the environment: ENCRYPTION_KEYS\./);
-    expect(texts()).toEqual({ ...variables, TENANT_NAME: "Other", EMAIL_FROM: "codes@example.com" });
+    expect(texts()).toEqual({ ...variables, ...unused, TENANT_NAME: "Other", EMAIL_FROM: "codes@example.com" });
     expect(account.worker.secrets).toEqual({ ...before, RESEND_API_KEY: "re_two" });
   }, 600_000);
 
