@@ -147,7 +147,7 @@ const built = (name) => readFile(new URL(name, builtFolder("deploy")));
 
 describe("the bundle", () => {
   /** Of 1000 bytes, gzipped as the platform counts them. Compilers differ by a hundredth. */
-  const KILOBYTES = 308;
+  const KILOBYTES = 310;
 
   test("has grown no further, and docs/performance.md says how large it is", async () => {
     const files = await Promise.all(["index.js", "index_bg.wasm"].map(built));
