@@ -992,8 +992,8 @@ export const MUTANTS = [
   {
     name: "Workers: what the queue has given up on is sent, not recorded",
     file: "src/workers/mod.rs",
-    text: "if queue == DEAD_LETTER_QUEUE {",
-    replacement: "if queue == DEAD_LETTER_QUEUE && false {",
+    text: "if queue.ends_with(DEAD_LETTERS) {",
+    replacement: "if queue.ends_with(DEAD_LETTERS) && false {",
     killedBy: {
       file: "tests/worker/delivery-attempts.test.mjs",
       test: "is recorded with its reason and told to the log, and the sweep tries it again",
