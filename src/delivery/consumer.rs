@@ -9,7 +9,7 @@ use super::dispatch;
 use super::provider::SendError;
 use super::{template, words};
 use crate::app::App;
-use crate::audit::{self, Act, Event};
+use crate::audit::{self, Act};
 use crate::json::object;
 use crate::platform::{Platform, StorageError};
 use crate::storage::deliveries::{self, ClaimedDelivery, Outcome, Template};
@@ -92,15 +92,9 @@ async fn attempt<P: Platform>(
         Outcome::Retry { reason, .. } => (Act::DeliveryDelayed, None, Some(reason)),
         Outcome::Failed { reason } => (Act::DeliveryFailed, None, Some(reason)),
     };
-    let is_code = delivery.message == words::CODE;
-    Event::new(act, now)
-        .with("delivery", &delivery.id)
-        .with("user", delivery.target.as_ref().map(|target| target.user.as_str()))
-        .with("message", &delivery.message)
-        // A code's channel is the factor that it is of; a notice's is not.
-        .with("factor", is_code.then(|| delivery.channel.factor()))
-        .with("channel", delivery.channel.as_str())
-        .with("attempt", delivery.attempts)
+    let user = delivery.target.as_ref().map(|target| target.user.as_str());
+    let channel = delivery.channel.as_str();
+    deliveries::told(act, now, &delivery.id, user, &delivery.message, channel, delivery.attempts)
         .with("provider", provider)
         .with("reason", reason)
         .record(app);

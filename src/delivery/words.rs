@@ -4,8 +4,7 @@ use crate::mfa::factor::Kind;
 use crate::mfa::language::Languages;
 use crate::storage::deliveries::Template;
 
-/// What a message without a notice is called among templates.
-pub const CODE: &str = "code";
+pub use crate::storage::deliveries::CODE;
 /// The language of whoever has named none that there are words in, unless `DEFAULT_LANGUAGE` names another.
 pub const LAST_RESORT: &str = "en";
 

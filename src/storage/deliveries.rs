@@ -2,6 +2,7 @@
 
 use super::statements;
 use crate::app::App;
+use crate::audit::{Act, Event};
 use crate::json::Json;
 use crate::mfa::factor::Kind;
 use crate::platform::{Platform, Row, Statement, StorageError, Value};
@@ -9,6 +10,29 @@ use crate::types::{UnixSeconds, UserId};
 
 /// A claim is good for this long; then the consumer counts as dead and the row is free again.
 pub const LEASE_SECONDS: i64 = 60;
+
+/// What a message without a notice is called, in its row and among templates.
+pub const CODE: &str = "code";
+
+/// What is told of a delivery. A code's channel is the factor that it is of; a notice's is not.
+pub fn told<'a>(
+    act: Act,
+    now: UnixSeconds,
+    id: &'a str,
+    user: Option<&'a str>,
+    message: &'a str,
+    channel: &'a str,
+    attempts: i64,
+) -> Event<'a> {
+    let factor = Kind::parse(channel).filter(|_| message == CODE).map(Kind::factor);
+    Event::new(act, now)
+        .with("delivery", id)
+        .with("user", user)
+        .with("message", message)
+        .with("factor", factor)
+        .with("channel", channel)
+        .with("attempt", attempts)
+}
 
 /// The operator's own words for one message, channel and language.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,12 +3,11 @@
 //! each table 10 000 rows a run at most, which it goes through by their key or finds by their time, and counts of messages
 //! hour by hour.
 
-use super::statements;
+use super::{deliveries, statements};
 use crate::app::App;
-use crate::audit::{self, Act, Event};
+use crate::audit::{self, Act};
 use crate::json::object;
 use crate::mfa::enrollment::CODE_SECONDS;
-use crate::mfa::factor::Kind;
 use crate::mfa::sending::milliseconds;
 use crate::platform::{Platform, Row, Statement, StorageError};
 use crate::types::UnixSeconds;
@@ -131,16 +130,9 @@ async fn expire<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Stora
 }
 
 fn tell_expired<P: Platform>(app: &App<P>, now: UnixSeconds, row: &Row) -> Result<(), StorageError> {
-    let (message, channel) = (row.text("message")?, row.text("channel")?);
-    // A code's channel is the factor that it is of; a notice's is not.
-    let factor = Kind::parse(channel).filter(|_| message == "code").map(Kind::factor);
-    Event::new(Act::DeliveryExpired, now)
-        .with("delivery", row.text("id")?)
-        .with("user", row.optional_text("user_id")?)
-        .with("message", message)
-        .with("factor", factor)
-        .with("channel", channel)
-        .with("attempt", row.integer("attempts")?)
+    let (user, message) = (row.optional_text("user_id")?, row.text("message")?);
+    let (channel, attempts) = (row.text("channel")?, row.integer("attempts")?);
+    deliveries::told(Act::DeliveryExpired, now, row.text("id")?, user, message, channel, attempts)
         .with("reason", row.text("failure")?)
         .record(app);
     Ok(())

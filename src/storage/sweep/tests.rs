@@ -15,12 +15,17 @@ fn sends(service: &Service) {
     alice.associates(&alice.logs_in(), &body).granted();
 }
 
+/// The queue has not heard of it.
+fn sends_untold(service: &Service) {
+    service.world.break_queue(true);
+    sends(service);
+    service.world.break_queue(false);
+}
+
 #[test]
 fn the_queue_is_told_again_about_what_stayed_behind_for_fifteen_seconds() {
     let service = Service::new();
-    service.world.break_queue(true);
-    sends(&service);
-    service.world.break_queue(false);
+    sends_untold(&service);
     service.world.advance(14);
     swept(&service);
     assert!(service.world.queue().is_empty());
@@ -73,9 +78,7 @@ fn each_run_ends_at_most_five_hundred_and_tells_of_each() {
 #[test]
 fn what_cannot_be_ended_keeps_nothing_from_being_told_again() {
     let service = Service::new();
-    service.world.break_queue(true);
-    sends(&service);
-    service.world.break_queue(false);
+    sends_untold(&service);
     service.world.advance(15);
     service.world.fail_batch_of(statements::EXPIRE_DELIVERIES, BatchFault::BeforeCommit);
     assert!(block_on(run(&service.app, service.world.now())).is_err());
