@@ -5,6 +5,7 @@ import { checkConfiguration } from "./configuration/check.mjs";
 import { deploymentVariables } from "./configuration/deployment.mjs";
 import { devVars, localVariables } from "./configuration/local.mjs";
 import { unknownNames, warnings } from "./configuration/warnings.mjs";
+import { addressProblem } from "./deploy/check.mjs";
 import { DEPLOYMENT, keptSettings, repositorySettings } from "./deploy/settings.mjs";
 import { rustToolchain } from "./setup/rust-toolchain.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
@@ -26,8 +27,8 @@ await runMain(async () => {
   const { checked, variables, unknown } = local ? ofStart() : await ofDeployment(remote);
   console.log(checked);
   const { right, said } = await checkConfiguration(variables, await rustToolchain());
-  const insecure = !local && right && !variables.PUBLIC_URL.startsWith("https://");
-  console.log(insecure ? "PUBLIC_URL must begin with https:// where it is deployed." : said);
+  const insecure = !local && right ? addressProblem(variables) : undefined;
+  console.log(insecure ?? said);
   // What is said of a configuration as a whole goes for one that can be read.
   for (const warning of [...unknown, ...(right ? warnings(variables) : [])]) console.log(`Warning: ${warning}`);
   if (!right) console.log("\ndocs/configuration.md has all variables.");

@@ -1,13 +1,20 @@
 // `npm run deploy`: everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there
 // stays, and keys are never replaced. `--dry-run` only says what a new account would get.
 import { parseArgs } from "node:util";
-import { isEncryptionKeys, isSecret, isSigningKey, REQUIRED, variablesIn } from "./configuration/variables.mjs";
+import { isKey, isSecret, REQUIRED } from "./configuration/variables.mjs";
 import { deployedVariables, idsOf, readAccount, readIds } from "./deploy/account.mjs";
 import { carryOut } from "./deploy/carry-out.mjs";
-import { checkBefore, problemOf, sameAccount, tellLost } from "./deploy/check.mjs";
+import { addressProblem, checkBefore, problemOf, sameAccount, tellLost } from "./deploy/check.mjs";
 import { EMPTY, planDeployment } from "./deploy/plan.mjs";
 import { askForMissing, completed } from "./deploy/questions.mjs";
-import { DEPLOYMENT, deploymentSettings, environmentSettings, knownVariables, resourcesOf } from "./deploy/settings.mjs";
+import {
+  DEPLOYMENT,
+  deploymentSettings,
+  environmentSettings,
+  givenSecrets,
+  knownVariables,
+  resourcesOf,
+} from "./deploy/settings.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { step } from "./terminal/step.mjs";
 import { isAttended } from "./wrangler.mjs";
@@ -15,7 +22,7 @@ import { isAttended } from "./wrangler.mjs";
 await runMain(async () => {
   const { dryRun } = readArguments();
   const { repository, kept } = environmentSettings();
-  const secrets = givenSecrets();
+  const secrets = givenSecrets(process.env);
   const knownFrom = (last) => completed(knownVariables({ repository, kept: last, environment: process.env }));
 
   if (dryRun) {
@@ -34,7 +41,8 @@ await runMain(async () => {
   const last = kept ?? { vars: running };
   if (!kept && running) console.log(`${DEPLOYMENT} is not there: the variables of the Worker that runs are taken over.`);
   const variables = await askForMissing(knownFrom(last), problemOf);
-  if (!/^https:\/\//.test(variables.PUBLIC_URL)) throw new Failure("PUBLIC_URL must begin with https:// where it is deployed.");
+  const problem = addressProblem(variables);
+  if (problem) throw new Failure(problem);
   const resources = resourcesOf(repository, variables);
   let account;
   await step("Look at the account", "seconds", async () => {
@@ -76,13 +84,7 @@ function tell(steps) {
   for (const [index, { text }] of steps.entries()) console.log(`  ${index + 1}. ${text}`);
 }
 
-/** Secrets that the operator brings along in the environment. */
-function givenSecrets() {
-  return Object.fromEntries(Object.entries(variablesIn(process.env)).filter(([name]) => isSecret(name)));
-}
-
 function tellUnused(given, added) {
-  const isKey = (name) => isEncryptionKeys(name) || isSigningKey(name);
   const unused = Object.keys(given).filter((name) => isKey(name) && !added.some((each) => each.name === name));
   if (unused.length === 0) return;
   console.log(`The Worker has keys, which \`npm run keys\` replaces: not used of the environment: ${unused.join(", ")}.`);

@@ -1,6 +1,7 @@
 // The command line of `npm run clients`, read but not yet judged.
 import { parseArgs } from "node:util";
 import { Failure } from "../terminal/failure.mjs";
+import { asksForHelp } from "../terminal/help.mjs";
 
 export const USAGE = `Who may call Countersign.
 
@@ -67,7 +68,7 @@ const TAKES_ID = ["update", "show", "rotate-secret", "remove"];
  * @returns {{ command: string, id?: string, given?: object, audiences?: { audience: string, scopes: string[] }[], where?: object }}
  */
 export function readArguments(args) {
-  if (args.includes("--help") || args.includes("-h") || args[0] === "help") return { command: "help" };
+  if (asksForHelp(args)) return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);

@@ -38,6 +38,8 @@ export const OPTIONAL = [
 export const isSigningKey = (name) => name.startsWith("SIGNING_KEY_");
 export const isFurtherEncryptionKeys = (name) => name.startsWith("ENCRYPTION_KEYS_");
 export const isEncryptionKeys = (name) => name === "ENCRYPTION_KEYS" || isFurtherEncryptionKeys(name);
+/** Something is sealed or signed with it: it is rotated, not replaced. */
+export const isKey = (name) => isEncryptionKeys(name) || isSigningKey(name);
 export const isWebhookSecret = (name) => name === "WEBHOOK_SECRET" || name.startsWith("WEBHOOK_SECRET_");
 
 /** Secrets that a provider of messages gives or shares: they cannot be made here. */

@@ -29,10 +29,15 @@ export async function checkBefore(variables, secrets) {
   return warnings(all);
 }
 
+/** The Worker serves http on this machine: what is deployed has to be asked for more. */
+export function addressProblem({ PUBLIC_URL: publicUrl }) {
+  return publicUrl?.startsWith("https://") ? undefined : "PUBLIC_URL must begin with https:// where it is deployed.";
+}
+
 /** What is wrong with one variable, as far as it can be told without the secrets. */
 export async function problemOf(name, variables) {
-  if (name === "PUBLIC_URL" && !variables.PUBLIC_URL?.startsWith("https://"))
-    return "PUBLIC_URL must begin with https:// where it is deployed.";
+  const problem = name === "PUBLIC_URL" ? addressProblem(variables) : undefined;
+  if (problem) return problem;
   const { said } = await checkConfiguration(variables, await rustToolchain());
   return said.split("\n").find((line) => line.startsWith(`${name} `));
 }

@@ -1,5 +1,5 @@
 // What has to be done for an account to serve Countersign. Pure: from the account as it is to a list of steps.
-import { isEncryptionKeys, isSecret, isSigningKey, isWebhookSecret } from "../configuration/variables.mjs";
+import { isEncryptionKeys, isKey, isSecret, isSigningKey, isWebhookSecret } from "../configuration/variables.mjs";
 import { agreed, KINDS } from "../keys/rotation.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
@@ -56,8 +56,6 @@ export function planDeployment(resources, account, { variables, secrets }) {
   });
   return steps;
 }
-
-const isKey = (name) => isEncryptionKeys(name) || isSigningKey(name);
 
 /**
  * The secrets of providers that the Worker has and the operator brings along: one that a provider has replaced is of no use.

@@ -3,7 +3,7 @@
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { experimental_readRawConfig as readRawConfig } from "wrangler";
-import { OPTIONAL, REQUIRED, variablesIn } from "../configuration/variables.mjs";
+import { isSecret, OPTIONAL, REQUIRED, variablesIn } from "../configuration/variables.mjs";
 import { ROOT } from "../setup/repository.mjs";
 import { Failure } from "../terminal/failure.mjs";
 
@@ -71,6 +71,11 @@ export function knownVariables({ repository, kept, environment }) {
   return Object.fromEntries(
     [...REQUIRED, ...OPTIONAL].filter((name) => all[name] !== undefined).map((name) => [name, all[name]]),
   );
+}
+
+/** The secrets that the operator brings along in the environment. */
+export function givenSecrets(environment) {
+  return Object.fromEntries(Object.entries(variablesIn(environment)).filter(([name]) => isSecret(name)));
 }
 
 /** What the Worker needs of an account, by wrangler.toml and the variables. The namespace is named after its binding. */

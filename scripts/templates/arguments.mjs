@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { fromCaller } from "../setup/repository.mjs";
 import { Failure } from "../terminal/failure.mjs";
+import { asksForHelp } from "../terminal/help.mjs";
 
 export const MESSAGES = [
   "code",
@@ -50,7 +51,7 @@ const OPTIONS = { set: WORDS, check: WORDS, list: {}, show: WHICH, remove: WHICH
  * @returns {{ command: string, template?: object, where?: object }}
  */
 export function readArguments(args) {
-  if (args.includes("--help") || args.includes("-h") || args[0] === "help") return { command: "help" };
+  if (asksForHelp(args)) return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);

@@ -1,6 +1,7 @@
 // The command line of `npm run users`, read and judged.
 import { parseArgs } from "node:util";
 import { Failure } from "../terminal/failure.mjs";
+import { asksForHelp } from "../terminal/help.mjs";
 
 export const USAGE = `What is stored of a person, and what support does about it.
 
@@ -34,7 +35,7 @@ const OPTIONS = {
  * @returns {{ command: string, user?: string, authenticator?: string, where?: object }}
  */
 export function readArguments(args) {
-  if (args.includes("--help") || args.includes("-h") || args[0] === "help") return { command: "help" };
+  if (asksForHelp(args)) return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);
