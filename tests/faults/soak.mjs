@@ -22,8 +22,6 @@ export class Soak {
   replaced = new Set();
   /** Deliveries that were claimed when the processes were killed: these may have been sent and not recorded. */
   interrupted = new Set();
-  /** Requests that were given up without knowing what became of them. */
-  maybe = 0;
   counts = {};
   over = false;
   #up = Promise.resolve();

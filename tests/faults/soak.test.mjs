@@ -55,7 +55,9 @@ const keyOf = (table) => KEYS[table] ?? "id";
 
 /** Takes the first such row away, or changes it. Returns how to undo that. */
 const spoil = (table, where, change) => async (soak) => {
-  const [row] = await soak.rows(`SELECT * FROM ${table} WHERE ${where} LIMIT 1`);
+  const rows = await soak.rows(`SELECT * FROM ${table} WHERE ${where}`);
+  // What the kill caught while it was sent may have arrived or not: of that the audit cannot tell.
+  const row = rows.find(({ id }) => !soak.interrupted.has(id));
   const sql = change ? `UPDATE ${table} SET ${change}` : `DELETE FROM ${table}`;
   await soak.rows(`${sql} WHERE ${keyOf(table)} = ?`, row[keyOf(table)]);
   return () => restore(soak, table, row);
