@@ -103,7 +103,7 @@ describe("the cache of key sets", () => {
     await stage.world.fail({ on: "JWKS", mode: "hang", times: 1e9, matching: "get" });
     const began = performance.now();
     await accepted(await ask("hanging-kv"));
-    expect(performance.now() - began).toBeLessThan(4_000);
+    expect(performance.now() - began).toBeLessThan(10_000);
     await stage.world.heal();
   });
 
