@@ -16,6 +16,7 @@ import {
   updateClient,
 } from "./clients/statements.mjs";
 import { execute } from "./database.mjs";
+import { byWhom } from "./operator-acts.mjs";
 import { fromCaller } from "./setup/repository.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
@@ -31,7 +32,7 @@ async function add({ given, audiences, where }) {
   const jwks = keySetOf(given);
   const brought = { ...given, secret: await broughtSecret(given) };
   const { row, secret } = registration({ given: brought, audiences, jwks, fresh, now: now() });
-  await execute(insertClient(row), where);
+  await execute(insertClient(row, byWhom()), where);
   warnOfIssuers(given, where);
   console.log(`client_id      ${row.id}`);
   if (secret !== undefined && brought.secret === undefined) tellSecret(secret);
@@ -40,7 +41,7 @@ async function add({ given, audiences, where }) {
 async function update({ id, given, audiences, where }) {
   const client = await existing(id, where);
   const changed = changes({ given, audiences, jwks: keySetOf(given), client });
-  await execute(updateClient(id, changed), where);
+  await execute(updateClient(id, changed, byWhom()), where);
   warnOfIssuers(given, where);
   console.log(`Client "${id}" is changed: ${Object.keys(changed).join(", ")}.`);
 }
@@ -98,9 +99,8 @@ async function rotate({ id, given, where }) {
   const { authentication } = await existing(id, where);
   if (!hasSecret(authentication)) throw new Failure(`Client "${id}" has no secret: it authenticates by ${authentication}.`);
   const keepUntil = hours === 0 ? null : now() + hours * 3600;
-  const times = { keepUntil, now: now(), forced: given.force };
   const change = given.lost ? replaceLostSecret : rotateSecret;
-  const rotated = await execute(change(id, secretHash(secret), times), where);
+  const rotated = await execute(change(id, secretHash(secret), { keepUntil, forced: given.force }, byWhom()), where);
   if (rotated.length === 0) throw notRotated(await existing(id, where), given);
   console.log(
     keepUntil ? `The secret before stays valid until ${isoTime(keepUntil)}.` : "The secret before is not valid any more.",
@@ -109,7 +109,7 @@ async function rotate({ id, given, where }) {
 }
 
 async function remove({ id, where }) {
-  const removed = await execute(removeClient(id), where);
+  const removed = await execute(removeClient(id, byWhom()), where);
   if (removed.length === 0) throw unknown(id);
   console.log(`Client "${id}" is removed.`);
 }

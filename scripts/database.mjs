@@ -58,7 +58,7 @@ function place({ remote, persistTo, database }, tell = false) {
 /** Says in one sentence what a database usually misses. */
 function databaseFailure(output, { remote }) {
   if (output.includes("no such table")) {
-    return new Failure(`The database has no tables yet: run \`npm ${remote ? "run deploy" : "start"}\` once.`);
+    return new Failure(`The database lacks tables of this version: run \`npm ${remote ? "run deploy" : "start"}\` once.`);
   }
   if (output.includes("UNIQUE constraint failed: clients.id"))
     return new Failure("That id is taken: `npm run clients -- list` shows all of them.");

@@ -1,5 +1,6 @@
 // `npm run templates`: the operator's own words for codes and notices.
 import { execute } from "./database.mjs";
+import { byWhom } from "./operator-acts.mjs";
 import { readArguments, USAGE } from "./templates/arguments.mjs";
 import { preview } from "./templates/preview.mjs";
 import { listTemplates, removeTemplate, setTemplate, showTemplate } from "./templates/statements.mjs";
@@ -15,7 +16,7 @@ await runMain(async () => {
 async function set({ template, where }) {
   const code = await check({ template });
   if (code !== 0) return code;
-  await execute(setTemplate(template, Math.floor(Date.now() / 1000)), where);
+  await execute(setTemplate(template, byWhom()), where);
   console.log(`\n${named(template)} is set.`);
 }
 
@@ -38,7 +39,7 @@ async function show({ template, where }) {
 }
 
 async function remove({ template, where }) {
-  const removed = await execute(removeTemplate(template), where);
+  const removed = await execute(removeTemplate(template, byWhom()), where);
   if (removed.length === 0) throw unknown(template);
   console.log(`${named(template)} is removed.`);
 }

@@ -1,5 +1,6 @@
 // `npm run users`: what is stored of a person, and what support does about it.
 import { execute } from "./database.mjs";
+import { byWhom } from "./operator-acts.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 import { readArguments, USAGE } from "./users/arguments.mjs";
 import { counted, shown } from "./users/shown.mjs";
@@ -20,7 +21,7 @@ async function unlock({ user, authenticator, where }) {
   const { authenticators } = await stored(user, where);
   if (authenticator !== undefined && !authenticators.some(({ id }) => id === authenticator))
     throw new Failure(`"${user}" has no active authenticator "${authenticator}": \`npm run users -- show\` lists them.`);
-  await execute(unlockUser(user, authenticator), where);
+  await execute(unlockUser(user, authenticator, byWhom()), where);
   const enabled = authenticators.filter(({ id, disabled }) => disabled && [undefined, id].includes(authenticator));
   for (const { id } of enabled) console.log(`${id} is let in again.`);
   if (enabled.length === 0) console.log("No authenticator was disabled.");
@@ -29,7 +30,7 @@ async function unlock({ user, authenticator, where }) {
 
 async function reset({ user, where }) {
   await stored(user, where);
-  const removed = await execute(resetUser(user), where);
+  const removed = await execute(resetUser(user, byWhom()), where);
   if (removed.length === 0) throw new Failure(`"${user}" had no second factor: nothing was removed.`);
   console.log(`"${user}" has no second factor any more: whoever passes the first one adds the next.`);
   console.log(`Removed: ${counted(removed)}.`);
@@ -37,9 +38,9 @@ async function reset({ user, where }) {
 
 // Rows may be left of somebody of whom `show` knows nothing, such as notices: this asks what was removed, and not `show`.
 async function remove({ user, where }) {
-  const removed = await execute(removeUser(user), where);
+  const removed = await execute(removeUser(user, byWhom()), where);
   if (removed.length === 0) throw nothingOf(user);
-  console.log(`Nothing that names "${user}" is stored any more.`);
+  console.log(`Nothing that names "${user}" is stored any more, but that this was done: the next sweep tells of it.`);
   console.log(`Removed: ${counted(removed)}.`);
   console.log(
     "What stays names nobody and ends by itself: hashes of tokens that were spent (minutes), counters of messages under " +

@@ -1,4 +1,5 @@
 // The SQL of `npm run clients`.
+import { recordAct } from "../operator-acts.mjs";
 import { literal } from "../sql.mjs";
 
 // Everything but hashes: nobody needs to read those.
@@ -21,8 +22,9 @@ const SHOWN = [
 ].join(", ");
 
 /** Adds a client; fails where its id is taken. */
-export function insertClient(row) {
-  return `INSERT INTO clients (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")}) RETURNING id`;
+export function insertClient(row, by) {
+  const insertion = `INSERT INTO clients (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")})`;
+  return [recordAct({ command: "clients add", client: row.id }, by), `${insertion} RETURNING id`].join(";\n");
 }
 
 /** Adds a client or makes it what the row says. Only a change raises the version, so that repeating changes nothing. */
@@ -49,31 +51,39 @@ export function showClient(id) {
  * A new secret; the one before stays valid until `keepUntil` (seconds since 1970), or not at all where that is null. No row
  * changes where a still older one is valid at `now`, which would end with it, unless it is to be `forced`.
  */
-export function rotateSecret(id, secretHash, { keepUntil, now, forced = false }) {
+export function rotateSecret(id, secretHash, { keepUntil, forced = false }, by) {
   const previous = keepUntil === null ? "NULL" : "secret_hash";
-  const spared = forced ? "" : `AND coalesce(previous_secret_expires_at, 0) <= ${literal(now)} `;
-  return (
-    `UPDATE clients SET previous_secret_hash = ${previous}, previous_secret_expires_at = ${literal(keepUntil)}, ` +
-    `secret_hash = ${literal(secretHash)}, version = version + 1 ` +
-    `WHERE id = ${literal(id)} AND authentication IN ('post', 'basic') ${spared}RETURNING id`
-  );
+  const spared = forced ? "" : ` AND coalesce(previous_secret_expires_at, 0) <= ${literal(by.at)}`;
+  const changes =
+    `previous_secret_hash = ${previous}, previous_secret_expires_at = ${literal(keepUntil)}, ` +
+    `secret_hash = ${literal(secretHash)}`;
+  return changing("rotate-secret", id, changes, ` AND authentication IN ('post', 'basic')${spared}`, by);
 }
 
 /** A new secret in the place of one that was lost before anybody used it: the one before that stays valid until `keepUntil`. */
-export function replaceLostSecret(id, secretHash, { keepUntil, now }) {
-  return (
-    `UPDATE clients SET previous_secret_expires_at = ${literal(keepUntil)}, ` +
-    `secret_hash = ${literal(secretHash)}, version = version + 1 ` +
-    `WHERE id = ${literal(id)} AND previous_secret_expires_at > ${literal(now)} RETURNING id`
-  );
+export function replaceLostSecret(id, secretHash, { keepUntil }, by) {
+  const changes = `previous_secret_expires_at = ${literal(keepUntil)}, secret_hash = ${literal(secretHash)}`;
+  return changing("rotate-secret", id, changes, ` AND previous_secret_expires_at > ${literal(by.at)}`, by);
 }
 
 /** Changes these columns; the new version acts at once. */
-export function updateClient(id, columns) {
+export function updateClient(id, columns, by) {
   const changes = Object.entries(columns).map(([column, value]) => `${column} = ${literal(value)}`);
-  return `UPDATE clients SET ${changes.join(", ")}, version = version + 1 WHERE id = ${literal(id)} RETURNING id`;
+  return changing("update", id, changes.join(", "), "", by);
 }
 
-export function removeClient(id) {
-  return `DELETE FROM clients WHERE id = ${literal(id)} RETURNING id`;
+export function removeClient(id, by) {
+  const which = `FROM clients WHERE id = ${literal(id)}`;
+  return [recordAct({ command: "clients remove", client: id }, by, [`SELECT 1 ${which}`]), `DELETE ${which} RETURNING id`].join(
+    ";\n",
+  );
+}
+
+/** Changes a client that fulfils `condition`, which follows on its id; the new version acts at once. */
+function changing(command, id, changes, condition, by) {
+  const which = `WHERE id = ${literal(id)}${condition}`;
+  return [
+    recordAct({ command: `clients ${command}`, client: id }, by, [`SELECT 1 FROM clients ${which}`]),
+    `UPDATE clients SET ${changes}, version = version + 1 ${which} RETURNING id`,
+  ].join(";\n");
 }

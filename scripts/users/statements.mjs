@@ -1,4 +1,5 @@
 // The SQL of `npm run users`. No sealed value and no hash is read.
+import { recordAct } from "../operator-acts.mjs";
 import { literal } from "../sql.mjs";
 
 /** Wrong codes in a row until an authenticator is disabled, as in src/storage/statements.rs. */
@@ -34,9 +35,10 @@ export function showUser(user, now) {
 }
 
 /** Lets disabled authenticators in again, all or one, and empties both buckets. Rows come back for what has changed. */
-export function unlockUser(user, authenticator) {
+export function unlockUser(user, authenticator, by) {
   const which = authenticator === undefined ? "" : ` AND id = ${literal(authenticator)}`;
   return [
+    recordAct({ command: "users unlock", user, detail: authenticator }, by, queries(shownRows(user))),
     `UPDATE authenticators SET failures = 0 WHERE user_id = ${literal(user)}${which} AND failures >= ${MOST_FAILURES} ` +
       "RETURNING 'authenticator' AS what, id",
     `DELETE FROM budgets WHERE key IN ${among(bucketKeys(user))} RETURNING 'bucket' AS what, key AS id`,
@@ -47,37 +49,45 @@ export function unlockUser(user, authenticator) {
  * Removes what a user could prove a second factor with. Notices that are on their way still tell the person of what was done
  * before, and the contact stays, so that they hear of what comes after.
  */
-export function resetUser(user) {
-  return [...deleted(user, ["challenges", "enrollments", "authenticators", "recovery_codes"]), buckets(user)].join(";\n");
+export function resetUser(user, by) {
+  return acting({ command: "users reset", user }, by, provingRows(user));
 }
 
 /**
  * Removes every row that names a user, or names a row that does: a delivery names the enrollment or challenge whose code
  * it carries, a confirmation by access token the enrollment that it has spent, and the sweep how far it has come.
  */
-export function removeUser(user) {
+export function removeUser(user, by) {
   const mine = `WHERE user_id = ${literal(user)}`;
   const ids = ["enrollments", "challenges", "authenticators"].map((table) => `SELECT id FROM ${table} ${mine}`);
   const own = ids.join(" UNION ALL ");
-  return [
-    `DELETE FROM deliveries ${mine} OR owner IN (${own}) RETURNING 'deliveries' AS what`,
-    `DELETE FROM redemptions WHERE spent IN (${own}) RETURNING 'redemptions' AS what`,
-    resetUser(user),
-    ...deleted(user, ["contacts"]),
-    positions(user),
-  ].join(";\n");
-}
-
-function deleted(user, tables) {
-  return tables.map((table) => `DELETE FROM ${table} WHERE user_id = ${literal(user)} RETURNING '${table}' AS what`);
-}
-
-/** A sweep that has come as far as this user begins anew. */
-function positions(user) {
+  // A sweep that has come as far as this user begins anew.
   const keys = among([user, ...bucketKeys(user)]);
-  return `DELETE FROM sweep_positions WHERE after IN ${keys} OR upto IN ${keys} RETURNING 'sweep_positions' AS what`;
+  return acting({ command: "users remove", user }, by, [
+    // Before the rows go whose ids they have.
+    ["deliveries", `${mine} OR owner IN (${own})`],
+    ["redemptions", `WHERE spent IN (${own})`],
+    ...shownRows(user),
+    ["sweep_positions", `WHERE after IN ${keys} OR upto IN ${keys}`],
+  ]);
 }
 
-function buckets(user) {
-  return `DELETE FROM budgets WHERE key IN ${among(bucketKeys(user))} RETURNING 'budgets' AS what`;
+/** What a second factor is proved with, and guesses at it: [table, which rows]. */
+function provingRows(user) {
+  const mine = `WHERE user_id = ${literal(user)}`;
+  const tables = ["challenges", "enrollments", "authenticators", "recovery_codes"];
+  return [...tables.map((table) => [table, mine]), ["budgets", `WHERE key IN ${among(bucketKeys(user))}`]];
 }
+
+/** All that `show` tells of. */
+function shownRows(user) {
+  return [...provingRows(user), ["contacts", `WHERE user_id = ${literal(user)}`]];
+}
+
+/** Deletes rows, each of which comes back with its table's name, and records that, unless there are none. */
+function acting(act, by, rows) {
+  const deletions = rows.map(([table, which]) => `DELETE FROM ${table} ${which} RETURNING '${table}' AS what`);
+  return [recordAct(act, by, queries(rows)), ...deletions].join(";\n");
+}
+
+const queries = (rows) => rows.map(([table, which]) => `SELECT 1 FROM ${table} ${which}`);

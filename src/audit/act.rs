@@ -67,6 +67,8 @@ pub enum Act {
     SigningFailed,
     /// A request could not be served for another reason of ours.
     RequestFailed,
+    /// An operator has run a command that writes to the database.
+    OperatorActed,
     /// Events of strangers have not gone to the queue: there were too many.
     EventsLeftOut,
 }
@@ -80,7 +82,7 @@ const UNSENT: &[(&str, &str)] = &[("sms", "gd_send_sms_failure"), ("voice", "gd_
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::EnrollmentBegun,
         Self::EnrollmentRefused,
         Self::AuthenticatorConfirmed,
@@ -113,6 +115,7 @@ impl Act {
         Self::KeySetUnreachable,
         Self::SigningFailed,
         Self::RequestFailed,
+        Self::OperatorActed,
         Self::EventsLeftOut,
     ];
 
@@ -203,6 +206,7 @@ impl Act {
             Self::KeySetUnreachable => ("key_set_unreachable", false, &[]),
             Self::SigningFailed => ("signing_failed", false, &[]),
             Self::RequestFailed => ("request_failed", false, &[]),
+            Self::OperatorActed => ("operator_acted", true, &[]),
             Self::EventsLeftOut => ("events_left_out", false, &[]),
         }
     }

@@ -985,6 +985,13 @@ ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, expires_at = excluded.
 RETURNING key, reason"
 );
 
+/// What operators have done by command and nobody has told of, in the order in which they did it.
+pub const OPERATOR_ACTS: &str = "\
+SELECT id, at, command, operator, user_id, client_id, detail FROM operator_acts ORDER BY id LIMIT 100";
+
+/// Forgets what has been told. What came meanwhile has higher ids. `?1` the highest id of what was told.
+pub const FORGET_OPERATOR_ACTS: &str = "DELETE FROM operator_acts WHERE id <= ?1";
+
 /// Counts that no day needs any more. `?1` the first hour that counts.
 pub const SWEEP_MESSAGE_COUNTS: &str = "DELETE FROM message_counts WHERE hour < ?1";
 

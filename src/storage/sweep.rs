@@ -1,11 +1,11 @@
 //! What the cron trigger does every minute: tell the queue again about deliveries that stayed behind, end those that nobody
-//! has made in time, close what is milked, forget answers that are not repeated any more, and delete what has expired: of
-//! each table 10 000 rows a run at most, which it goes through by their key or finds by their time, and counts of messages
-//! hour by hour.
+//! has made in time, tell what operators have done, close what is milked, forget answers that are not repeated any more, and
+//! delete what has expired: of each table 10 000 rows a run at most, which it goes through by their key or finds by their
+//! time, and counts of messages hour by hour.
 
 use super::{deliveries, statements};
 use crate::app::App;
-use crate::audit::{self, Act};
+use crate::audit::{self, Act, Event};
 use crate::json::object;
 use crate::mfa::enrollment::CODE_SECONDS;
 use crate::mfa::sending::milliseconds;
@@ -30,6 +30,7 @@ pub async fn run<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), Stor
     let steps = [
         tell_again(app, now).await,
         expire(app, now).await,
+        tell_operator_acts(app).await,
         close_by_hour(app, now).await,
         close_by_day(app, now).await,
         delete_expired(app, now).await,
@@ -136,6 +137,26 @@ fn tell_expired<P: Platform>(app: &App<P>, now: UnixSeconds, row: &Row) -> Resul
         .with("reason", row.text("failure")?)
         .record(app);
     Ok(())
+}
+
+/// Tells what operators have done by command. Forgets it after that: what breaks off in between is told twice.
+async fn tell_operator_acts<P: Platform>(app: &App<P>) -> Result<(), StorageError> {
+    let statement = Statement { sql: statements::OPERATOR_ACTS, parameters: vec![] };
+    let rows = app.platform.batch(vec![statement]).await?;
+    let mut told = None;
+    for row in rows.iter().flatten() {
+        Event::new(Act::OperatorActed, UnixSeconds(row.integer("at")?))
+            .with("command", row.text("command")?)
+            .with("operator", row.text("operator")?)
+            .with("user", row.optional_text("user_id")?)
+            .with("client", row.optional_text("client_id")?)
+            .with("detail", row.optional_text("detail")?)
+            .record(app);
+        told = Some(row.integer("id")?);
+    }
+    let Some(last) = told else { return Ok(()) };
+    let forget = Statement { sql: statements::FORGET_OPERATOR_ACTS, parameters: vec![last.into()] };
+    app.platform.batch(vec![forget]).await.map(drop)
 }
 
 async fn delete_expired<P: Platform>(app: &App<P>, now: UnixSeconds) -> Result<(), StorageError> {

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { startDemoIssuer } from "../../scripts/demo-issuer.mjs";
-import { insertClient } from "../../scripts/clients/statements.mjs";
+import { putClient } from "../../scripts/clients/statements.mjs";
 import { DEMO_AUDIENCE, DEMO_ISSUER, demoClient } from "../../scripts/setup/demo-client.mjs";
 import { startWorkers } from "../support/worker.mjs";
 
@@ -26,7 +26,7 @@ export async function startDemo() {
     const trusted = () => ({ name: DEMO_ISSUER, issuer: issuer.issuer, may: ["mfa_token"] });
     const vars = { PUBLIC_URL: origin, TENANT_NAME: "Countersign Demo" };
     world = await startWorkers({ build: "development", issuers: [{ trusted }], vars });
-    await world.db.prepare(insertClient(demoClient(origin))).run();
+    await world.db.prepare(putClient(demoClient(origin))).run();
   } catch (error) {
     await stop();
     throw error;

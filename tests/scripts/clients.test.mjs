@@ -233,6 +233,10 @@ describe("a key set", () => {
 describe("the SQL", () => {
   let database;
   const client = (id) => database.prepare("SELECT * FROM clients WHERE id = ?").get(id);
+  /** Runs them, and gives back the rows of all. */
+  const run = (statements) => statements.split(";\n").flatMap((sql) => database.prepare(sql).all());
+  const AT = 1_800_000_000;
+  const by = (at = AT) => ({ at, operator: "O'Hara@host" });
 
   beforeAll(async () => {
     database = new DatabaseSync(":memory:");
@@ -253,7 +257,7 @@ describe("the SQL", () => {
 
   test("adds, lists and shows clients without any hash", () => {
     const { row } = register("--name", "It's; a client", "--auth", "post", "--id", "one");
-    expect(database.prepare(insertClient(row)).all()).toEqual([{ id: "one" }]);
+    expect(run(insertClient(row, by()))).toEqual([{ id: "one" }]);
     expect({ ...client("one"), previous_secret_hash: undefined, previous_secret_expires_at: undefined }).toEqual({
       ...row,
       previous_secret_hash: undefined,
@@ -265,17 +269,17 @@ describe("the SQL", () => {
   });
 
   test("updates the named client alone, and raises its version", () => {
-    database.exec(insertClient(register("--name", "x", "--auth", "none", "--id", "bystander").row));
+    run(insertClient(register("--name", "x", "--auth", "none", "--id", "bystander").row, by()));
     const [before, bystander] = [client("one"), client("bystander")];
     const changed = { factors: '["otp"]', policy: '{"require":"always"}' };
-    expect(database.prepare(updateClient("one", changed)).all()).toEqual([{ id: "one" }]);
+    expect(run(updateClient("one", changed, by()))).toEqual([{ id: "one" }]);
     expect(client("one")).toEqual({ ...before, ...changed, version: before.version + 1 });
     expect(client("bystander")).toEqual(bystander);
   });
 
   test("rotates a secret, keeps the one before for a while, and raises the version", () => {
     const before = client("one");
-    database.exec(rotateSecret("one", "new-hash", { keepUntil: 1_800_003_600, now: 1_800_000_000 }));
+    run(rotateSecret("one", "new-hash", { keepUntil: 1_800_003_600 }, by()));
     expect(client("one")).toMatchObject({
       secret_hash: "new-hash",
       previous_secret_hash: before.secret_hash,
@@ -286,7 +290,7 @@ describe("the SQL", () => {
 
   test("rotates no secret while one from before the last rotation is valid, unless it is told to", () => {
     const before = client("one");
-    const rotate = (now, more) => database.prepare(rotateSecret("one", "newer-hash", { keepUntil: null, now, ...more })).all();
+    const rotate = (now, more) => run(rotateSecret("one", "newer-hash", { keepUntil: null, ...more }, by(now)));
     expect(rotate(1_800_003_599)).toEqual([]);
     expect(client("one")).toEqual(before);
     database.exec("SAVEPOINT rotation");
@@ -298,7 +302,7 @@ describe("the SQL", () => {
 
   test("puts a new secret in the place of a lost one, and keeps the one before, if that is still valid", () => {
     const before = client("one");
-    const replace = (now) => database.prepare(replaceLostSecret("one", "found-hash", { keepUntil: 1_800_007_200, now })).all();
+    const replace = (now) => run(replaceLostSecret("one", "found-hash", { keepUntil: 1_800_007_200 }, by(now)));
     expect(replace(1_800_003_600)).toEqual([]);
     expect(client("one")).toEqual(before);
     expect(replace(1_800_003_599)).toHaveLength(1);
@@ -311,7 +315,7 @@ describe("the SQL", () => {
   });
 
   test("rotates a secret and ends the one before at once", () => {
-    database.exec(rotateSecret("one", "newer-hash", { keepUntil: null, now: 1_800_000_000, forced: true }));
+    run(rotateSecret("one", "newer-hash", { keepUntil: null, forced: true }, by()));
     expect(client("one")).toMatchObject({
       secret_hash: "newer-hash",
       previous_secret_hash: null,
@@ -320,8 +324,8 @@ describe("the SQL", () => {
   });
 
   test("gives a public client no secret", () => {
-    database.exec(insertClient(register("--name", "x", "--auth", "none", "--id", "public").row));
-    expect(database.prepare(rotateSecret("public", "hash", { keepUntil: null, now: 1_800_000_000 })).all()).toEqual([]);
+    run(insertClient(register("--name", "x", "--auth", "none", "--id", "public").row, by()));
+    expect(run(rotateSecret("public", "hash", { keepUntil: null }, by()))).toEqual([]);
     expect(client("public").secret_hash).toBeNull();
   });
 
@@ -335,9 +339,33 @@ describe("the SQL", () => {
   });
 
   test("removes the named client alone", () => {
-    expect(database.prepare(removeClient("one")).all()).toEqual([{ id: "one" }]);
-    expect(database.prepare(removeClient("one")).all()).toEqual([]);
+    expect(run(removeClient("one", by()))).toEqual([{ id: "one" }]);
+    expect(run(removeClient("one", by()))).toEqual([]);
     expect(client("put")).toBeDefined();
+  });
+
+  test("records who did what to which client, where something was done", () => {
+    const acts = database
+      .prepare("SELECT at, command, operator, user_id, client_id, detail FROM operator_acts ORDER BY id")
+      .all();
+    const act = (command, id, at = AT) => ({
+      ...by(at),
+      command: `clients ${command}`,
+      user_id: null,
+      client_id: id,
+      detail: null,
+    });
+    expect(acts).toEqual([
+      act("add", "one"),
+      act("add", "bystander"),
+      act("update", "one"),
+      act("rotate-secret", "one"),
+      act("rotate-secret", "one", 1_800_003_599),
+      act("rotate-secret", "one"),
+      act("add", "public"),
+      act("remove", "one"),
+    ]);
+    expect(JSON.stringify(acts)).not.toContain("hash");
   });
 });
 
@@ -378,7 +406,7 @@ describe("the command", () => {
     expect(await clients("list")).toMatchObject({
       code: 1,
       out: "",
-      err: "The database has no tables yet: run `npm start` once.\n",
+      err: "The database lacks tables of this version: run `npm start` once.\n",
     });
   });
 

@@ -51,11 +51,13 @@ describe("the SQL", () => {
   });
   afterAll(() => database.close());
 
+  const run = (statements) => statements.split(";\n").flatMap((sql) => database.prepare(sql).all());
+  const by = (at) => ({ at, operator: "O'Hara@host" });
   const own = { message: "code", channel: "email", language: "it", subject: "L'oggetto", text: "{{code}};", html: null };
 
   test("sets a template in the place of the one before, whatever case its language is written in", () => {
-    database.exec(setTemplate({ ...own, language: "IT", text: "older {{code}}" }, 1));
-    database.exec(setTemplate(own, 2));
+    database.exec(setTemplate({ ...own, language: "IT", text: "older {{code}}" }, by(1)));
+    database.exec(setTemplate(own, by(2)));
     expect(database.prepare(showTemplate(own)).all()).toEqual([own]);
     expect(database.prepare(listTemplates()).all()).toEqual([
       { message: "code", channel: "email", language: "it", updated_at: 2 },
@@ -63,10 +65,20 @@ describe("the SQL", () => {
   });
 
   test("removes the named template alone", () => {
-    database.exec(setTemplate({ ...own, language: "nl" }, 2));
-    expect(database.prepare(removeTemplate(own)).all()).toHaveLength(1);
-    expect(database.prepare(removeTemplate(own)).all()).toEqual([]);
+    database.exec(setTemplate({ ...own, language: "nl" }, by(2)));
+    expect(run(removeTemplate(own, by(3)))).toHaveLength(1);
+    expect(run(removeTemplate(own, by(3)))).toEqual([]);
     expect(database.prepare(listTemplates()).all()).toMatchObject([{ language: "nl" }]);
+    const acts = database
+      .prepare("SELECT at, command, operator, user_id, client_id, detail FROM operator_acts ORDER BY id")
+      .all();
+    const act = (at, command, detail) => ({ ...by(at), command: `templates ${command}`, user_id: null, client_id: null, detail });
+    expect(acts).toEqual([
+      act(1, "set", "code email IT"),
+      act(2, "set", "code email it"),
+      act(2, "set", "code email nl"),
+      act(3, "remove", "code email it"),
+    ]);
   });
 });
 

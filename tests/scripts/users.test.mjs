@@ -16,6 +16,7 @@ import { migrationStatements } from "../support/migrations.mjs";
 
 const NOW = 1_800_000_000;
 const [ANN, BOB] = ["idp|ann", "idp|bob"];
+const BY = { at: NOW, operator: "O'Hara@host" };
 const ISO = "2027-01-15T08:00:00Z";
 const SEALED = "s1.c2VhbGVk";
 const HASH = "h1.aGFzaA";
@@ -200,8 +201,11 @@ describe("a command line", () => {
 describe("the SQL", () => {
   let database;
   const all = (sql) => database.prepare(sql).all();
+  /** Everything but what tells of the command itself. */
   const dump = () => {
-    const tables = all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").map(({ name }) => name);
+    const tables = all("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'operator_acts' ORDER BY name").map(
+      ({ name }) => name,
+    );
     return Object.fromEntries(tables.map((table) => [table, all(`SELECT * FROM "${table}"`)]));
   };
   const show = (user, now = NOW) => shown(all(showUser(user, now))[0], now);
@@ -285,7 +289,7 @@ describe("the SQL", () => {
 
   test("unlocks what is disabled, gives all guesses back, and touches nobody else", () => {
     const before = dump();
-    database.exec(unlockUser(ANN));
+    database.exec(unlockUser(ANN, undefined, BY));
     const failures = { "totp|dev_ann1": 0, "sms|dev_ann2": 0 };
     expect(dump()).toEqual({
       ...before,
@@ -297,9 +301,9 @@ describe("the SQL", () => {
   test("unlocks one authenticator, if it is the user's", () => {
     const failures = () =>
       Object.fromEntries(all("SELECT id, failures FROM authenticators WHERE failures >= 100").map(Object.values));
-    database.exec(unlockUser(ANN, "sms|dev_bob2"));
+    database.exec(unlockUser(ANN, "sms|dev_bob2", BY));
     expect(Object.keys(failures())).toHaveLength(4);
-    database.exec(unlockUser(ANN, "sms|dev_ann2"));
+    database.exec(unlockUser(ANN, "sms|dev_ann2", BY));
     expect(Object.keys(failures()).sort()).toEqual(["sms|dev_bob2", "totp|dev_ann1", "totp|dev_bob1"]);
   });
 
@@ -313,7 +317,7 @@ describe("the SQL", () => {
 
   test("resets a user: nothing is left to prove a second factor with, and messages go on", () => {
     const before = dump();
-    database.exec(resetUser(ANN));
+    database.exec(resetUser(ANN, BY));
     const { deliveries, redemptions, contacts, sweep_positions } = before;
     // The contact stays: the person shall hear of what comes after.
     expect(dump()).toEqual({ ...without(before, "ann"), deliveries, redemptions, contacts, sweep_positions });
@@ -321,24 +325,50 @@ describe("the SQL", () => {
 
   test("removes a user: no row names them, and all others are as they were", () => {
     const before = dump();
-    database.exec(removeUser(ANN));
+    database.exec(removeUser(ANN, BY));
     expect(dump()).toEqual(without(before, "ann"));
     expect(dump().redemptions.map(({ spent }) => spent)).toEqual(["sha256-of-a-token", "totp|dev_bob1"]);
   });
 
   test("counts what is removed, by what support calls it, and has a word for each table", () => {
-    const rows = removeUser(BOB).split(";\n").flatMap(all);
+    const rows = removeUser(BOB, BY).split(";\n").flatMap(all);
     expect(counted(rows)).toBe(
       "authenticators 3, pending authenticators 2, codes under way 1, recovery codes 1, addresses for notices 1, " +
         "counters of guesses 2, messages 4, marks of spent tokens 1, places of the sweep 2",
     );
-    expect(removeUser("idp|nobody").split(";\n").flatMap(all)).toEqual([]);
+    expect(removeUser("idp|nobody", BY).split(";\n").flatMap(all)).toEqual([]);
+  });
+
+  test("records who did what to whom, and nothing where there was nobody to do it to", () => {
+    for (const sql of [
+      unlockUser(ANN, "sms|dev_ann2", BY),
+      unlockUser(BOB, undefined, BY),
+      resetUser(ANN, BY),
+      resetUser(ANN, BY),
+      removeUser(ANN, BY),
+      removeUser(ANN, BY),
+      unlockUser(ANN, undefined, BY),
+    ])
+      database.exec(sql);
+    const act = (command, user, detail = null) => ({
+      ...BY,
+      command: `users ${command}`,
+      user_id: user,
+      client_id: null,
+      detail,
+    });
+    expect(all("SELECT at, command, operator, user_id, client_id, detail FROM operator_acts ORDER BY id")).toEqual([
+      act("unlock", ANN, "sms|dev_ann2"),
+      act("unlock", BOB),
+      act("reset", ANN),
+      act("remove", ANN),
+    ]);
   });
 
   test("means the user and nobody whose name looks like theirs", () => {
     const before = dump();
     for (const user of ["idp|an_", "idp|%", "idp|ANN", "idp|ann' OR '1'='1", "idp|ann "])
-      for (const sql of [unlockUser(user), resetUser(user), removeUser(user)]) database.exec(sql);
+      for (const sql of [unlockUser(user, undefined, BY), resetUser(user, BY), removeUser(user, BY)]) database.exec(sql);
     expect(dump()).toEqual(before);
   });
 
@@ -347,11 +377,13 @@ describe("the SQL", () => {
       /\b(user_id|authenticator_id|owner|spent)\b/.test(sql),
     );
     const known = Object.keys(rowsOf(ANN, "ann")).filter((table) => !["budgets", "sweep_positions"].includes(table));
-    expect(naming.map(({ name }) => name).sort()).toEqual(known.sort());
+    // What operators did names the user until the next sweep has told of it.
+    expect(naming.map(({ name }) => name).sort()).toEqual([...known, "operator_acts"].sort());
   });
 });
 
 describe("the command", () => {
+  const OPERATOR = "grace@example.com";
   const folder = mkdtempSync(join(tmpdir(), "countersign-users-"));
   const script = fileURLToPath(new URL("../../scripts/run.mjs", import.meta.url));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -359,6 +391,7 @@ describe("the command", () => {
   async function users(...args) {
     const child = spawn(process.execPath, [script, "users", ...args, "--persist-to", folder], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, COUNTERSIGN_OPERATOR: OPERATOR },
     });
     const ended = new Promise((resolve) => child.on("close", resolve));
     const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
@@ -408,9 +441,12 @@ describe("the command", () => {
     expect(JSON.parse((await users("show", ANN)).out)).toMatchObject({ authenticators: [], recovery_code: null });
     expect(await execute("SELECT count(*) AS left FROM deliveries", where)).toEqual([{ left: 4 }]);
     expect((await users("remove", ANN, "--yes")).out).toMatch(
-      /^Nothing that names "idp\|ann" is stored any more\.\nRemoved: addresses for notices 1, messages 1, places of the sweep 2\.\nWhat stays/,
+      /^Nothing that names "idp\|ann" is stored any more, but that this was done: the next sweep tells of it\.\nRemoved: addresses for notices 1, messages 1, places of the sweep 2\.\nWhat stays/,
     );
     expect(await users("remove", ANN, "--yes")).toEqual({ code: 1, out: "", err: nothing });
     expect(await execute("SELECT id FROM deliveries WHERE user_id IS NOT NULL", where)).toEqual([]);
+    expect(await execute("SELECT command, operator FROM operator_acts ORDER BY id", where)).toEqual(
+      ["unlock", "unlock", "unlock", "reset", "remove"].map((command) => ({ command: `users ${command}`, operator: OPERATOR })),
+    );
   }, 300_000);
 });

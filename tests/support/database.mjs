@@ -13,6 +13,11 @@ export async function dump(database, only) {
   return Object.fromEntries(tables.map((table, index) => [table, answers[index].results]));
 }
 
+/** Runs what a command would: all statements as one transaction, as wrangler does. No value may have ";" at a line's end. */
+export async function run(database, sql) {
+  await database.batch(sql.split(";\n").map((statement) => database.prepare(statement)));
+}
+
 export async function rows(database, sql, ...values) {
   const answer = await database
     .prepare(sql)

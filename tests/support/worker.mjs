@@ -9,7 +9,7 @@ import { request } from "node:http";
 import { fileURLToPath } from "node:url";
 import { Miniflare, NoOpLog } from "miniflare";
 import { encryptionKeys, signingKey, webhookSecret } from "./keys.mjs";
-import { dump, rows } from "./database.mjs";
+import { dump, rows, run } from "./database.mjs";
 import { problems, templateOf } from "./description.mjs";
 import { migrate } from "./migrations.mjs";
 import { until } from "./poll.mjs";
@@ -428,6 +428,11 @@ export class World {
   }
 
   // --- What is stored ---
+
+  /** Runs several statements, with ";" and a new line between them, as one transaction. */
+  run(sql) {
+    return run(this.db, sql);
+  }
 
   /** Every row of every table, or of the tables named. */
   dump(tables) {

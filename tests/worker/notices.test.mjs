@@ -175,7 +175,7 @@ describe("an authenticator that is added", () => {
   test("is told of in the operator's own words, where there are some", async () => {
     const own = { message: "authenticator_added", channel: "email", language: "it" };
     const words = { subject: "Novità", text: "{{tenant}}: {{method}}", html: null };
-    await stage.world.rows(setTemplate({ ...own, ...words }, stage.world.now()));
+    await stage.world.run(setTemplate({ ...own, ...words }, { at: stage.world.now(), operator: "test" }));
     const person = stage.person({ claims: { locale: "it" } });
     await person.enrollOob("email");
     await addApp(person);

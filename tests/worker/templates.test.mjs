@@ -10,7 +10,7 @@ beforeEach(() => stage.world.rows("DELETE FROM templates"));
 
 async function set(template) {
   const complete = { message: "code", channel: "sms", language: "it", subject: null, html: null, ...template };
-  await stage.world.rows(setTemplate(complete, stage.world.now()));
+  await stage.world.run(setTemplate(complete, { at: stage.world.now(), operator: "test" }));
 }
 
 /** What somebody gets by `channel` who reads these languages. */

@@ -13,11 +13,8 @@ const PATIENCE = 180_000;
 const stage = useStage({ isolates: 2 });
 const userId = (person) => `idp|${person.sub}`;
 
-/** Runs what the command line would: all statements as one transaction, as wrangler does. */
-async function run(sql) {
-  const { db } = stage.world;
-  await db.batch(sql.split(";\n").map((statement) => db.prepare(statement)));
-}
+const run = (sql) => stage.world.run(sql);
+const by = () => ({ at: stage.world.now(), operator: "grace@example.com" });
 
 async function show(person) {
   const now = stage.world.now();
@@ -61,7 +58,7 @@ test(
     while ((await otp("abcdef")).status === 403);
     expect(await show(person)).toMatchObject({ guesses: { left: 0 } });
 
-    await run(unlockUser(userId(person), app.id));
+    await run(unlockUser(userId(person), app.id, by()));
     expect(await show(person)).toMatchObject({
       guesses: { left: 10 },
       authenticators: [{ disabled: false, failures: 0 }, {}],
@@ -80,7 +77,7 @@ test("who is reset begins anew, and what they had proves nothing any more", asyn
   const { world } = stage;
   const [person, bystander] = [stage.person(), stage.person()];
   const [app, other] = [await person.enrollOtp(), await bystander.enrollOtp()];
-  await run(resetUser(userId(person)));
+  await run(resetUser(userId(person), by()));
   await world.advance(STEP_SECONDS);
   const mfa_token = person.mfaToken();
   await refused(await person.exchange("otp", { mfa_token, otp: totp(app.secret, world.now()) }), 403, "invalid_grant");
@@ -99,9 +96,12 @@ test("of who is removed no row tells, and the token that they have spent stays s
   await person.enrollSms({ token: person.provenToken() });
   await person.receiveCode();
   await world.delivered();
-  await run(removeUser(userId(person)));
+  await run(removeUser(userId(person), by()));
+  await world.sweep();
   const left = JSON.stringify(await world.dump());
   for (const trace of [userId(person), person.sub, app.id]) expect(left).not.toContain(trace);
+  const acts = (await world.told()).filter(({ event, user }) => event === "operator_acted" && user === userId(person));
+  expect(acts).toMatchObject([{ command: "users remove", operator: "grace@example.com", outcome: "success" }]);
   const again = await person.exchange("otp", { mfa_token: token, otp: totp(app.secret, world.now()) });
   await refused(again, 403, "invalid_grant", "mfa_token has already been used");
 });

@@ -85,6 +85,50 @@ fn what_cannot_be_ended_keeps_nothing_from_being_told_again() {
     assert_eq!(service.world.queue().len(), 1);
 }
 
+const ACTS: &str = "INSERT INTO operator_acts (at, command, operator, user_id, client_id, detail)
+    VALUES (900, 'users unlock', 'ops@host', 'idp|ann', NULL, 'totp|dev_1'), (800, 'clients add', 'eve', NULL, 'app', NULL)";
+
+#[test]
+fn what_operators_did_is_told_in_order_and_forgotten() {
+    let service = Service::new();
+    service.world.query(ACTS, &[]);
+    for _ in 0..2 {
+        swept(&service);
+        let told = [
+            json!({ "event": "operator_acted", "outcome": "success", "time": 900, "command": "users unlock",
+                    "operator": "ops@host", "user": "idp|ann", "detail": "totp|dev_1" }),
+            json!({ "event": "operator_acted", "outcome": "success", "time": 800, "command": "clients add",
+                    "operator": "eve", "client": "app" }),
+        ];
+        assert_eq!(service.world.events("operator_acted"), told);
+        assert_eq!(service.world.count("operator_acts"), 0);
+    }
+}
+
+#[test]
+fn what_operators_did_is_told_at_least_once() {
+    for (fault, told) in [(BatchFault::BeforeCommit, 4), (BatchFault::AfterCommit, 2)] {
+        let service = Service::new();
+        service.world.query(ACTS, &[]);
+        service.world.fail_batch_of(statements::FORGET_OPERATOR_ACTS, fault);
+        assert!(block_on(run(&service.app, service.world.now())).is_err());
+        swept(&service);
+        assert_eq!(service.world.events("operator_acted").len(), told);
+    }
+}
+
+#[test]
+fn a_hundred_acts_of_operators_are_told_in_one_run_and_the_rest_in_the_next() {
+    let service = Service::new();
+    let acts = "INSERT INTO operator_acts (at, command, operator) WITH RECURSIVE n(i) AS
+                (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150) SELECT i, 'users reset', 'eve' FROM n";
+    service.world.query(acts, &[]);
+    for told in [100, 150, 150] {
+        swept(&service);
+        assert_eq!(service.world.events("operator_acted").len(), told);
+    }
+}
+
 #[test]
 fn a_day_of_mail_alone_is_counted_by_the_hour_as_well() {
     let service = Service::new();
@@ -306,7 +350,7 @@ fn clients_authenticators_and_recovery_codes_stay() {
 
 #[test]
 fn a_database_that_fails_is_told_to_whoever_runs_the_sweep() {
-    for before in 0..4 {
+    for before in 0..5 {
         let service = Service::new();
         for _ in 0..before {
             service.world.fail_batch(BatchFault::None);
@@ -318,7 +362,7 @@ fn a_database_that_fails_is_told_to_whoever_runs_the_sweep() {
 
 #[test]
 fn what_fails_keeps_nothing_else_from_being_deleted() {
-    for before in 0..3 {
+    for before in 0..4 {
         let service = Service::new();
         fill(&service, TABLES[0].1, 1, service.world.now());
         for _ in 0..before {

@@ -32,7 +32,7 @@ const SHORT: [&str; 8] = [
 const CHARGES: &str = "charge VIRTUAL TABLE";
 
 /// Statements that go through a table, or through more of an index than one user has, and what bounds them.
-const BOUNDED: [(&str, &str, &str); 12] = [
+const BOUNDED: [(&str, &str, &str); 14] = [
     ("ALL_ORIGINS", "SCAN clients", "preflights ask, once a minute and isolate; as many rows as clients"),
     ("OVERDUE_DELIVERIES", "deliveries_not_done (expires_at>?)", "the sweep's; what waits to be sent"),
     ("EXPIRE_DELIVERIES", "deliveries_not_done (expires_at<?)", "the sweep's; what waits to be sent"),
@@ -60,6 +60,8 @@ const BOUNDED: [(&str, &str, &str); 12] = [
         "enrollments_answered (answer_expires_at<?)",
         "the sweep's; what was answered in a minute",
     ),
+    ("OPERATOR_ACTS", "SCAN operator_acts", "the sweep's; what operators did in a minute"),
+    ("FORGET_OPERATOR_ACTS", "INTEGER PRIMARY KEY (rowid<?)", "the sweep's; the same"),
     ("SWEEP_CLOSURES", "closures_expiry (expires_at<?)", "the sweep's; 10 000 rows"),
 ];
 

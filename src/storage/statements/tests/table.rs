@@ -1239,6 +1239,10 @@ fn delivering() -> Vec<Spec> {
     ]
 }
 
+const ACTED: &str = "
+INSERT INTO operator_acts VALUES (5, 800, 'clients add', 'ops@host', NULL, 'app', NULL),
+                                 (4, 900, 'users reset', 'ops@host', 'bob', NULL, NULL)";
+
 fn sweeping() -> Vec<Spec> {
     let mut specs = vec![
         spec!(CLOSE_BY_HOUR [50, 9, 9, 700, 9, 20, 4000] SENT;
@@ -1300,6 +1304,15 @@ fn sweeping() -> Vec<Spec> {
             "nobody knows where from or where to", "UPDATE deliveries SET region = NULL, network = NULL",
                 [(2, 0), (3, 0)] => Nothing;
             "closed before", "INSERT INTO closures VALUES ('region:49', 'unverified', 1001)", [(2, 2)] => Acts;
+        ),
+        spec!(OPERATOR_ACTS [] ACTED;
+            "in order", "", [] => Answers("id=4 at=900 command=users reset operator=ops@host user_id=bob client_id=NULL \
+                detail=NULL\nid=5 at=800 command=clients add operator=ops@host user_id=NULL client_id=app detail=NULL");
+            "all are told", "DELETE FROM operator_acts", [] => Nothing;
+        ),
+        spec!(FORGET_OPERATOR_ACTS [4] ACTED;
+            "told", "", [] => Acts;
+            "what came meanwhile", "DELETE FROM operator_acts WHERE id = 4", [] => Nothing;
         ),
         spec!(SWEEP_MESSAGE_COUNTS [10] "";
             "of this day", "INSERT INTO message_counts VALUES (10, 'region:49', 2)", [] => Nothing;
