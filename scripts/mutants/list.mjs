@@ -824,9 +824,9 @@ export const MUTANTS = [
   {
     name: "notices: every mailbox is told, however many there are",
     file: "src/storage/statements.rs",
-    text: "ORDER BY confirmed_at DESC LIMIT 5)",
-    replacement: "ORDER BY confirmed_at DESC LIMIT 50)",
-    killedBy: "delivery::consumer::tests::notices::of_many_mailboxes_the_five_that_were_confirmed_last_are_told",
+    text: "confirmed_at DESC LIMIT 5)",
+    replacement: "confirmed_at DESC LIMIT 50)",
+    killedBy: "delivery::consumer::tests::notices::of_many_mailboxes_the_oldest_and_the_four_that_were_confirmed_last_are_told",
   },
 
   // Storage

@@ -657,13 +657,16 @@ pub const RETIRE_CONTACT: &str = "\
 DELETE FROM contacts
 WHERE user_id = ?1 AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?1)";
 
-/// The addresses that a notice goes to, and its row for each: mail to the contact and to every authenticator for mail;
-/// where neither the contact was known before nor an authenticator for mail was added with proof, also a text message to the
-/// oldest number. Whoever had only the password may have put an address for mail there, and whoever has got further has
-/// just named the contact, which must not keep the owner from hearing. The authenticator that it is about, and its address, are left out.
+/// The addresses that a notice goes to, and its row for each: mail to the contact and to the person's authenticators for
+/// mail; where neither the contact was known before nor an authenticator for mail was added with proof, also a text message to
+/// the oldest number. Whoever had only the password may have put an address for mail there, and whoever has got further has
+/// just named the contact, which must not keep the owner from hearing. Of more than five authenticators for mail the oldest
+/// and the four newest are told: however many somebody adds, none takes the place of the first. The authenticator that it is
+/// about, and its address, are left out.
 ///
-/// `?1` id, to which the target is added (of the contact the time of the address, since another is another target), `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the
-/// authenticator that it is about, or NULL, `?8` whether notices go by mail, `?9` by text message.
+/// `?1` id, to which the target is added (of the contact the time of the address, since another is another target),
+/// `?2` message, `?3` sealed payload, `?4` now, `?5` expiry, `?6` user, `?7` the authenticator that it is about, or NULL,
+/// `?8` whether notices go by mail, `?9` by text message.
 macro_rules! notices {
     () => {
         "\
@@ -678,7 +681,10 @@ FROM (SELECT 'contact' AS target, 'contact_' || updated_at AS part, sealed AS ad
       SELECT * FROM (SELECT id, replace(id, '|', '_'), sealed, 'email' FROM authenticators
                      WHERE user_id = +?6 AND ?8 = 1 AND kind = 'email' AND id IS NOT ?7
                        AND address_index IS NOT (SELECT address_index FROM contacts WHERE contacts.user_id = +?6)
-                     ORDER BY confirmed_at DESC LIMIT 5)
+                     ORDER BY confirmed_at = (SELECT MIN(oldest.confirmed_at) FROM authenticators AS oldest
+                                              WHERE oldest.user_id = +?6 AND oldest.kind = 'email'
+                                                AND oldest.id IS NOT ?7) DESC,
+                              confirmed_at DESC LIMIT 5)
       UNION ALL
       SELECT * FROM (SELECT id, replace(id, '|', '_'), sealed, 'sms' FROM authenticators
                      WHERE user_id = +?6 AND ?9 = 1 AND kind IN ('sms', 'voice') AND id IS NOT ?7

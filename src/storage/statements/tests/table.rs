@@ -238,6 +238,11 @@ const REACHABLE: &str = "INSERT INTO contacts
 const CONTACT_GONE: &str = "DELETE FROM contacts WHERE user_id = 'alice'";
 const MAIL_ADDED_WITH_PROOF: &str = "DELETE FROM contacts WHERE user_id = 'alice';
   UPDATE authenticators SET confirmed_at = 400 WHERE id = 'email|a'";
+/// About the oldest mail that alice has, behind which six others stand. Bob's mail and alice's app are older than these.
+const SEVEN_MAILS: &str = "UPDATE authenticators SET confirmed_at = 350 WHERE id IN ('email|a', 'email|b', 'totp|a');
+  WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6)
+  INSERT INTO authenticators (id, user_id, kind, sealed, address_index, created_at, confirmed_at, last_used_at)
+  SELECT 'email|' || i, 'alice', 'email', 's1.' || i, 'h1.' || i, 100, 800 + i, 0 FROM n";
 const ALL_GONE: &str = "DELETE FROM contacts WHERE user_id = 'alice';
   DELETE FROM authenticators WHERE user_id = 'alice' AND kind <> 'totp'";
 const CLAIMED: &str = "INSERT INTO deliveries (id, channel, sealed, state, due_at, created_at, expires_at)
@@ -585,6 +590,7 @@ fn removing() -> Vec<Spec> {
             "about that mail", MAIL_ADDED_WITH_PROOF, [(7, "email|a")] => Acts;
             "about the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'",
                 [(7, "email|a")] => Nothing;
+            "about the oldest of seven mails", SEVEN_MAILS, [(7, "email|a")] => Acts;
             "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
                 => Acts;
             "mail at somebody else's contact's address",
@@ -958,6 +964,7 @@ fn redeeming() -> Vec<Spec> {
             "about that mail", MAIL_ADDED_WITH_PROOF, [(7, "email|a")] => Acts;
             "about the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'",
                 [(7, "email|a")] => Nothing;
+            "about the oldest of seven mails", SEVEN_MAILS, [(7, "email|a")] => Acts;
             "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
                 => Acts;
             "mail at somebody else's contact's address",
@@ -1000,6 +1007,7 @@ fn redeeming() -> Vec<Spec> {
             "about that mail", MAIL_ADDED_WITH_PROOF, [(7, "email|a")] => Acts;
             "about the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'",
                 [(7, "email|a")] => Nothing;
+            "about the oldest of seven mails", SEVEN_MAILS, [(7, "email|a")] => Acts;
             "mail at the contact's address", "UPDATE authenticators SET address_index = 'h1.c' WHERE id = 'email|a'", []
                 => Acts;
             "mail at somebody else's contact's address",
