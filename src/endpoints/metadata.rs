@@ -14,8 +14,9 @@ pub fn key_set<P: Platform>(app: &App<P>) -> Response {
     Response::new(200, "application/json", app.config.signing_keys.public_jwks()).cacheable()
 }
 
-/// The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414). It names what works and nothing else.
-/// `authorization_endpoint` is required by SDKs that never call it: people log in elsewhere.
+/// The discovery document (OpenID Connect Discovery 1.0, section 3; RFC 8414). It names what works,
+/// and two members that clients require: `authorization_endpoint`, which is not served and which SDKs never call, since people
+/// log in elsewhere, and `response_types_supported`.
 pub fn discovery<P: Platform>(app: &App<P>) -> Response {
     let base = &app.config.public_url;
     let document = object! {

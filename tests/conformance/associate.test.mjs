@@ -126,7 +126,7 @@ describe("errors, word for word", () => {
     await refused(await stage.person().associate(body), 400, "invalid_request", text);
   });
 
-  test("401 invalid_grant for a bearer that is none", async () => {
+  test("401 invalid_grant for an invalid bearer", async () => {
     for (const token of ["", "x", "a.b.c"]) await refusedBearer(await stage.person().associate(otp, { token }));
   });
 

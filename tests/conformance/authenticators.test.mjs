@@ -88,7 +88,7 @@ describe("the list", () => {
     expect(voice).toBe(sms.replace("sms", "voice"));
   });
 
-  test("a bearer that is none is 401 invalid_grant", async () => {
+  test("an invalid bearer is 401 invalid_grant", async () => {
     await refusedBearer(await stage.person().list({ token: "x" }));
   });
 });
@@ -112,7 +112,7 @@ describe("the removal", () => {
     expect((await accepted(await person.list())).some(({ type }) => type === "phone")).toBe(false);
   });
 
-  test("an mfa_token is refused in the words of a bearer that is none", async () => {
+  test("an mfa_token is refused in the words of an invalid bearer", async () => {
     const { person, app } = await withEverything();
     await refusedBearer(await person.remove(app.id, { token: person.mfaToken() }));
   });

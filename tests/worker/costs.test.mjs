@@ -32,7 +32,7 @@ const WARM = {
   "token exchange": [1, 2, 0, 0, 0],
   list: [1, 2, 0, 0, 0],
   remove: [1, 9, 0, 0, 1],
-  "a bearer that is none": [0, 0, 0, 0, 0],
+  "an invalid bearer": [0, 0, 0, 0, 0],
   preflight: [0, 0, 0, 0, 0],
   "key set": [0, 0, 0, 0, 0],
 };
@@ -122,7 +122,7 @@ describe("a request", () => {
     const other = stage.person({ claims: { sub: caller.sub } });
     const list = await (await other.list({ token: caller.mfaToken() })).json();
     await measure("remove", () => caller.remove(list.find(({ type }) => type === "phone").id), 204);
-    await measure("a bearer that is none", () => person.associateOtp({ token: "x" }), 401);
+    await measure("an invalid bearer", () => person.associateOtp({ token: "x" }), 401);
     const origin = { origin: "https://app.example.com", "access-control-request-method": "POST" };
     await stage.addClient({ origins: [origin.origin] });
     await world.advance(61);
