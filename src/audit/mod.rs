@@ -36,7 +36,28 @@ struct Facts {
     grant: Option<&'static str>,
     factor: Option<&'static str>,
     authenticator: Option<String>,
-    reason: Option<Cow<'static, str>>,
+    reason: Option<Reason>,
+}
+
+/// Why something was refused or failed: a word that `docs/events.md` lists, and what the word is about where it does not say
+/// so itself, such as a claim. Never a part of what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    word: &'static str,
+    detail: Option<Cow<'static, str>>,
+}
+
+impl Reason {
+    /// With what the word is about.
+    pub fn about(word: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { word, detail: Some(detail.into()) }
+    }
+}
+
+impl From<&'static str> for Reason {
+    fn from(word: &'static str) -> Self {
+        Self { word, detail: None }
+    }
 }
 
 impl Involved {
@@ -71,8 +92,8 @@ impl Involved {
         self.0.borrow_mut().authenticator = Some(id.to_owned());
     }
 
-    /// Why the request is about to be refused, more exactly than its answer says. Never a part of what was sent.
-    pub fn reason(&self, reason: impl Into<Cow<'static, str>>) {
+    /// Why the request is about to be refused, more exactly than its answer says.
+    pub fn reason(&self, reason: impl Into<Reason>) {
         self.0.borrow_mut().reason = Some(reason.into());
     }
 }
@@ -110,7 +131,12 @@ impl<'a> Event<'a> {
     /// A request that was refused, for the exact reason that was found on the way, else for `reason`.
     pub fn refused(request: &'a Request, act: Act, reason: &'static str) -> Self {
         let exact = request.involved.0.borrow_mut().reason.take();
-        Self::of(request, act).with("reason", exact.unwrap_or(Cow::Borrowed(reason)))
+        Self::of(request, act).because(exact.unwrap_or(Reason::from(reason)))
+    }
+
+    /// Adds why.
+    pub fn because(self, reason: Reason) -> Self {
+        self.with("reason", reason.word).with("detail", reason.detail)
     }
 
     /// Adds a member. What is not there is left out.

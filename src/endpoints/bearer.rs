@@ -81,6 +81,6 @@ pub fn refused(request: &Request, error: BearerError, wire: WireError) -> Failur
     if let BearerError::Unavailable(KeySetError::Unavailable { retry_after }) = error {
         return Fault::Keys { of: "issuer", retry_after }.into();
     }
-    request.involved.reason(format!("{error:?}"));
+    request.involved.reason(error.reason());
     wire.into()
 }

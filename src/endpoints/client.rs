@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Failure, Fault};
 use crate::app::App;
+use crate::audit::Reason;
 use crate::http::errors::WireError;
 use crate::http::parameters::Parameters;
 use crate::http::request::Request;
@@ -76,20 +77,20 @@ impl ClientClaim {
         id: &ClientId,
     ) -> Result<Rc<Client>, Failure> {
         let now = request.received_at;
-        let unauthorized = |reason: String| {
+        let unauthorized = |reason: Reason| {
             request.involved.reason(reason);
             WireError::Unauthorized { challenge: self.credentials.basic.is_some() }
         };
-        let unknown = || unauthorized("UnknownClient".to_owned());
+        let unknown = || unauthorized("unknown_client".into());
         if self.is_other_assertion {
-            return Err(unauthorized("OtherAssertionType".to_owned()).into());
+            return Err(unauthorized("other_assertion_type".into()).into());
         }
         let refused = |error| match error {
             // Nobody knows whether it is that client.
             ClientAuthenticationError::Key(KeySetError::Unavailable { retry_after }) => {
                 Failure::from(Fault::Keys { of: "client_keys", retry_after })
             }
-            error => unauthorized(format!("{error:?}")).into(),
+            error => unauthorized(error.reason()).into(),
         };
         let client = registered(app, request, id).await?.ok_or_else(unknown)?;
         let credentials = &self.credentials;
@@ -120,7 +121,7 @@ impl ClientClaim {
             };
             let results = app.platform.batch(vec![statement]).await?;
             if results.first().is_none_or(Vec::is_empty) {
-                return Err(unauthorized("AssertionUsedBefore".to_owned()).into());
+                return Err(unauthorized("used_before".into()).into());
             }
         }
         Ok(client)
@@ -136,7 +137,7 @@ pub async fn registered<P: Platform>(
     let client = clients::find(app, request.received_at, id).await?;
     match &client {
         Some(client) => request.involved.client(&client.id),
-        None => request.involved.reason("UnknownClient"),
+        None => request.involved.reason("unknown_client"),
     }
     Ok(client)
 }
@@ -151,7 +152,7 @@ pub fn require_issuer(request: &Request, client: &Client, user: &UserId) -> Resu
     if client.accepts_issuer(user.issuer_name()) {
         Ok(())
     } else {
-        request.involved.reason("OtherIssuer");
+        request.involved.reason("other_issuer");
         Err(WireError::Unauthorized { challenge: by_basic(request).is_some() })
     }
 }

@@ -32,7 +32,7 @@ pub mod token;
 pub mod token_exchange;
 
 use crate::app::App;
-use crate::audit::{Act, Event};
+use crate::audit::{Act, Event, Reason};
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::platform::{KeyError, Platform, RandomError, StorageError};
@@ -61,13 +61,13 @@ pub enum Fault {
 
 impl Fault {
     /// Its class, and what exactly went wrong. No value of a row stands in that, and no token.
-    fn reason(&self) -> (&'static str, String) {
+    fn reason(&self) -> Reason {
         match self {
-            Self::Storage(error) => ("storage", format!("{error:?}")),
-            Self::Random => ("random", String::new()),
-            Self::Key(error) => ("key", error.0.clone()),
-            Self::Keys { of, .. } => (of, "the keys cannot be had".to_owned()),
-            Self::Bug(what) => ("bug", (*what).to_owned()),
+            Self::Storage(error) => Reason::about("storage", format!("{error:?}")),
+            Self::Random => "random".into(),
+            Self::Key(error) => Reason::about("key", error.0.clone()),
+            Self::Keys { of, .. } => (*of).into(),
+            Self::Bug(what) => Reason::about("bug", *what),
         }
     }
 }
@@ -139,8 +139,7 @@ impl Failure {
             Self::Fault(fault) => {
                 let act =
                     if matches!(fault, Fault::Key(_)) { Act::SigningFailed } else { Act::RequestFailed };
-                let (reason, detail) = fault.reason();
-                Event::of(request, act).with("reason", reason).with("detail", detail).record(app);
+                Event::of(request, act).because(fault.reason()).record(app);
                 match fault {
                     Fault::Bug(_) => WireError::Unexpected,
                     Fault::Keys { retry_after, .. } => WireError::KeysUnavailable { retry_after },

@@ -1,6 +1,7 @@
 //! Proofs of possession that requests carry (DPoP, RFC 9449), and how their faults are told.
 
 use crate::app::App;
+use crate::audit::Reason;
 use crate::http::errors::WireError;
 use crate::http::request::Request;
 use crate::http::response::Response;
@@ -23,7 +24,7 @@ pub async fn at_token_endpoint<P: Platform>(
         Ok(key) => Ok(Some(key)),
         Err(ProofError::StaleNonce) => Err(WireError::UseDpopNonce { challenge: false }),
         Err(error) => {
-            request.involved.reason(format!("{error:?}"));
+            request.involved.reason(error.reason());
             Err(WireError::InvalidDpopProof { challenge: false })
         }
     }
@@ -38,7 +39,7 @@ pub fn require_key(
     if bound_to.is_none() || bound_to == proved {
         return Ok(());
     }
-    request.involved.reason("OtherKey");
+    request.involved.reason("other_key");
     Err(WireError::InvalidDpopProof { challenge: false })
 }
 
@@ -55,10 +56,10 @@ pub async fn of_access_token<P: Platform>(
     };
     let reason = match proved {
         Ok(key) if key == *bound_to => return Ok(()),
-        Ok(_) => "OtherKey".to_owned(),
+        Ok(_) => Reason::from("other_key"),
         Err(Some(ProofError::StaleNonce)) => return Err(WireError::UseDpopNonce { challenge: true }),
-        Err(Some(error)) => format!("{error:?}"),
-        Err(None) => "Missing".to_owned(),
+        Err(Some(error)) => error.reason(),
+        Err(None) => Reason::from("missing"),
     };
     request.involved.reason(reason);
     Err(WireError::InvalidDpopProof { challenge: true })

@@ -96,12 +96,17 @@ impl OpenError {
     /// As the error of a column that holds `stored`. Names the key that `stored` names, and nothing else of it.
     #[must_use]
     pub fn of(self, column: &'static str, stored: &str) -> StorageError {
-        let what = match self {
-            Self::UnknownKey(_) => "UnknownKey",
-            Self::Malformed => "Malformed",
-            Self::Forged => "Forged",
-        };
-        unreadable(column, what, stored)
+        unreadable(column, self.word(), stored)
+    }
+
+    /// As the log says it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::UnknownKey(_) => "unknown_key",
+            Self::Malformed => "malformed",
+            Self::Forged => "forged",
+        }
     }
 }
 
@@ -110,8 +115,8 @@ impl HashError {
     #[must_use]
     pub fn of(self, column: &'static str, stored: &str) -> StorageError {
         let what = match self {
-            Self::UnknownKey(_) => "UnknownKey",
-            Self::Malformed => "Malformed",
+            Self::UnknownKey(_) => "unknown_key",
+            Self::Malformed => "malformed",
         };
         unreadable(column, what, stored)
     }

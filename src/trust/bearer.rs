@@ -17,6 +17,7 @@ use super::key_sets::{KeySetError, KeySource, Signed, verify_signature};
 use super::own_tokens::{MFA_TOKEN_PREFIX, MFA_TOKEN_SECONDS, Unreadable, open_mfa_token};
 use crate::algorithm::Algorithm;
 use crate::app::App;
+use crate::audit::Reason;
 use crate::platform::Platform;
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};
 
@@ -232,6 +233,35 @@ pub enum BearerError {
     /// A true token that is bound to a key and came without that key's proof, or came under the scheme of bound tokens
     /// and is none.
     OtherBinding,
+}
+
+impl BearerError {
+    /// As events say it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Malformed(error) => error.reason(),
+            Self::Unreadable(Unreadable::Malformed) => "malformed_mfa_token".into(),
+            Self::Unreadable(Unreadable::UnknownKey) => "unknown_encryption_key".into(),
+            Self::MissingClaim(name) => Reason::about("missing_claim", *name),
+            Self::UntrustedIssuer => "untrusted_issuer".into(),
+            Self::NotPermitted(BearerKind::Mfa) => Reason::about("not_permitted", "mfa_token"),
+            Self::NotPermitted(BearerKind::Access) => Reason::about("not_permitted", "access_token"),
+            Self::ExchangeNotPermitted => Reason::about("not_permitted", "exchange"),
+            Self::OtherKindOfToken => "other_kind_of_token".into(),
+            Self::AlgorithmNotAllowed(algorithm) => {
+                Reason::about("algorithm_not_allowed", algorithm.as_str())
+            }
+            Self::OtherAudience => "other_audience".into(),
+            Self::LivesTooLong => "lives_too_long".into(),
+            Self::UnknownUser => "unknown_user".into(),
+            Self::InvalidSignature(error) | Self::Unavailable(error) => error.reason(),
+            Self::ExpiredMfaToken => "expired".into(),
+            Self::TooOld => "too_old".into(),
+            Self::OutOfTime(error) => error.reason(),
+            Self::OtherBinding => "other_binding".into(),
+        }
+    }
 }
 
 /// A kind of bearer token.

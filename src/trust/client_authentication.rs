@@ -8,6 +8,7 @@ use super::jwt::{JwtError, TimeError, UntrustedJwt};
 use super::key_sets::{KeySetError, KeySource, Signed, verify_signature};
 use crate::algorithm::Algorithm;
 use crate::app::App;
+use crate::audit::Reason;
 use crate::platform::Platform;
 use crate::storage::clients::{AssertionKeys, Client, ClientAuthentication};
 use crate::types::{ClientId, Secret, UnixSeconds};
@@ -85,6 +86,32 @@ pub enum ClientAuthenticationError {
     OutOfTime(TimeError),
     /// No key of the client says that the signature is valid, or the keys could not be had.
     Key(KeySetError),
+}
+
+impl ClientAuthenticationError {
+    /// As events say it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::OtherClient => "other_client".into(),
+            Self::Missing => "missing".into(),
+            Self::SeveralMethods => "several_methods".into(),
+            Self::OtherMethod => "other_authentication".into(),
+            Self::WrongSecret => "wrong_secret".into(),
+            Self::AssertionTooLong => "too_long".into(),
+            Self::MalformedAssertion(error) => error.reason(),
+            Self::OtherKindOfToken => "other_kind_of_token".into(),
+            Self::AlgorithmNotAllowed(algorithm) => {
+                Reason::about("algorithm_not_allowed", algorithm.as_str())
+            }
+            Self::OtherSubject => "other_subject".into(),
+            Self::OtherAudience => "other_audience".into(),
+            Self::UnsuitableTokenId => "unsuitable_token_id".into(),
+            Self::LivesTooLong => "lives_too_long".into(),
+            Self::OutOfTime(error) => error.reason(),
+            Self::Key(error) => error.reason(),
+        }
+    }
 }
 
 /// The credentials in an `Authorization` header's value, if it is a Basic one that can be read. Both halves are

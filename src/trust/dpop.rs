@@ -12,6 +12,7 @@ use super::jwk::{PublicJwk, Thumbprint, UnusableKey};
 use super::jwt::MAXIMUM_TOKEN_BYTES;
 use crate::algorithm::Algorithm;
 use crate::app::App;
+use crate::audit::Reason;
 use crate::base64url;
 use crate::json::{self, Json};
 use crate::platform::Platform;
@@ -75,6 +76,32 @@ pub enum ProofError {
     InvalidSignature,
     /// The proof is good, but its nonce is missing, too old or none of ours.
     StaleNonce,
+}
+
+impl ProofError {
+    /// As events say it.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::TooLong => "too_long".into(),
+            Self::NotAJwt => "not_a_jwt".into(),
+            Self::MalformedHeader => "malformed_header".into(),
+            Self::OtherKindOfToken => "other_kind_of_token".into(),
+            Self::CriticalExtension => "critical_extension".into(),
+            Self::AlgorithmNotAllowed => "algorithm_not_allowed".into(),
+            Self::UnusableKey(error) => Reason::about("unusable_key", error.word()),
+            Self::OtherSpelling => "other_spelling".into(),
+            Self::MalformedClaims => "malformed_claims".into(),
+            Self::OtherMethod => "other_method".into(),
+            Self::OtherUrl => "other_url".into(),
+            Self::NoIssueTime => "no_issue_time".into(),
+            Self::UnsuitableTokenId => "unsuitable_token_id".into(),
+            Self::OtherAccessToken => "other_access_token".into(),
+            Self::MalformedNonce => "malformed_nonce".into(),
+            Self::InvalidSignature => "invalid_signature".into(),
+            Self::StaleNonce => "stale_nonce".into(),
+        }
+    }
 }
 
 /// The key that the proof is by, if it proves at `now` what is `expected`.

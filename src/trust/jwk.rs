@@ -182,6 +182,24 @@ pub enum UnusableKey {
     UnsuitableExponent,
 }
 
+impl UnusableKey {
+    /// As events say it, beside the word that the key is unusable.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotAnObject => "not_an_object",
+            Self::Malformed => "malformed",
+            Self::Private => "private",
+            Self::UnsupportedType => "unsupported_type",
+            Self::UnsupportedAlgorithm => "unsupported_algorithm",
+            Self::AlgorithmContradictsType => "algorithm_contradicts_type",
+            Self::NotForVerifying => "not_for_verifying",
+            Self::UnsuitableModulus => "unsuitable_modulus",
+            Self::UnsuitableExponent => "unsuitable_exponent",
+        }
+    }
+}
+
 /// Why a document is no key set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnusableSet {
@@ -191,6 +209,18 @@ pub enum UnusableSet {
     NoKeysMember,
     /// Every entry was skipped.
     NoUsableKey,
+}
+
+impl UnusableSet {
+    /// As events say it, beside the word that the set is unusable.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::NoKeysMember => "no_keys_member",
+            Self::NoUsableKey => "no_usable_key",
+        }
+    }
 }
 
 /// The key's public numbers, once they are within bounds.

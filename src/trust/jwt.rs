@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::jwk::Thumbprint;
 use crate::algorithm::Algorithm;
+use crate::audit::Reason;
 use crate::base64url;
 use crate::json::{self, Json};
 use crate::types::{Scopes, TransactionId, UnixSeconds};
@@ -271,6 +272,23 @@ pub enum JwtError {
     Claim(&'static str),
 }
 
+impl JwtError {
+    /// As events say it.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::TooLong => "too_long".into(),
+            Self::NotAJwt => "not_a_jwt".into(),
+            Self::MalformedHeader => "malformed_header".into(),
+            Self::CriticalExtension => "critical_extension".into(),
+            Self::UnsupportedAlgorithm => "unsupported_algorithm".into(),
+            Self::MalformedClaims => "malformed_claims".into(),
+            Self::DuplicateClaim => "duplicate_claim".into(),
+            Self::Claim(name) => Reason::about("malformed_claim", name),
+        }
+    }
+}
+
 /// Which time forbids the use of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeError {
@@ -282,6 +300,20 @@ pub enum TimeError {
     NotYetValid,
     /// `iat` is in the future.
     IssuedInTheFuture,
+}
+
+impl TimeError {
+    /// As events say it.
+    #[must_use]
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::NoExpiry => "no_expiry",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::IssuedInTheFuture => "issued_in_the_future",
+        }
+        .into()
+    }
 }
 
 /// Reads typed claims, each by its name.

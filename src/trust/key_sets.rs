@@ -34,7 +34,7 @@ use super::issuer::TrustedIssuer;
 use super::jwk::{self, PublicJwk};
 use crate::algorithm::Algorithm;
 use crate::app::App;
-use crate::audit::{Act, Event};
+use crate::audit::{Act, Event, Reason};
 use crate::base64url;
 use crate::json::{self, Json, object};
 use crate::platform::Platform;
@@ -84,6 +84,20 @@ pub enum KeySetError {
     UnfitKey,
     /// No candidate key says that the signature is valid.
     InvalidSignature,
+}
+
+impl KeySetError {
+    /// As events say it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Unavailable { .. } => "keys_unavailable",
+            Self::UnknownKey => "unknown_key",
+            Self::UnfitKey => "unfit_key",
+            Self::InvalidSignature => "invalid_signature",
+        }
+        .into()
+    }
 }
 
 /// Checks a signature with the source's keys: those called `key_id`, or without one every key that fits the algorithm.
@@ -498,7 +512,7 @@ async fn renew<P: Platform>(
         Err(failure) => {
             Event::new(Act::KeySetUnreachable, now)
                 .with("source", source.label())
-                .with("reason", format!("{failure:?}"))
+                .because(failure.reason())
                 .record(app);
             None
         }

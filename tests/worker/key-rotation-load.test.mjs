@@ -226,8 +226,8 @@ test(
       ACTIVE_ENCRYPTION_KEYS: undefined,
     };
     for (const [vars, reason] of [
-      [{ ...right, ...wrong }, "Forged"],
-      [lost, "UnknownKey"],
+      [{ ...right, ...wrong }, "forged"],
+      [lost, "unknown_key"],
     ]) {
       await world.restart(vars);
       for (let attempt = 0; attempt < 11; attempt += 1) expect((await otp()).status).toBe(503);

@@ -825,7 +825,7 @@ fn a_fault_of_the_body_is_told_before_one_of_the_client() {
     assert_eq!(status, 400);
     alice.associates(&alice.logs_in(), &asked("otp")).is_refused(401, "Unauthorized");
     let event = service.world.events("client_refused").pop().unwrap();
-    assert_eq!(event["reason"], json!("OtherAssertionType"));
+    assert_eq!(event["reason"], json!("other_assertion_type"));
 }
 
 #[test]

@@ -132,13 +132,13 @@ fn what_is_wrong_with_a_proof_stands_in_the_log_alone() {
     let mut request = proved(&service, alice.otp_request(&alice.logs_in(), "000000"), &key(0));
     let good = request.headers.dpop.clone().unwrap();
     for (proof, reason) in [
-        (String::new(), "NotAJwt"),
-        (format!("{good}, {good}"), "NotAJwt"),
+        (String::new(), "not_a_jwt"),
+        (format!("{good}, {good}"), "not_a_jwt"),
         (
             key(0).proof("https://evil.example.com/oauth/token", Some(&nonce(&service)), &json!({})),
-            "OtherUrl",
+            "other_url",
         ),
-        (key(0).sign(&json!({ "typ": "JWT" }), &json!({})), "OtherKindOfToken"),
+        (key(0).sign(&json!({ "typ": "JWT" }), &json!({})), "other_kind_of_token"),
     ] {
         request.headers.dpop = Some(proof);
         let answer = service.send(&request);
@@ -181,7 +181,7 @@ fn a_trusted_issuers_bound_mfa_token_needs_the_keys_proof() {
     let by_another = proved(&service, alice.otp_request(&login, &code), &key(1));
     let answer = service.send(&by_another);
     answer.is_refused(400, INVALID_PROOF);
-    assert_eq!(service.world.events("proof_refused").pop().unwrap()["reason"], "OtherKey");
+    assert_eq!(service.world.events("proof_refused").pop().unwrap()["reason"], "other_key");
     assert_eq!(service.charged_seconds("guess:idp|alice"), 0);
     let tokens = service.send(&proved(&service, alice.otp_request(&login, &code), &key(0))).granted();
     assert_eq!(claims(&tokens["access_token"])["cnf"], confirmation(&key(0)));
@@ -233,7 +233,7 @@ fn a_bound_subject_token_is_exchanged_by_its_holder_only() {
     let alice = service.person("alice");
     let request = || exchange_request(&alice, &json!({ "cnf": confirmation(&key(0)) }));
     service.send(&request()).is_refused(400, "The subject_token is invalid.");
-    assert_eq!(service.world.events("bearer_refused").pop().unwrap()["reason"], "OtherBinding");
+    assert_eq!(service.world.events("bearer_refused").pop().unwrap()["reason"], "other_binding");
     service.send(&proved(&service, request(), &key(1))).is_refused(400, "The subject_token is invalid.");
     let tokens = service.send(&proved(&service, request(), &key(0))).granted();
     assert_eq!(claims(&tokens["access_token"])["cnf"], confirmation(&key(0)));
@@ -287,7 +287,7 @@ fn a_token_under_the_other_scheme_is_invalid() {
             answer.is_refused(401, INVALID_BEARER);
             assert_eq!(answer.json()["error"], "invalid_grant");
             assert_eq!(answer.header("WWW-Authenticate"), None);
-            assert_eq!(service.world.events("bearer_refused").pop().unwrap()["reason"], "OtherBinding");
+            assert_eq!(service.world.events("bearer_refused").pop().unwrap()["reason"], "other_binding");
         }
     }
     for token in [&login, &bound_login] {
@@ -315,10 +315,10 @@ fn at_the_mfa_api_the_faults_of_proofs_are_challenges() {
     post.method = Method::Post;
     for_another_method.headers.dpop = proved(&service, post, &key(0)).headers.dpop;
     for (request, reason) in [
-        (request(), "Missing"),
-        (proved(&service, request(), &key(1)), "OtherKey"),
-        (for_another_token, "OtherAccessToken"),
-        (for_another_method, "OtherMethod"),
+        (request(), "missing"),
+        (proved(&service, request(), &key(1)), "other_key"),
+        (for_another_token, "other_access_token"),
+        (for_another_method, "other_method"),
     ] {
         let answer = service.send(&request);
         answer.is_refused(401, INVALID_PROOF);

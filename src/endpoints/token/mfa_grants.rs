@@ -470,7 +470,8 @@ impl<P: Platform> Exchange<'_, P> {
         let opened = self.app.config.keyring.open(&places::factor(id, self.attempt.user), sealed);
         let secret = opened.as_ref().ok().and_then(|secret| TotpSecret::from_slice(secret));
         if secret.is_none() {
-            let reason = format!("{:?}", opened.err());
+            // It may open and be no secret.
+            let reason = opened.err().map_or("malformed", |error| error.word());
             let key = keyring::key_id(sealed).unwrap_or_default();
             let line = object! { "event": "factor_unreadable", "factor": id, "key": key, "reason": reason };
             audit::tell(self.app, line);

@@ -2,6 +2,7 @@
 
 use super::{KeySource, MAXIMUM_TTL, MINIMUM_TTL};
 use crate::app::App;
+use crate::audit::Reason;
 use crate::json;
 use crate::platform::{FetchError, OutboundRequest, Platform};
 use crate::trust::http_url::HttpUrl;
@@ -31,6 +32,21 @@ pub(super) enum FetchFailure {
     UnsuitableKeySetUri,
     /// The document is not a key set with at least one usable key.
     Unusable(UnusableSet),
+}
+
+impl FetchFailure {
+    /// As events say it.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::NotFetchable => "not_fetchable".into(),
+            Self::Exchange(error) => Reason::about("exchange", format!("{error:?}")),
+            Self::Status(status) => Reason::about("status", status.to_string()),
+            Self::MalformedDiscovery => "malformed_discovery".into(),
+            Self::DiscoveryOfAnotherIssuer => "discovery_of_another_issuer".into(),
+            Self::UnsuitableKeySetUri => "unsuitable_key_set_uri".into(),
+            Self::Unusable(error) => Reason::about("unusable_key_set", error.word()),
+        }
+    }
 }
 
 /// The keys at the source, with their lifetime in seconds.

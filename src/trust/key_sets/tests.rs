@@ -202,7 +202,8 @@ fn an_issuer_that_was_never_reached_is_unavailable_and_asked_every_30_seconds() 
     scene.world.advance(30);
     scene.issuer.publish_on(&scene.world);
     assert_eq!(scene.find("idp-1"), Ok(1));
-    assert!(scene.world.log_text().contains("Status(503)"));
+    let unreachable = scene.world.events("key_set_unreachable").pop().unwrap();
+    assert_eq!((&unreachable["reason"], &unreachable["detail"]), (&json!("status"), &json!("503")));
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn an_unknown_key_is_our_fault_destroys_nothing_and_costs_nothing() {
     assert_eq!(service.charged_seconds("guess:idp|bob"), 0);
     // The log names the keys that are not there.
     let log = service.world.log_text();
-    assert!(log.contains(r#""key":"s1""#) && log.contains("UnknownKey h1"), "{log}");
+    assert!(log.contains(r#""key":"s1""#) && log.contains("unknown_key h1"), "{log}");
 
     // With the keys back everything is as it was.
     let (alice, bob) = (alice.served_by(&service), bob.served_by(&service));
