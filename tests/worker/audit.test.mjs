@@ -248,9 +248,9 @@ describe("one event, and no more, is left by", () => {
       return reason;
     };
     expect(await reason(world.fetch("/mfa/authenticators"))).toBe("missing");
-    expect(await reason(person.list({ token: "x.y.z" }))).toMatch(/^Malformed/);
-    expect(await reason(person.list({ token: person.mfaToken({ iss: "https://nobody.example.com/" }) }))).toBe("UntrustedIssuer");
-    expect(await reason(person.list({ token: person.mfaToken({ aud: "https://other.example.com" }) }))).toBe("OtherAudience");
+    expect(await reason(person.list({ token: "x.y.z" }))).toBe("not_a_jwt");
+    expect(await reason(person.list({ token: person.mfaToken({ iss: "https://nobody.example.com/" }) }))).toBe("untrusted_issuer");
+    expect(await reason(person.list({ token: person.mfaToken({ aud: "https://other.example.com" }) }))).toBe("other_audience");
     const expired = { iat: world.now() - 700, exp: world.now() - 400 };
     expect(await reason(person.list({ token: person.mfaToken(expired) }))).toBe("expired");
     expect(await reason(person.list({ token: person.accessToken({ scope: "enroll" }) }))).toBe("insufficient_scope");
@@ -258,7 +258,7 @@ describe("one event, and no more, is left by", () => {
       typ: "mfa+jwt",
       kid: stage.issuer.key.kid,
     });
-    expect(await reason(person.list({ token: forged }))).toMatch(/^InvalidSignature/);
+    expect(await reason(person.list({ token: forged }))).toBe("invalid_signature");
   });
 
   test("a proof that will not do; a stale nonce leaves none", async () => {
