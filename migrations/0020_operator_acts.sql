@@ -1,7 +1,8 @@
 -- What operators do by command, until the Worker's next sweep has told of it: the commands write to the database alone, and
 -- events are the Worker's.
 CREATE TABLE operator_acts (
-  id INTEGER PRIMARY KEY,
+  -- Never given twice: what a sweep has told of it forgets by this, while the next act may be written already.
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   -- Seconds since 1970, by the clock of the machine that the command ran on.
   at INTEGER NOT NULL,
   -- Which one, such as 'users reset'.

@@ -102,7 +102,6 @@ impl Involved {
 #[must_use]
 pub struct Event<'a> {
     act: Act,
-    time: UnixSeconds,
     /// Whether anybody may cause it: of a request in which no token of a user was verified.
     of_stranger: bool,
     members: Json<'a>,
@@ -111,7 +110,7 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// An act at `time`, of nobody yet.
     pub fn new(act: Act, time: UnixSeconds) -> Self {
-        Self { act, time, of_stranger: false, members: object! { "time": time.0 } }
+        Self { act, of_stranger: false, members: object! { "time": time.0 } }
     }
 
     /// An act of a request, with everything that is known of who asks.
@@ -150,15 +149,17 @@ impl<'a> Event<'a> {
 
     /// Tells it.
     pub fn record<P: Platform>(self, app: &App<P>) {
-        let (time, of_stranger) = (self.time, self.of_stranger);
+        let of_stranger = self.of_stranger;
         let event = self.written();
         if app.config.export.metrics {
             measure(app, &event, &[]);
         }
         if app.config.export.events {
-            let Admission { admitted, left_out } = app.isolate.exports.admit(time, of_stranger);
+            // Not by the event's own time, which may be another machine's.
+            let now = app.platform.now();
+            let Admission { admitted, left_out } = app.isolate.exports.admit(now, of_stranger);
             if left_out > 0 {
-                Self::new(Act::EventsLeftOut, time).with("left_out", i64::from(left_out)).record(app);
+                Self::new(Act::EventsLeftOut, now).with("left_out", i64::from(left_out)).record(app);
             }
             if admitted {
                 export(app, event.write());

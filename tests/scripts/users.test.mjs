@@ -203,9 +203,9 @@ describe("the SQL", () => {
   const all = (sql) => database.prepare(sql).all();
   /** Everything but what tells of the command itself. */
   const dump = () => {
-    const tables = all("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'operator_acts' ORDER BY name").map(
-      ({ name }) => name,
-    );
+    const tables = all(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('operator_acts', 'sqlite_sequence') ORDER BY name",
+    ).map(({ name }) => name);
     return Object.fromEntries(tables.map((table) => [table, all(`SELECT * FROM "${table}"`)]));
   };
   const show = (user, now = NOW) => shown(all(showUser(user, now))[0], now);

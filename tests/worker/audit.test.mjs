@@ -249,7 +249,9 @@ describe("one event, and no more, is left by", () => {
     };
     expect(await reason(world.fetch("/mfa/authenticators"))).toBe("missing");
     expect(await reason(person.list({ token: "x.y.z" }))).toBe("not_a_jwt");
-    expect(await reason(person.list({ token: person.mfaToken({ iss: "https://nobody.example.com/" }) }))).toBe("untrusted_issuer");
+    expect(await reason(person.list({ token: person.mfaToken({ iss: "https://nobody.example.com/" }) }))).toBe(
+      "untrusted_issuer",
+    );
     expect(await reason(person.list({ token: person.mfaToken({ aud: "https://other.example.com" }) }))).toBe("other_audience");
     const expired = { iat: world.now() - 700, exp: world.now() - 400 };
     expect(await reason(person.list({ token: person.mfaToken(expired) }))).toBe("expired");
