@@ -286,7 +286,10 @@ impl<'a> Redemption<'a> {
             ),
             self.acts(statements::RETIRE_PARKED_RECOVERY_CODE, of_user()),
             self.acts(statements::ACTIVATE_RECOVERY_CODE, of_user()),
-            self.acts(statements::VOID_OTHER_ENROLLMENTS, of_user()),
+            self.acts(
+                statements::VOID_OTHER_ENROLLMENTS,
+                vec![enrollment.into(), self.user(), kinds.clone(), indexes.clone()],
+            ),
             self.acts(statements::RETIRE_REPLACED, vec![self.user(), kinds, indexes]),
             self.acts(
                 statements::ACTIVATE,

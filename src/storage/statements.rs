@@ -551,16 +551,20 @@ WHERE user_id = +?4 AND id = +?3 AND recovery_hash IS NOT NULL
                   WHERE authenticators.user_id = enrollments.user_id AND authenticators.kind <> 'email')";
 
 /// The first confirmed independent factor voids every other enrollment: what a thief of the password has parked is
-/// dead, its recovery code with it. So is what was enrolled with proof of a factor that is gone.
+/// dead, its recovery code with it. So is what was enrolled with proof of a factor that is gone. A number that is confirmed
+/// anew voids them as well: whoever had it meanwhile may have begun them. Runs before [`RETIRE_REPLACED`].
 ///
-/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user.
+/// `?1` what is spent, `?2` redemption, `?3` enrollment, `?4` user, `?5` and `?6` kinds and address indexes as there.
 pub const VOID_OTHER_ENROLLMENTS: &str = "\
 DELETE FROM enrollments
-WHERE user_id = ?4 AND id <> ?3
-  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = ?1 AND redemption = ?2)
+WHERE user_id = +?4 AND id <> ?3
+  AND EXISTS (SELECT 1 FROM redemptions WHERE spent = +?1 AND redemption = +?2)
   AND EXISTS (SELECT 1 FROM enrollments AS confirmed
-              WHERE confirmed.user_id = ?4 AND confirmed.id = ?3 AND confirmed.kind <> 'email')
-  AND NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = ?4 AND authenticators.kind <> 'email')";
+              WHERE confirmed.user_id = +?4 AND confirmed.id = +?3 AND confirmed.kind <> 'email')
+  AND (NOT EXISTS (SELECT 1 FROM authenticators WHERE authenticators.user_id = +?4 AND authenticators.kind <> 'email')
+       OR EXISTS (SELECT 1 FROM authenticators AS replaced
+                  WHERE replaced.user_id = +?4 AND replaced.kind IN (SELECT value FROM json_each(?5))
+                    AND replaced.address_index IN (SELECT value FROM json_each(?6))))";
 
 /// Retires the authenticator with the same number or address, which the confirmed enrollment replaces.
 ///

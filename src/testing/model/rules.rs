@@ -606,9 +606,12 @@ impl Model {
         }
         self.spend(token);
         let is_first = self.since(user).is_none();
+        let replaces = self.of(user).any(is_same);
+        if independent(pending.kind) && (is_first || replaces) {
+            self.pending.retain(|own| own.user != user || own.id == pending.id);
+        }
         if is_first && independent(pending.kind) {
             self.recovery_codes.remove(user);
-            self.pending.retain(|own| own.user != user || own.id == pending.id);
         }
         if is_first && let Some(code) = &pending.recovery_code {
             self.recovery_codes.insert(user, code.clone());

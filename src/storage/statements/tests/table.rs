@@ -139,6 +139,11 @@ const SPENT: &str = "INSERT INTO redemptions VALUES ('t', 'another', 9000)";
 const SMS_ACTIVE: &str = "INSERT INTO authenticators
     (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
   VALUES ('sms|a', 'alice', 'sms', 's1.a', 'h1.a', 3, 100, 500, 500)";
+/// Beside mail, whose index is `h1.m`.
+const ANOTHER_ACTIVE: &str = "INSERT INTO authenticators
+    (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
+  VALUES ('sms|a', 'alice', 'sms', 's1.a', 'h1.x', 3, 100, 500, 500),
+         ('email|a', 'alice', 'email', 's1.a', 'h1.m', 3, 100, 400, 400)";
 const MAIL_ACTIVE: &str = "INSERT INTO authenticators
     (id, user_id, kind, sealed, address_index, failures, created_at, confirmed_at, last_used_at)
   VALUES ('email|a', 'alice', 'email', 's1.a', 'h1.m', 3, 100, 400, 400)";
@@ -1135,10 +1140,12 @@ fn confirming() -> Vec<Spec> {
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
         ),
-        spec!(VOID_OTHER_ENROLLMENTS ["t", "r", "sms|p", "alice"] phones_and_won;
+        spec!(VOID_OTHER_ENROLLMENTS ["t", "r", "sms|p", "alice", "[\"sms\",\"voice\"]", "[\"h2.a\",\"h1.a\"]"] phones_and_won;
             "the first factor", "", [] => Acts;
             "beside mail", MAIL_ACTIVE, [] => Acts;
-            "a factor is active", SMS_ACTIVE, [] => Nothing;
+            "another number is active", ANOTHER_ACTIVE, [] => Nothing;
+            "that number is active", SMS_ACTIVE, [] => Acts;
+            "that number is active for others than phones", ANOTHER_ACTIVE, [(6, "[\"h1.m\"]")] => Nothing;
             "mail is what was confirmed", "UPDATE enrollments SET kind = 'email' WHERE id = 'sms|p'", [] => Nothing;
             "won by another", WON_BY_ANOTHER, [] => Nothing;
             "won something else", WON_SOMETHING_ELSE, [] => Nothing;
