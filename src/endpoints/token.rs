@@ -49,11 +49,22 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Signs what `grant` describes: an access token, and an id_token where `openid` was asked for.
+    ///
+    /// The MFA API is open to who has no second factor yet, whatever the policy demands elsewhere. That must log nobody into an
+    /// application, as an id_token would: without a second factor there is none for it.
     pub(super) async fn sign<P: Platform>(
         app: &App<P>,
         now: UnixSeconds,
         grant: &own_tokens::TokenGrant<'_>,
     ) -> Result<Self, Failure> {
+        let proves_mfa = grant.authentication_methods.iter().any(|method| method == "mfa");
+        let without_openid;
+        let grant = if app.config.is_mfa_audience(grant.audience) && !proves_mfa {
+            without_openid = grant.scopes.filtered(|scope| scope != "openid");
+            &own_tokens::TokenGrant { scopes: &without_openid, ..grant.clone() }
+        } else {
+            grant
+        };
         let access_token = own_tokens::mint_access_token(app, now, grant).await?;
         let id_token = if grant.scopes.contains("openid") {
             Some(own_tokens::mint_id_token(app, now, grant).await?.token)

@@ -31,7 +31,7 @@ const OOB_CODE_PURPOSE: &str = "oob_code";
 /// Clients keep mfa_tokens in cookies.
 const MAXIMUM_MFA_TOKEN_BYTES: usize = 1024;
 
-/// What a successful MFA grant is worth.
+/// What tokens are issued for, whatever the grant.
 #[derive(Debug, Clone)]
 pub struct TokenGrant<'a> {
     /// Whose it is.

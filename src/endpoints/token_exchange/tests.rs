@@ -30,6 +30,29 @@ fn mfa_that_the_issuer_has_seen_lets_into_an_api_and_is_no_proof_for_the_mfa_api
 }
 
 #[test]
+fn the_mfa_api_is_open_to_who_has_nothing_and_no_id_token_comes_of_it() {
+    let service = Service::configured(&Service::variables().with("POLICY", r#"{"require":"always"}"#));
+    let alice = service.person("alice");
+    let asks = || {
+        let parameters = json!({ "audience": MFA_API, "scope": "openid enroll" });
+        service.send(&alice.exchange_request(&json!({}), &parameters))
+    };
+    let tokens = asks().granted();
+    assert_eq!((&tokens["scope"], tokens.get("id_token")), (&json!("enroll"), None));
+    // Nor by a code by mail, which is no second factor.
+    let login = || alice.logs_in_with(&json!({ "audience": MFA_API, "scope": "openid enroll" }));
+    let mail = alice.adds_email(&login(), "alice@example.com");
+    let tokens = alice.enters_code(&login(), &mail).granted();
+    assert_eq!((&tokens["scope"], tokens.get("id_token")), (&json!("enroll"), None));
+    // With a second factor it does.
+    let app = alice.has_app();
+    let demand = asks().json();
+    let tokens = alice.enters_otp(demand["mfa_token"].as_str().unwrap(), &app.code(&service)).granted();
+    assert_eq!(tokens["scope"], "openid enroll");
+    assert!(tokens["id_token"].is_string());
+}
+
+#[test]
 fn a_public_client_exchanges_no_token_that_was_given_to_another() {
     let service = Service::new();
     let alice = service.person("alice");
