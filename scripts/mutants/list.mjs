@@ -408,8 +408,8 @@ export const MUTANTS = [
   {
     name: "codes: a guess is not given back when the Worker itself fails",
     file: "src/endpoints/token/mfa_grants.rs",
-    text: "if let Err(Failure::Fault(_)) = &result {",
-    replacement: "if false {",
+    text: "if result.is_err() {\n            guesses",
+    replacement: "if false {\n            guesses",
     killedBy: "endpoints::token::tests::faults::a_signature_that_fails_costs_nothing_and_consumes_nothing",
   },
   {
@@ -520,8 +520,8 @@ export const MUTANTS = [
   {
     name: "enrollment: what a thief has parked outlives the first confirmation",
     file: "src/storage/statements.rs",
-    text: "WHERE user_id = ?4 AND id <> ?3\n  AND EXISTS",
-    replacement: "WHERE 0 AND user_id = ?4 AND id <> ?3\n  AND EXISTS",
+    text: "WHERE user_id = +?4 AND id <> ?3\n  AND EXISTS",
+    replacement: "WHERE 0 AND user_id = +?4 AND id <> ?3\n  AND EXISTS",
     killedBy:
       "endpoints::token::tests::takeovers::what_a_thief_has_parked_dies_with_the_first_confirmation_and_its_recovery_codes_with_it",
   },
@@ -827,6 +827,36 @@ export const MUTANTS = [
     text: "confirmed_at DESC LIMIT 5)",
     replacement: "confirmed_at DESC LIMIT 50)",
     killedBy: "delivery::consumer::tests::notices::of_many_mailboxes_the_oldest_and_the_four_that_were_confirmed_last_are_told",
+  },
+
+  // What a second factor stands behind
+  {
+    name: "takeover: what was begun with a number outlives its being confirmed anew",
+    file: "src/storage/statements.rs",
+    text: "OR EXISTS (SELECT 1 FROM authenticators AS replaced",
+    replacement: "AND EXISTS (SELECT 1 FROM authenticators AS replaced",
+    killedBy: "endpoints::token::tests::takeovers::what_was_parked_with_a_stolen_number_dies_when_its_owner_confirms_it_anew",
+  },
+  {
+    name: "takeover: the audience that is open to all logs somebody in",
+    file: "src/endpoints/token.rs",
+    text: "if app.config.is_mfa_audience(grant.audience) && !proves_mfa {",
+    replacement: "if !proves_mfa && proves_mfa {",
+    killedBy: "endpoints::token_exchange::tests::the_mfa_api_is_open_to_who_has_nothing_and_no_id_token_comes_of_it",
+  },
+  {
+    name: "two factors: a recovery code counts beside the factor that it stood for",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "is_used(RECOVERY_CODE) && !may_be_lost;",
+    replacement: "is_used(RECOVERY_CODE) && may_be_lost && !may_be_lost;",
+    killedBy: "endpoints::token::tests::takeovers::one_factor_and_the_recovery_code_are_not_two_in_either_order",
+  },
+  {
+    name: "guesses: a right code after which the login cannot go on is charged",
+    file: "src/endpoints/token/mfa_grants.rs",
+    text: "if result.is_err() {",
+    replacement: "if matches!(result, Err(Failure::Fault(_))) {",
+    killedBy: "endpoints::token::tests::guessing::a_right_code_after_which_the_login_cannot_go_on_costs_nothing",
   },
 
   // Storage

@@ -4,6 +4,7 @@ import { accepted, done, refused } from "../support/answers.mjs";
 import { random } from "../support/person.mjs";
 import { useStage } from "../support/stage.mjs";
 import { totp, wrongTotp } from "../support/totp.mjs";
+import { MFA_AUDIENCE } from "../support/worker.mjs";
 
 const stage = useStage({ isolates: 2, issuers: [{ name: "idp" }, { name: "second" }] });
 const enrolled = (response) => refused(response, 403, "access_denied", "User is already enrolled.");
@@ -73,6 +74,38 @@ test("what a thief has parked before is dead once the owner has a factor, with i
     await refused(recovery, 403, "invalid_grant", "MFA Authorization rejected.");
   }
   await accepted(await owner.exchange("otp", { mfa_token: owner.mfaToken(), otp: totp(secret, now()) }));
+});
+
+test("what a thief of a number has parked dies when its owner confirms it anew", async () => {
+  const owner = stage.person();
+  await owner.enrollSms();
+  await stage.world.advance(2);
+  // With the number comes the proof of it.
+  const thief = thiefOf(owner);
+  const app = await accepted(await thief.associateOtp({ token: thief.provenToken() }));
+  await stage.world.advance(60);
+  const { tokens } = await owner.enrollSms({ token: owner.provenToken() });
+  expect(tokens).toHaveProperty("access_token");
+  for (const token of [thief.mfaToken(), thief.accessToken()])
+    await wrongOtp(await thief.exchange("otp", { mfa_token: token, otp: totp(app.secret, now()) }));
+  expect(await stage.world.rows("SELECT kind FROM authenticators WHERE user_id = ?", `idp|${owner.sub}`)).toEqual([
+    { kind: "sms" },
+  ]);
+});
+
+test("the MFA audience gives no id_token to who has only the password", async () => {
+  const client = await stage.addClient({ audiences: [{ audience: MFA_AUDIENCE, scopes: ["enroll"] }] });
+  const thief = stage.person({ client });
+  const login = { audience: MFA_AUDIENCE, scope: "openid enroll" };
+  const mfa_token = thief.mfaToken(login);
+  const { oob_code } = await accepted(await thief.associate(CHANNELS.email(thief), { token: mfa_token }));
+  const binding_code = await stage.webhook.codeFor(thief.email);
+  const tokens = await accepted(await thief.exchange("oob", { mfa_token, oob_code, binding_code }));
+  expect({ scope: tokens.scope, id_token: tokens.id_token }).toEqual({ scope: "enroll", id_token: undefined });
+  const { secret } = await thief.enrollOtp();
+  await stage.world.advance(60);
+  const proven = await accepted(await thief.exchange("otp", { mfa_token: thief.mfaToken(login), otp: totp(secret, now()) }));
+  expect(proven).toMatchObject({ scope: "openid enroll", id_token: expect.any(String) });
 });
 
 test("the owner's factor is not removed with the password alone, and the owner removes it", async () => {

@@ -129,6 +129,16 @@ describe("a recovery code", () => {
     const fresh = { mfa_token: person.mfaToken(), recovery_code: recoveryCode };
     expect(await demanded(await person.exchange("recovery", fresh))).toHaveProperty("recovery_code");
   });
+
+  test("nor does it where it is used before that factor", async () => {
+    const person = stage.person();
+    const app = await enrollApp(person);
+    const parameters = { mfa_token: person.mfaToken(), recovery_code: app.recoveryCode };
+    const { mfa_token } = await demanded(await person.exchange("recovery", parameters));
+    await stage.world.advance(STEP_SECONDS);
+    const demand = await demanded(await person.exchange("otp", { mfa_token, otp: code(app) }));
+    expect(types(demand.mfa_requirements.enroll)).toEqual(["phone"]);
+  });
 });
 
 describe("who has proved one of two", () => {

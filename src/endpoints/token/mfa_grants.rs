@@ -409,7 +409,7 @@ impl<P: Platform> Exchange<'_, P> {
                 proven: false,
             };
             let used = used_factors(login, factor, &active);
-            if policy.demanded(&asked) > used.len() {
+            if policy.demanded(&asked) > counted(&used, &active) {
                 let counts = used.len() > login.used_factors.len();
                 let login = Login {
                     user: &login.user,
@@ -498,9 +498,9 @@ impl<P: Platform> Exchange<'_, P> {
         Ok(Some(keyring.seal(&place, plaintext, self.app.platform.random()?)?))
     }
 
-    /// Gives the charge back when what failed was the Worker itself.
+    /// Gives the charge back when something failed that is not the code's fault.
     async fn or_refund<T>(&self, guess: Guess<'_>, result: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(Failure::Fault(_)) = &result {
+        if result.is_err() {
             guesses::refund(self.app, &self.attempt, guess).await;
         }
         result
@@ -555,6 +555,16 @@ fn used_factors(login: &MfaToken, factor: Factor, active: &ActiveFactors) -> Vec
         used.push(name.to_owned());
     }
     used
+}
+
+/// How many second factors these are. A recovery code that was used first may have stood for the factor that was used after
+/// it: then both are one.
+fn counted(used: &[String], active: &ActiveFactors) -> usize {
+    let is_used = |name: &str| used.iter().any(|own| own == name);
+    let may_be_lost =
+        active.factors.iter().any(|own| own.kind.is_independent() && !is_used(own.kind.factor_type()));
+    let stands_for_none = is_used(RECOVERY_CODE) && !may_be_lost;
+    used.len().saturating_sub(usize::from(stands_for_none))
 }
 
 /// What a code stands for.

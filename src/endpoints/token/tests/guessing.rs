@@ -2,6 +2,8 @@
 
 use std::pin::Pin;
 
+use serde_json::json;
+
 use super::{
     GUESSES, INVALID_BINDING_CODE, INVALID_OTP, INVALID_RECOVERY_CODE, MFA_REQUIRED, ONE_GUESS,
     RECOVERY_GUESSES, TOO_MANY, UNAVAILABLE,
@@ -11,7 +13,7 @@ use crate::platform::{Platform, Value};
 use crate::routes;
 use crate::storage::statements;
 use crate::testing::join_all;
-use crate::testing::person::{Message, NUMBER, OTHER_NUMBER, Service};
+use crate::testing::person::{API, Message, NUMBER, OTHER_NUMBER, Service};
 use crate::testing::platform::BatchFault;
 
 #[test]
@@ -45,6 +47,25 @@ fn ten_wrong_codes_and_then_one_every_six_minutes() {
     // That one was given back, so there is one more.
     service.world.advance(30);
     alice.enters_otp(&alice.logs_in(), &app.code(&service)).granted();
+}
+
+#[test]
+fn a_right_code_after_which_the_login_cannot_go_on_costs_nothing() {
+    let service = Service::new();
+    let app = service.person("alice").has_app();
+    // So many scopes that the token of the demand would be too long.
+    let scope = (100..200).map(|number| format!("s:{number}")).collect::<Vec<_>>();
+    let audiences = json!([{ "audience": API, "scopes": scope }]).to_string();
+    service.world.query("UPDATE clients SET audiences = ?1, version = version + 1", &[audiences.into()]);
+    let service = service.redeployed(&Service::variables().with("POLICY", r#"{"factors":2}"#));
+    let alice = service.person("alice");
+    for _ in 0..11 {
+        service.world.advance(30);
+        let login = alice.logs_in_with(&json!({ "scope": scope.join(" ") }));
+        alice.enters_otp(&login, &app.code(&service)).is_refused(400, "scope is too long");
+    }
+    assert_eq!(service.charged_seconds("guess:idp|alice"), 0);
+    assert_eq!(service.number("SELECT SUM(failures) FROM authenticators"), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{GUESSES, INVALID_OTP, INVALID_RECOVERY_CODE, MFA_REQUIRED};
 use crate::platform::Platform as _;
-use crate::testing::person::{API, MFA_API, NUMBER, OTHER_NUMBER, Service, claims, methods};
+use crate::testing::person::{API, Answer, MFA_API, NUMBER, OTHER_NUMBER, Service, claims, methods};
 
 #[test]
 fn what_a_thief_has_parked_dies_with_the_first_confirmation_and_its_recovery_codes_with_it() {
@@ -33,6 +33,42 @@ fn what_a_thief_has_parked_dies_with_the_first_confirmation_and_its_recovery_cod
     }
     assert_eq!(service.world.count("authenticators"), 1);
     alice.recovers(&alice.logs_in(), app.recovery_code.as_deref().unwrap()).granted();
+}
+
+#[test]
+fn what_was_parked_with_a_stolen_number_dies_when_its_owner_confirms_it_anew() {
+    let service = Service::new();
+    let alice = service.person("alice");
+    alice.has_phone(NUMBER);
+    let proves = || alice.access_token_with(&json!({ "scope": "enroll", "amr": ["pwd", "mfa"] }));
+    // Whoever has the number for a while begins an app; the owner has it back, and enrolls it again.
+    let parked = alice.adds_app(&proves());
+    let other = alice.adds_phone(&proves(), OTHER_NUMBER);
+    alice.enters_code(&proves(), &other).granted();
+    assert_eq!(service.world.count("enrollments"), 1, "another number voids nothing");
+    let phone = alice.adds_phone(&proves(), NUMBER);
+    alice.enters_code(&proves(), &phone).granted();
+    assert_eq!(service.world.count("enrollments"), 0);
+    alice.enters_otp(&alice.logs_in(), &parked.code(&service)).is_refused(403, INVALID_OTP);
+}
+
+#[test]
+fn one_factor_and_the_recovery_code_are_not_two_in_either_order() {
+    let service = Service::new();
+    let app = service.person("alice").has_app();
+    let service = service.redeployed(&Service::variables().with("POLICY", r#"{"factors":2}"#));
+    let alice = service.person("alice");
+    let goes_on = |answer: Answer| {
+        assert_eq!((answer.status, &answer.json()["error"]), (403, &json!("mfa_required")));
+        let text = |name| answer.json()[name].as_str().unwrap_or_default().to_owned();
+        (text("mfa_token"), text("recovery_code"))
+    };
+    let (login, next) = goes_on(alice.recovers(&alice.logs_in(), app.recovery_code.as_deref().unwrap()));
+    service.world.advance(30);
+    goes_on(alice.enters_otp(&login, &app.code(&service)));
+    service.world.advance(30);
+    let (login, _) = goes_on(alice.enters_otp(&alice.logs_in(), &app.code(&service)));
+    goes_on(alice.recovers(&login, &next));
 }
 
 #[test]
