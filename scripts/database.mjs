@@ -8,7 +8,6 @@ import { wrangler, wranglerFailure, wranglerOrFail } from "./wrangler.mjs";
  * @typedef {object} Where
  * @property {boolean} [remote] the deployed database instead of the local one
  * @property {string} [persistTo] where the local one lives, if not in .wrangler/state
- * @property {string} [database] another name than the settings'
  */
 
 /**
@@ -44,15 +43,15 @@ function writes(sql) {
 let told = false;
 
 /** wrangler's arguments for a database. Whoever changes a deployed one is told which, beside what the command answers. */
-function place({ remote, persistTo, database }, tell = false) {
+function place({ remote, persistTo }, tell = false) {
   if (!remote) {
-    const name = database ?? repositorySettings().d1_databases[0].database_name;
+    const name = repositorySettings().d1_databases[0].database_name;
     return [name, "--local", ...(persistTo ? ["--persist-to", fromCaller(persistTo)] : [])];
   }
   const { name, id, file } = deployedDatabase();
-  if (tell && !told) console.error(`The deployed database is ${database ?? `${name} (${id})`}.`);
+  if (tell && !told) console.error(`The deployed database is ${name} (${id}).`);
   told ||= tell;
-  return [database ?? name, "--remote", "--config", file];
+  return [name, "--remote", "--config", file];
 }
 
 /** Says in one sentence what a database usually misses. */

@@ -1,5 +1,5 @@
 // `npm run deploy`: everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there
-// stays, and keys are never replaced. `--dry-run` only says what a new account would get.
+// stays, and keys are never replaced.
 import { parseArgs } from "node:util";
 import { isKey, isSecret, REQUIRED } from "./configuration/variables.mjs";
 import { deployedVariables, idsOf, readAccount, readIds } from "./deploy/account.mjs";
@@ -16,10 +16,20 @@ import {
   resourcesOf,
 } from "./deploy/settings.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
+import { asksForHelp } from "./terminal/help.mjs";
 import { step } from "./terminal/step.mjs";
 import { isAttended } from "./wrangler.mjs";
 
+const USAGE = `Everything that a Cloudflare account needs to serve Countersign. It can be repeated: what is there stays.
+
+  npm run deploy [-- --dry-run]
+
+  --dry-run  only says what it would do in an empty account, and looks at none
+
+docs/configuration.md says what is taken from the environment, wrangler.deploy.json and wrangler.toml.`;
+
 await runMain(async () => {
+  if (asksForHelp(process.argv.slice(2))) return console.log(USAGE);
   const { dryRun } = readArguments();
   const { repository, kept } = environmentSettings();
   const secrets = givenSecrets(process.env);

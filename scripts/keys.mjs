@@ -1,13 +1,13 @@
 // `npm run keys`: replaces keys step by step, so that nothing is refused meanwhile.
 import { execute } from "./database.mjs";
-import { readArguments } from "./keys/arguments.mjs";
+import { readArguments, USAGE } from "./keys/arguments.mjs";
 import { freshSecret } from "./keys/fresh.mjs";
 import { placeOf } from "./keys/places.mjs";
 import { DEPLOYMENT_SECONDS, isOf, KINDS, nextStep, plan, SPREAD_SECONDS, standing, Unrecorded } from "./keys/rotation.mjs";
 import { countRows, forget, recordAdded, recordedKeys, recordUsed, release, reserve, settle } from "./keys/statements.mjs";
 import { Failure, runMain } from "./terminal/failure.mjs";
 
-const commands = { status, rotate };
+const commands = { status, rotate, help: () => console.log(USAGE) };
 
 await runMain(async () => {
   const { command, ...rest } = readArguments(process.argv.slice(2));

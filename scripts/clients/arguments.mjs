@@ -29,7 +29,7 @@ export const USAGE = `Who may call Countersign.
   update        replaces what is named and leaves the rest; an empty value ("") clears
   --remote      the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 
-const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" }, database: { type: "string" } };
+const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" } };
 const SETTINGS = {
   name: { type: "string" },
   jwks: { type: "string" },
@@ -83,13 +83,13 @@ export function readArguments(args) {
     throw new Failure("remove cannot be undone: `npm run clients -- show` says what there is, --yes does it.");
   if (values.lost && values.force)
     throw new Failure("--lost keeps the secret from before the last rotation, and --force ends it: give one of them.");
-  const { remote, "persist-to": persistTo, database, ...given } = values;
+  const { remote, "persist-to": persistTo, ...given } = values;
   return {
     command,
     id: positionals[0],
     given,
     audiences: withTheirScopes(tokens),
-    where: { remote, persistTo, database },
+    where: { remote, persistTo },
   };
 }
 

@@ -1,6 +1,7 @@
 // The command line of `npm run keys`, read and judged.
 import { parseArgs } from "node:util";
 import { Failure } from "../terminal/failure.mjs";
+import { asksForHelp } from "../terminal/help.mjs";
 import { KINDS, STEPS } from "./rotation.mjs";
 
 export const USAGE = `Keys are replaced in steps, so that nothing is refused meanwhile.
@@ -23,20 +24,20 @@ const WHERE = {
   remote: { type: "boolean" },
   "persist-to": { type: "string" },
   "dev-vars": { type: "string" },
-  database: { type: "string" },
 };
 const OPTIONS = { status: {}, rotate: { step: { type: "string" } } };
 
 /**
  * @param {string[]} args what follows `npm run keys --`
- * @returns {{ command: string, kind?: string, step?: string, where: object }}
+ * @returns {{ command: string, kind?: string, step?: string, where?: object }}
  */
 export function readArguments(args) {
+  if (asksForHelp(args)) return { command: "help" };
   const [command, ...rest] = args;
   const options = Object.hasOwn(OPTIONS, command ?? "") ? OPTIONS[command] : undefined;
   if (!options) throw new Failure(command ? `There is no command "${command}".\n\n${USAGE}` : USAGE);
   const { values, positionals } = parse(rest, { ...options, ...WHERE });
-  const { remote, "persist-to": persistTo, "dev-vars": devVars, database, step } = values;
+  const { remote, "persist-to": persistTo, "dev-vars": devVars, step } = values;
   if (remote && (persistTo || devVars))
     throw new Failure("--persist-to and --dev-vars are about this machine: leave them out with --remote.");
   const [kind, ...more] = positionals;
@@ -48,7 +49,7 @@ export function readArguments(args) {
     if (step === "use" && !KINDS[kind].active)
       throw new Failure("Webhook secrets all sign: there is no step use, drop follows on add.");
   }
-  return { command, kind, step, where: { remote, persistTo, devVars, database } };
+  return { command, kind, step, where: { remote, persistTo, devVars } };
 }
 
 function parse(args, options) {

@@ -35,7 +35,7 @@ export const USAGE = `What people read and hear, in your own words.
   check       says what is wrong and shows what a person would get; set does so before it stores anything
   --remote    the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 
-const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" }, database: { type: "string" } };
+const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" } };
 const WHICH = { message: { type: "string" }, channel: { type: "string" }, language: { type: "string" } };
 const WORDS = {
   ...WHICH,
@@ -59,9 +59,9 @@ export function readArguments(args) {
   if (positionals.length > 0) throw new Failure(`${command} takes no "${positionals[0]}".`);
   if (values.remote && values["persist-to"])
     throw new Failure("--persist-to is about the local database: leave it out with --remote.");
-  const { remote, "persist-to": persistTo, database, ...given } = values;
+  const { remote, "persist-to": persistTo, ...given } = values;
   const template = options === WORDS ? wordsOf(given) : options === WHICH ? which(given) : undefined;
-  return { command, template, where: { remote, persistTo, database } };
+  return { command, template, where: { remote, persistTo } };
 }
 
 function parse(args, options) {

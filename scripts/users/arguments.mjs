@@ -22,7 +22,7 @@ export const USAGE = `What is stored of a person, and what support does about it
   --yes    what these two remove cannot be brought back
   --remote the deployed database; without, the local one of npm start (--persist-to DIR says where that is)`;
 
-const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" }, database: { type: "string" } };
+const WHERE = { remote: { type: "boolean" }, "persist-to": { type: "string" } };
 const OPTIONS = {
   show: {},
   unlock: { authenticator: { type: "string" } },
@@ -49,8 +49,8 @@ export function readArguments(args) {
     throw new Failure(`"${user}" is not a user: write the issuer's name, "|" and the sub, such as "idp|42".`);
   if (options.yes && !values.yes)
     throw new Failure(`${command} cannot be undone: \`npm run users -- show\` says what there is, --yes does it.`);
-  const { remote, "persist-to": persistTo, database, authenticator } = values;
-  return { command, user, authenticator, where: { remote, persistTo, database } };
+  const { remote, "persist-to": persistTo, authenticator } = values;
+  return { command, user, authenticator, where: { remote, persistTo } };
 }
 
 function parse(args, options) {

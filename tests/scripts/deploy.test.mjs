@@ -250,6 +250,12 @@ describe("the command", () => {
     expect(cloudflare.account.requests).toEqual([]);
   });
 
+  test("explains itself, and looks at no account for that", async () => {
+    const told = await deploy(["--help"], {});
+    expect(told).toMatchObject({ code: 0, err: "", out: expect.stringMatching(/^Everything that a Cloudflare account needs/) });
+    expect(cloudflare.account.requests).toEqual([]);
+  });
+
   test("says what is missing where nobody can be asked", async () => {
     const { code, err } = await deploy([], { TENANT_NAME: "", PUBLIC_URL: "" });
     expect(code).toBe(1);

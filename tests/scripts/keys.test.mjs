@@ -64,6 +64,11 @@ describe("a command line", () => {
   ])("%j is refused in one sentence", (args, sentence) => {
     expect(() => readArguments(args)).toThrow(sentence);
   });
+
+  test("explains itself", () => {
+    for (const args of [["--help"], ["-h"], ["help"], ["rotate", "--help"]])
+      expect(readArguments(args)).toEqual({ command: "help" });
+  });
 });
 
 describe("a rotation", () => {
