@@ -179,8 +179,11 @@ function checkedIssuer(name) {
 function checkedUri(text) {
   const url = parsed(text);
   const safe = url && (url.protocol === "https:" || (url.protocol === "http:" && LOOPBACK.includes(url.hostname)));
-  if (!safe || url.hash || url.username || url.password)
-    throw new Failure(`"${text}" cannot be --jwks-uri: it must be an https URL.`);
+  // The Worker reads the text itself, and takes no host but in the form in which it is looked up.
+  const inForm = safe && text.startsWith(`${url.protocol}//`) && text.toLowerCase().startsWith(`${url.protocol}//${url.host}`);
+  const plain = inForm && /^[!#-;=?-[\]-~]+$/.test(text);
+  if (!plain || url.hash || url.username || url.password)
+    throw new Failure(`"${text}" cannot be --jwks-uri: it must be an https URL in plain characters.`);
   return text;
 }
 

@@ -321,6 +321,17 @@ mod tests {
         json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url::encode(&[3; 32]) })
     }
 
+    /// The command line registers what is accepted here, and nothing else.
+    #[test]
+    fn keys_of_clients_are_accepted_as_the_command_line_judges_them() {
+        let keys: Value = serde_json::from_str(include_str!("../../tests/support/client-keys.json")).unwrap();
+        for row in keys.as_array().unwrap() {
+            let usable = from_value(&row["key"])
+                .is_ok_and(|key| Algorithm::OF_CLIENTS.iter().any(|algorithm| key.fits(*algorithm)));
+            assert_eq!(json!(usable), row["accepted"], "{}", row["what"]);
+        }
+    }
+
     #[test]
     fn an_rsa_key_fits_every_rsa_algorithm_and_nothing_else() {
         let key = from_value(&rsa(2048, &[1, 0, 1])).unwrap();

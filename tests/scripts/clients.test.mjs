@@ -24,6 +24,7 @@ import {
 } from "../../scripts/clients/statements.mjs";
 import { execute, migrate } from "../../scripts/database.mjs";
 import { literal } from "../../scripts/sql.mjs";
+import CLIENT_KEYS from "../support/client-keys.json" with { type: "json" };
 import { migrationStatements } from "../support/migrations.mjs";
 
 const FRESH = { id: "fresh-id", secret: "ab12cd34ef56".padEnd(64, "0789"), version: 7 };
@@ -122,6 +123,21 @@ describe("a registration", () => {
     [
       "keys over plain http",
       ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "http://a.example/jwks"],
+      /must be an https URL/,
+    ],
+    [
+      "keys at a host that has another form on the wire",
+      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "https://schlüssel.example/jwks"],
+      /must be an https URL/,
+    ],
+    [
+      "keys at a URL with a shouting scheme",
+      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "HTTPS://a.example/jwks"],
+      /must be an https URL/,
+    ],
+    [
+      "keys at a URL with brackets",
+      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "https://a.example/<jwks>"],
       /must be an https URL/,
     ],
     ["an origin with a slash", [...page, "--origin", "https://a.example/"], /write https:\/\/a\.example\./],
@@ -228,6 +244,12 @@ describe("a key set", () => {
   ])("with %s is refused", (_, content, sentence) => {
     expect(() => publicKeySet(content, "f")).toThrow(sentence);
   });
+});
+
+test.each(CLIENT_KEYS)("of keys, $what is registered where the Worker can use it, and else refused", ({ key, accepted }) => {
+  const registered = () => publicKeySet(JSON.stringify({ keys: [key] }), "keys.json");
+  if (accepted) expect(JSON.parse(registered())).toEqual({ keys: [key] });
+  else expect(registered).toThrow(/^Key 1 of keys\.json /);
 });
 
 describe("the SQL", () => {
