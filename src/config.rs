@@ -45,7 +45,7 @@ pub struct Config {
     pub policy: Policy,
     /// `DEFAULT_LANGUAGE`: the tag of the language of whoever has named none that there are words in.
     pub default_language: String,
-    /// `NOTICES`: by which channels a person is told of changes to their authenticators.
+    /// `NOTICES`: by which channels a person is told of what happens to their account.
     pub notices: NoticeChannels,
     /// `SENDING_LIMITS`: how many messages may be sent.
     pub sending_limits: SendingLimits,

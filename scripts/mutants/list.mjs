@@ -840,8 +840,8 @@ export const MUTANTS = [
   {
     name: "takeover: the audience that is open to all logs somebody in",
     file: "src/endpoints/token.rs",
-    text: "if app.config.is_mfa_audience(grant.audience) && !proves_mfa {",
-    replacement: "if !proves_mfa && proves_mfa {",
+    text: "if app.config.is_mfa_audience(grant.audience) && !grant.proves_mfa() {",
+    replacement: "if !grant.proves_mfa() && grant.proves_mfa() {",
     killedBy: "endpoints::token_exchange::tests::the_mfa_api_is_open_to_who_has_nothing_and_no_id_token_comes_of_it",
   },
   {

@@ -57,9 +57,8 @@ impl Answer {
         now: UnixSeconds,
         grant: &own_tokens::TokenGrant<'_>,
     ) -> Result<Self, Failure> {
-        let proves_mfa = grant.authentication_methods.iter().any(|method| method == "mfa");
         let without_openid;
-        let grant = if app.config.is_mfa_audience(grant.audience) && !proves_mfa {
+        let grant = if app.config.is_mfa_audience(grant.audience) && !grant.proves_mfa() {
             without_openid = grant.scopes.filtered(|scope| scope != "openid");
             &own_tokens::TokenGrant { scopes: &without_openid, ..grant.clone() }
         } else {

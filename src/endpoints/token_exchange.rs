@@ -14,7 +14,7 @@ use crate::mfa::policy::TokenRequest;
 use crate::platform::Platform;
 use crate::storage::active_factors;
 use crate::storage::clients::Client;
-use crate::trust::bearer::BearerError;
+use crate::trust::bearer::{BearerError, MULTIPLE_FACTORS};
 use crate::trust::jwk::Thumbprint;
 use crate::trust::own_tokens;
 use crate::trust::subject_token::{SubjectToken, SubjectTokenType, verify_subject_token};
@@ -120,7 +120,7 @@ async fn issue<P: Platform>(
 ) -> Result<Answer, Failure> {
     let mut methods = subject.factors.clone();
     if proven {
-        methods.push("mfa".to_owned());
+        methods.push(MULTIPLE_FACTORS.to_owned());
     }
     let grant = own_tokens::TokenGrant {
         user: &subject.user,

@@ -3,12 +3,10 @@
 
 use std::borrow::Cow;
 
+use crate::algorithm::Algorithm;
 use crate::json::Json;
 use crate::mfa::budget::Refusal;
 use crate::types::{GrantType, UnixSeconds};
-
-/// What proofs may be signed with, as discovery lists it.
-const DPOP_ALGORITHMS: &str = "RS256 RS384 RS512 PS256 PS384 PS512 ES256";
 
 /// Everything that a client can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -377,7 +375,9 @@ impl WireError {
                 vec![("WWW-Authenticate", "Basic realm=\"countersign\"".into())]
             }
             Self::UseDpopNonce { challenge: true } | Self::InvalidDpopProof { challenge: true } => {
-                let challenge = format!("DPoP error=\"{}\", algs=\"{DPOP_ALGORITHMS}\"", self.code());
+                // What proofs may be signed with, as discovery lists it.
+                let algorithms = Algorithm::OF_CLIENTS.map(Algorithm::as_str).join(" ");
+                let challenge = format!("DPoP error=\"{}\", algs=\"{algorithms}\"", self.code());
                 vec![("WWW-Authenticate", challenge.into())]
             }
             Self::TooManyRequests(refusal)

@@ -1,4 +1,4 @@
-//! What a person is told about their authenticators by another channel than the one that it is about (NIST SP 800-63B,
+//! What a person is told of what happens to their account, by another channel than the one that it is about (NIST SP 800-63B,
 //! section 6.1.2.1).
 
 use super::factor::{Kind, MessageLimit};

@@ -276,7 +276,7 @@ pub struct Origin {
     pub network: Option<i64>,
 }
 
-/// What is counted.
+/// By what messages are counted; by the first three guesses are, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// Messages of a user.

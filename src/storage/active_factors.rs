@@ -1,4 +1,4 @@
-//! What stands behind a user at the moment of a token exchange.
+//! What stands behind a user at the moment when tokens are asked for.
 
 use super::challenges::login_state;
 use super::statements;

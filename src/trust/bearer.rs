@@ -22,7 +22,7 @@ use crate::platform::Platform;
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};
 
 /// The value of `amr` that proves a second factor (RFC 8176).
-pub(super) const MULTIPLE_FACTORS: &str = "mfa";
+pub const MULTIPLE_FACTORS: &str = "mfa";
 
 /// A verified bearer token.
 #[derive(Debug, Clone, PartialEq, Eq)]

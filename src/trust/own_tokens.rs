@@ -54,6 +54,14 @@ pub struct TokenGrant<'a> {
     pub bound_to: Option<&'a Thumbprint>,
 }
 
+impl TokenGrant<'_> {
+    /// Whether a second factor stands behind the tokens.
+    #[must_use]
+    pub fn proves_mfa(&self) -> bool {
+        self.authentication_methods.iter().any(|method| method == MULTIPLE_FACTORS)
+    }
+}
+
 /// A signed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Minted {
@@ -144,7 +152,7 @@ fn common_claims<'a, P: Platform>(
     if let Some(issuer) = app.config.trusted_issuer(grant.user.issuer_name()) {
         claims.set("idp_iss", issuer.issuer.as_str());
     }
-    if grant.authentication_methods.iter().any(|method| method == MULTIPLE_FACTORS) {
+    if grant.proves_mfa() {
         claims.set("acr", MULTI_FACTOR_CLASS);
     }
     Ok(claims)

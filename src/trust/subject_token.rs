@@ -1,6 +1,6 @@
 //! Subject tokens of token exchange (RFC 8693): what a trusted issuer gave a person, in exchange for own tokens.
 
-use super::bearer::{BearerError, Identity, check_signature, without_mfa};
+use super::bearer::{BearerError, Identity, MULTIPLE_FACTORS, check_signature, without_mfa};
 use super::issuer::TrustedIssuer;
 use super::jwk::Thumbprint;
 use super::jwt::{
@@ -125,7 +125,7 @@ pub async fn verify_subject_token<P: Platform>(
         identity: Identity::of(claims),
         scopes: claims.scopes.clone(),
         factors: without_mfa(&claims.authentication_methods),
-        proof_of_mfa: claims.authentication_methods.iter().any(|method| method == "mfa"),
+        proof_of_mfa: claims.authentication_methods.iter().any(|method| method == MULTIPLE_FACTORS),
         authenticated_at,
         bound_to: claims.confirmation_key.clone(),
     })

@@ -30,7 +30,7 @@ use crate::storage::keyring;
 use crate::storage::notices::NewNotice;
 use crate::storage::places;
 use crate::storage::redemptions::{self, Outcome, Redeemed};
-use crate::trust::bearer::{Bearer, MfaToken};
+use crate::trust::bearer::{Bearer, MULTIPLE_FACTORS, MfaToken};
 use crate::trust::jwk::Thumbprint;
 use crate::trust::own_tokens::{self, OobCode, open_oob_code};
 use crate::types::{GrantType, Secret};
@@ -460,7 +460,7 @@ impl<P: Platform> Exchange<'_, P> {
         }
         let proven = matches!(self.bearer, Bearer::Access(token) if token.proof_of_mfa);
         if factor.is_independent() || proven {
-            methods.push("mfa".to_owned());
+            methods.push(MULTIPLE_FACTORS.to_owned());
         }
         methods
     }
