@@ -14,6 +14,8 @@ use std::fmt::Write as _;
 pub use reader::parse;
 use zeroize::Zeroize;
 
+use crate::scan;
+
 /// Any JSON value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Json<'a> {
@@ -325,29 +327,10 @@ fn write_string(own: &str, text: &mut String) {
     text.push('"');
 }
 
-/// How many bytes come before the first quotation mark, backslash or control character. Eight are looked at together, as
-/// most strings have none.
+/// How many bytes come before the first quotation mark, backslash or control character.
 fn plain_length(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks::<8>();
-    let plain = words.iter().position(|word| has_special(u64::from_le_bytes(*word))).unwrap_or(words.len());
-    let start = plain.saturating_mul(8);
-    let rest = bytes.get(start..).unwrap_or_default();
-    let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\') || *byte < b' ').unwrap_or(rest.len());
-    start.saturating_add(end)
-}
-
-/// Whether one of eight bytes is such a one. Subtracting a bound from each of them sets the top bit of those below it. The
-/// borrow may mark the byte above as well, which does not matter: one below the bound has been found already.
-fn has_special(word: u64) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x80 * EACH;
-    fn has_less(word: u64, bound: u64) -> u64 {
-        word.wrapping_sub(bound.wrapping_mul(EACH)) & !word & HIGH
-    }
-    fn has(word: u64, byte: u64) -> u64 {
-        has_less(word ^ byte.wrapping_mul(EACH), 1)
-    }
-    (has_less(word, b' '.into()) | has(word, b'"'.into()) | has(word, b'\\'.into())) != 0
+    let special = |word| scan::below(word, b' ') | scan::equal(word, b'"') | scan::equal(word, b'\\');
+    scan::position(bytes, special).unwrap_or(bytes.len())
 }
 
 #[cfg(test)]

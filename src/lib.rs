@@ -29,6 +29,7 @@ pub mod json;
 pub mod mfa;
 pub mod platform;
 pub mod routes;
+mod scan;
 pub mod storage;
 pub mod trust;
 pub mod types;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const EVERYWHERE: [&str; 4] = ["types", "algorithm", "json", "base64url"];
+const EVERYWHERE: [&str; 5] = ["types", "algorithm", "json", "base64url", "scan"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -19,6 +19,7 @@ use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::audit::Reason;
 use crate::platform::Platform;
+use crate::scan;
 use crate::types::{ClientId, Scopes, TransactionId, UnixSeconds, UserId};
 
 /// The value of `amr` that proves a second factor (RFC 8176).
@@ -293,7 +294,9 @@ pub fn presented_token(header: &str) -> Option<(Scheme, &str)> {
         _ => return None,
     };
     let token = token.trim_start_matches(' ');
-    let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    // Commas, and whatever is no graphic character of ASCII: bytes from 0x80 on mark themselves.
+    let strange = |word| scan::below(word, b'!') | scan::equal(word, b',') | scan::equal(word, 0x7f) | word;
+    let is_one = !token.is_empty() && scan::position(token.as_bytes(), strange).is_none();
     is_one.then_some((scheme, token))
 }
 

@@ -562,6 +562,12 @@ fn an_authorization_header_is_read_as_the_rfcs_say() {
     for header in ["", "abc", "Basic abc", "DPoPP abc", "DPo abc", "Bearer, DPoP abc"] {
         assert_eq!(presented_token(header), None, "{header}");
     }
+    for character in '\0'..='\u{ff}' {
+        let token = format!("abc{character}def-ghi");
+        let expected =
+            (character.is_ascii_graphic() && character != ',').then_some((Scheme::Bearer, &*token));
+        assert_eq!(presented_token(&format!("Bearer {token}")), expected, "{character:?}");
+    }
 }
 
 #[test]
