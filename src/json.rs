@@ -50,7 +50,7 @@ macro_rules! object {
 pub(crate) use object;
 
 /// Most of what is written is shorter, and need not be moved while it grows.
-const USUAL_BYTES: usize = 512;
+const USUAL_BYTES: usize = 1024;
 
 /// Where a text ceases to be JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,9 @@ use crate::types::{ClientId, GrantType, UnixSeconds, UserId};
 /// The longest index that Analytics Engine takes, in bytes.
 const MAXIMUM_INDEX_BYTES: usize = 96;
 
+/// Few events have more members.
+const USUAL_MEMBERS: usize = 12;
+
 /// Whom and what a request has turned out to be about. Only what has been verified or found is put in: what somebody
 /// merely claims may be anything.
 #[derive(Debug, Default)]
@@ -110,7 +113,9 @@ pub struct Event<'a> {
 impl<'a> Event<'a> {
     /// An act at `time`, of nobody yet.
     pub fn new(act: Act, time: UnixSeconds) -> Self {
-        Self { act, of_stranger: false, members: object! { "time": time.0 } }
+        let mut members = Json::Object(Vec::with_capacity(USUAL_MEMBERS));
+        members.set("time", time.0);
+        Self { act, of_stranger: false, members }
     }
 
     /// An act of a request, with everything that is known of who asks.

@@ -27,6 +27,9 @@ pub enum Dialect {
     OAuth,
 }
 
+/// Most answers have no more headers.
+const USUAL_HEADERS: usize = 8;
+
 impl Dialect {
     const fn content_type(self) -> &'static str {
         match self {
@@ -46,7 +49,7 @@ impl Response {
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new(), error: None }
+        Self { status, headers: Vec::with_capacity(USUAL_HEADERS), body: String::new(), error: None }
     }
 
     /// 200 with `value` as its body.

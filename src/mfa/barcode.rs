@@ -7,6 +7,9 @@ use qrcodegen::{QrCode, QrCodeEcc};
 /// Most characters of a label: apps show little more, and every character makes the picture finer.
 const MAXIMUM_LABEL: usize = 64;
 
+/// Most URIs are shorter, and need not be moved while they grow.
+const USUAL_BYTES: usize = 256;
+
 /// Light modules around the symbol (ISO/IEC 18004 asks for four).
 const QUIET_ZONE: i32 = 4;
 
@@ -25,7 +28,8 @@ pub fn label(email: Option<&str>, name: Option<&str>, subject: &str) -> String {
 /// path at its first literal colon finds tenant and label apart.
 #[must_use]
 pub fn otpauth_uri(tenant_name: &str, label: &str, secret_base32: &str) -> String {
-    let mut uri = "otpauth://totp/".to_owned();
+    let mut uri = String::with_capacity(USUAL_BYTES);
+    uri.push_str("otpauth://totp/");
     percent_encode(tenant_name, &mut uri);
     uri.push(':');
     percent_encode(label, &mut uri);

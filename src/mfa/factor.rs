@@ -172,8 +172,8 @@ fn device(random: [u8; 32]) -> String {
     /// 62^8.
     const DEVICES: u64 = 218_340_105_584_896;
     let (halves, _) = random.as_chunks::<16>();
-    let mut device = String::from("dev_");
-    device.reserve(DEVICE_CHARACTERS);
+    let mut device = String::with_capacity("dev_".len().saturating_add(DEVICE_CHARACTERS));
+    device.push_str("dev_");
     for half in halves {
         // The remainder digit by digit, as on paper: 128-bit arithmetic is long code in wasm.
         let mut number = half.iter().fold(0, |rest, byte| ((rest << 8) | u64::from(*byte)) % DEVICES);

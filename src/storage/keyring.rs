@@ -34,6 +34,9 @@ const NONCE_BYTES: usize = 12;
 /// SHA-256's block, to which HMAC fills a shorter key with zeros (RFC 2104, section 2).
 const BLOCK_BYTES: usize = 64;
 
+/// Few places take more, and most need not be moved while they are written.
+const USUAL_PLACE_BYTES: usize = 128;
+
 /// Longest key id.
 const MAXIMUM_ID: usize = 16;
 
@@ -296,7 +299,7 @@ impl fmt::Debug for Keyring {
 
 impl Place<'_> {
     fn associated_data(&self) -> Vec<u8> {
-        let mut data = Vec::new();
+        let mut data = Vec::with_capacity(USUAL_PLACE_BYTES);
         for text in [self.purpose, self.row, self.user] {
             data.extend_from_slice(&length_prefix(text));
             data.extend_from_slice(text.as_bytes());
