@@ -17,7 +17,7 @@ use crate::mfa::sending::{MessageRequest, Origin, Purpose, Rule};
 use crate::mfa::test_recipient::Fate;
 use crate::platform::{Platform, StorageError};
 use crate::storage::clients::Client;
-use crate::storage::messages::{NewMessage, Obstacle, budget_key};
+use crate::storage::messages::{NewMessage, Obstacle, budget_key, list};
 use crate::storage::places;
 use crate::types::{Secret, UnixSeconds, UserId};
 
@@ -207,6 +207,7 @@ pub fn compose<P: Platform>(
         channel: kind,
         sealed: keyring.seal(&places::delivery(&delivery_id), payload.as_bytes(), app.platform.random()?)?,
         code_hash: keyring.hash(places::BINDING_CODE, &[owner, code.expose()]),
+        listed: list(&charges),
         charges,
         region: number.as_ref().filter(|_| test.is_none()).and_then(region).map(str::to_owned),
         network: asker.origin.network.filter(|_| kind != Kind::Email && test.is_none()),

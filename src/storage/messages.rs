@@ -24,6 +24,8 @@ pub struct NewMessage {
     pub code_hash: String,
     /// What it is charged to.
     pub charges: Vec<Charge>,
+    /// The charges as statements read them, made by [`list`].
+    pub listed: String,
     /// The region that it goes to, if it goes to a number.
     pub region: Option<String>,
     /// The network (ASN) that it is asked for from, if that is known.
@@ -67,7 +69,7 @@ impl NewMessage {
                     user.as_str().into(),
                 ],
             },
-            charge_statement(&self.charges, now, &self.delivery_id, None),
+            charge_statement(self.listed.clone(), now, &self.delivery_id, None),
         ]
     }
 
@@ -83,7 +85,7 @@ impl NewMessage {
         let [region, network] = self.places();
         Statement {
             sql: statements::MESSAGE_OBSTACLES,
-            parameters: vec![list(&self.charges, |_| true).into(), region.into(), network.into(), now.into()],
+            parameters: vec![self.listed.as_str().into(), region.into(), network.into(), now.into()],
         }
     }
 
@@ -170,7 +172,11 @@ pub fn guard(message: Option<&NewMessage>) -> [Value; 3] {
     let Some(message) = message else {
         return [Value::Null, Value::Null, Value::Null];
     };
-    let charges = list(&message.charges, |charge| message.limits.enforces(charge.rule));
+    let charges = if message.limits.record_only {
+        list_those(&message.charges, |charge| message.limits.enforces(charge.rule))
+    } else {
+        message.listed.clone()
+    };
     let [region, network] = if message.limits.record_only { [None, None] } else { message.places() };
     [charges.into(), region.into(), network.into()]
 }
@@ -189,25 +195,20 @@ pub async fn admit_notice<P: Platform>(
         parameters: vec![
             notice.id.as_str().into(),
             notice.attempts.into(),
-            list(charges, |charge| limits.enforces(charge.rule)).into(),
+            list_those(charges, |charge| limits.enforces(charge.rule)).into(),
             region.filter(|_| !limits.record_only).map(|region| format!("region:{region}")).into(),
             now.into(),
         ],
     };
-    let charge = charge_statement(charges, now, &notice.id, Some(notice.attempts));
+    let charge = charge_statement(list(charges), now, &notice.id, Some(notice.attempts));
     let results = app.platform.batch(vec![admit, charge]).await?;
     Ok(results.first().is_some_and(|rows| !rows.is_empty()))
 }
 
-fn charge_statement(charges: &[Charge], now: UnixSeconds, delivery: &str, attempt: Option<i64>) -> Statement {
+fn charge_statement(listed: String, now: UnixSeconds, delivery: &str, attempt: Option<i64>) -> Statement {
     Statement {
         sql: statements::CHARGE_MESSAGE,
-        parameters: vec![
-            list(charges, |_| true).into(),
-            milliseconds(now).into(),
-            delivery.into(),
-            attempt.into(),
-        ],
+        parameters: vec![listed.into(), milliseconds(now).into(), delivery.into(), attempt.into()],
     }
 }
 
@@ -219,7 +220,12 @@ pub fn budget_key(keyring: &Keyring, kind: Kind, rule: Rule, whose: &str) -> Str
 }
 
 /// `[[key, cost, latest full_at, the day's cost, its latest full_at], …]`, without the last two where a row has no day.
-fn list(charges: &[Charge], is_listed: impl Fn(&Charge) -> bool) -> String {
+#[must_use]
+pub fn list(charges: &[Charge]) -> String {
+    list_those(charges, |_| true)
+}
+
+fn list_those(charges: &[Charge], is_listed: impl Fn(&Charge) -> bool) -> String {
     let listed = charges.iter().filter(|charge| is_listed(charge)).map(|charge| {
         let buckets = [charge.bucket].into_iter().chain(charge.day);
         let numbers = buckets.flat_map(|bucket| [bucket.cost.into(), bucket.latest_full_at.into()]);
