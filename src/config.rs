@@ -144,7 +144,7 @@ impl Config {
     /// The issuer of own tokens: `PUBLIC_URL` plus `/`.
     #[must_use]
     pub fn issuer(&self) -> String {
-        format!("{}/", self.public_url)
+        [&self.public_url, "/"].concat()
     }
 
     /// The MFA API's audience: `PUBLIC_URL` plus `/mfa/`.

@@ -33,7 +33,7 @@ impl UserId {
     /// The user `subject` of the issuer called `issuer_name`.
     #[must_use]
     pub fn new(issuer_name: &str, subject: &str) -> Self {
-        Self(format!("{issuer_name}|{subject}"))
+        Self([issuer_name, "|", subject].concat())
     }
 
     /// Reads the written form back, as the `sub` of own tokens has it.

@@ -105,7 +105,7 @@ impl AuthenticatorId {
     /// A new id of `kind`.
     #[must_use]
     pub fn generate(kind: Kind, random: [u8; 32]) -> Self {
-        Self { kind, written: format!("{}|{}", kind.as_str(), device(random)) }
+        Self { kind, written: [kind.as_str(), "|", &device(random)].concat() }
     }
 
     /// Reads an id as clients and the database write it.
@@ -151,7 +151,7 @@ impl RecoveryCodeId {
     /// A new id.
     #[must_use]
     pub fn generate(random: [u8; 32]) -> Self {
-        Self(format!("recovery-code|{}", device(random)))
+        Self(["recovery-code|", &device(random)].concat())
     }
 
     /// The id as text.

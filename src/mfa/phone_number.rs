@@ -39,7 +39,7 @@ impl PhoneNumber {
         let valid = (MINIMUM_DIGITS..=MAXIMUM_DIGITS).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
-        if valid { Ok(Self(Secret::new(format!("+{digits}")))) } else { Err(InvalidPhoneNumber) }
+        if valid { Ok(Self(Secret::new(["+", digits].concat()))) } else { Err(InvalidPhoneNumber) }
     }
 
     /// The number itself, `+` first.

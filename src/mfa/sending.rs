@@ -243,11 +243,12 @@ pub enum Purpose {
 impl Purpose {
     /// What is counted by under this purpose.
     fn own(self, whose: &str) -> String {
-        match self {
-            Self::Enrollment => format!("enrollment {whose}"),
-            Self::Challenge => format!("challenge {whose}"),
-            Self::Notice => format!("notice {whose}"),
-        }
+        let own = match self {
+            Self::Enrollment => "enrollment ",
+            Self::Challenge => "challenge ",
+            Self::Notice => "notice ",
+        };
+        [own, whose].concat()
     }
 
     /// The same for all, whose codes are counted together: notices take none of their room, nor codes that of notices.

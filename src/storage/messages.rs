@@ -216,7 +216,8 @@ fn charge_statement(listed: String, now: UnixSeconds, delivery: &str, attempt: O
 #[must_use]
 pub fn budget_key(keyring: &Keyring, kind: Kind, rule: Rule, whose: &str) -> String {
     let medium = medium(kind);
-    format!("{}:{medium}:{}", rule.as_str(), keyring.hash(places::BUDGET, &[medium, rule.as_str(), whose]))
+    let hash = keyring.hash(places::BUDGET, &[medium, rule.as_str(), whose]);
+    [rule.as_str(), ":", medium, ":", &hash].concat()
 }
 
 /// `[[key, cost, latest full_at, the day's cost, its latest full_at], …]`, without the last two where a row has no day.

@@ -372,7 +372,7 @@ fn seal(
     content: &Json<'_>,
     nonce: [u8; 12],
 ) -> Result<String, SealError> {
-    Ok(format!("{prefix}{}", keyring.seal_token(purpose, content.write().as_bytes(), nonce)?))
+    Ok([prefix, &keyring.seal_token(purpose, content.write().as_bytes(), nonce)?].concat())
 }
 
 fn open(
