@@ -132,7 +132,7 @@ impl<'a> Json<'a> {
     #[must_use]
     pub fn without_nulls(mut self) -> Self {
         if let Self::Object(members) = &mut self {
-            members.retain(|(_, value)| *value != Self::Null);
+            members.retain(|(_, value)| !matches!(value, Self::Null));
         }
         self
     }

@@ -321,7 +321,7 @@ struct Reader<'a>(&'a Json<'a>);
 
 impl<'a> Reader<'a> {
     fn member(&self, name: &str) -> Option<&'a Json<'a>> {
-        self.0.member(name).filter(|value| **value != Json::Null)
+        self.0.member(name).filter(|value| !matches!(value, Json::Null))
     }
 
     fn text(&self, name: &'static str) -> Result<Option<String>, JwtError> {
