@@ -169,7 +169,7 @@ const inserts = (tables) =>
 
 describe("a command line", () => {
   test("names a user, whatever their subject looks like", () => {
-    const where = { remote: true, persistTo: undefined, database: undefined };
+    const where = { remote: true, persistTo: undefined };
     expect(readArguments(["show", "idp|auth0|it's a\nsub", "--remote"])).toMatchObject({
       user: "idp|auth0|it's a\nsub",
       where,
