@@ -19,7 +19,7 @@ describe("a command line", () => {
     expect(readArguments(["set", ...WHICH, "--text", "{{code}}", "--remote"])).toEqual({
       command: "set",
       template: { message: "code", channel: "sms", language: "it", subject: null, text: "{{code}}", html: null },
-      where: { remote: true, persistTo: undefined, database: undefined },
+      where: { remote: true, persistTo: undefined },
     });
   });
 
