@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::http_url::HttpUrl;
 use super::jwk::{PublicJwk, Thumbprint, UnusableKey};
-use super::jwt::MAXIMUM_TOKEN_BYTES;
+use super::jwt::{JwtError, MAXIMUM_TOKEN_BYTES};
 use crate::algorithm::Algorithm;
 use crate::app::App;
 use crate::audit::Reason;
@@ -42,24 +42,16 @@ pub struct Expected<'a> {
 /// Why a proof proves nothing. Clients are told only whether it was the nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProofError {
-    /// Over 8 KB.
-    TooLong,
-    /// Not three base64url texts with dots between them; several proofs are none.
-    NotAJwt,
-    /// The header is no JSON object, or has a member twice.
-    MalformedHeader,
+    /// It is no JWT that could be read: several proofs are none, and an object with a member twice is malformed.
+    Malformed(JwtError),
     /// `typ` is not `dpop+jwt`.
     OtherKindOfToken,
-    /// The header has `crit`.
-    CriticalExtension,
     /// `alg` is none of those that clients may use.
     AlgorithmNotAllowed,
     /// `jwk` is missing, private or unsuitable, or does not fit `alg`.
     UnusableKey(UnusableKey),
     /// `jwk` spells a number in another way than RFC 7518 does, so that others would compute another thumbprint.
     OtherSpelling,
-    /// The claims are no JSON object, or have a member twice.
-    MalformedClaims,
     /// `htm` is not the request's method.
     OtherMethod,
     /// `htu` is not the request's URL.
@@ -78,20 +70,22 @@ pub enum ProofError {
     StaleNonce,
 }
 
+impl From<JwtError> for ProofError {
+    fn from(error: JwtError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
 impl ProofError {
     /// As events say it.
     #[must_use]
     pub fn reason(self) -> Reason {
         match self {
-            Self::TooLong => "too_long".into(),
-            Self::NotAJwt => "not_a_jwt".into(),
-            Self::MalformedHeader => "malformed_header".into(),
+            Self::Malformed(error) => error.reason(),
             Self::OtherKindOfToken => "other_kind_of_token".into(),
-            Self::CriticalExtension => "critical_extension".into(),
             Self::AlgorithmNotAllowed => "algorithm_not_allowed".into(),
             Self::UnusableKey(error) => Reason::about("unusable_key", error.word()),
             Self::OtherSpelling => "other_spelling".into(),
-            Self::MalformedClaims => "malformed_claims".into(),
             Self::OtherMethod => "other_method".into(),
             Self::OtherUrl => "other_url".into(),
             Self::NoIssueTime => "no_issue_time".into(),
@@ -162,13 +156,13 @@ struct Proof<'a> {
 impl<'a> Proof<'a> {
     fn read(text: &'a str, expected: &Expected<'_>) -> Result<Self, ProofError> {
         if text.len() > MAXIMUM_TOKEN_BYTES {
-            return Err(ProofError::TooLong);
+            return Err(JwtError::TooLong.into());
         }
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(ProofError::NotAJwt)?;
-        let (header, claims) = signing_input.split_once('.').ok_or(ProofError::NotAJwt)?;
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(JwtError::NotAJwt)?;
+        let (header, claims) = signing_input.split_once('.').ok_or(JwtError::NotAJwt)?;
         let (header, claims, signature) = (decoded(header)?, decoded(claims)?, decoded(signature)?);
-        let (algorithm, key) = read_header(&object(&header).ok_or(ProofError::MalformedHeader)?)?;
-        let claims = object(&claims).ok_or(ProofError::MalformedClaims)?;
+        let (algorithm, key) = read_header(&object(&header).ok_or(JwtError::MalformedHeader)?)?;
+        let claims = object(&claims).ok_or(JwtError::MalformedClaims)?;
         check_claims(&claims, expected)?;
         let nonce = match claims.member("nonce") {
             None => None,
@@ -178,8 +172,8 @@ impl<'a> Proof<'a> {
     }
 }
 
-fn decoded(part: &str) -> Result<Vec<u8>, ProofError> {
-    base64url::decode(part).ok_or(ProofError::NotAJwt)
+fn decoded(part: &str) -> Result<Vec<u8>, JwtError> {
+    base64url::decode(part).ok_or(JwtError::NotAJwt)
 }
 
 /// A JSON object that every reader reads alike.
@@ -193,7 +187,7 @@ fn read_header(header: &Json<'_>) -> Result<(Algorithm, PublicJwk), ProofError> 
         return Err(ProofError::OtherKindOfToken);
     }
     if header.member("crit").is_some() {
-        return Err(ProofError::CriticalExtension);
+        return Err(JwtError::CriticalExtension.into());
     }
     let algorithm = header.text("alg").and_then(Algorithm::parse);
     let algorithm = algorithm.filter(|algorithm| Algorithm::OF_CLIENTS.contains(algorithm));

@@ -117,12 +117,16 @@ fn what_is_no_single_jwt_is_refused_unread() {
         format!("{}.{}.{}*", parts[0], parts[1], parts[2]),
     ] {
         assert!(
-            matches!(scene.verify(&text), Err(ProofError::NotAJwt | ProofError::MalformedHeader)),
+            matches!(
+                scene.verify(&text),
+                Err(ProofError::Malformed(JwtError::NotAJwt)
+                    | ProofError::Malformed(JwtError::MalformedHeader))
+            ),
             "{text}"
         );
     }
-    assert_eq!(scene.verify(&"a".repeat(8 * 1024)), Err(ProofError::NotAJwt));
-    assert_eq!(scene.verify(&"a".repeat(8 * 1024 + 1)), Err(ProofError::TooLong));
+    assert_eq!(scene.verify(&"a".repeat(8 * 1024)), Err(ProofError::Malformed(JwtError::NotAJwt)));
+    assert_eq!(scene.verify(&"a".repeat(8 * 1024 + 1)), Err(ProofError::Malformed(JwtError::TooLong)));
     assert_eq!(scene.world.imports(), 1, "only the good one's key was imported");
 }
 
@@ -133,11 +137,11 @@ fn header_and_claims_are_objects_that_everybody_reads_alike() {
     assert!(scene.verify(&scene.key.sign_texts(&header, &claims)).is_ok());
     for broken in ["[]", "5", "", "{", &header.replacen('{', r#"{"typ":"dpop+jwt","#, 1)] {
         let proof = scene.key.sign_texts(broken, &claims);
-        assert_eq!(scene.verify(&proof), Err(ProofError::MalformedHeader), "{broken}");
+        assert_eq!(scene.verify(&proof), Err(ProofError::Malformed(JwtError::MalformedHeader)), "{broken}");
     }
     for broken in ["[]", "5", "", "{", &claims.replacen('{', r#"{"htm":"POST","#, 1)] {
         let proof = scene.key.sign_texts(&header, broken);
-        assert_eq!(scene.verify(&proof), Err(ProofError::MalformedClaims), "{broken}");
+        assert_eq!(scene.verify(&proof), Err(ProofError::Malformed(JwtError::MalformedClaims)), "{broken}");
     }
 }
 
@@ -148,7 +152,10 @@ fn the_header_says_that_it_is_a_proof_and_by_which_algorithm() {
         assert_eq!(scene.with_header("typ", typ), Err(ProofError::OtherKindOfToken));
     }
     for critical in [json!(["b64"]), json!([]), json!("x"), json!(false)] {
-        assert_eq!(scene.with_header("crit", critical), Err(ProofError::CriticalExtension));
+        assert_eq!(
+            scene.with_header("crit", critical),
+            Err(ProofError::Malformed(JwtError::CriticalExtension))
+        );
     }
     for alg in ["none", "HS256", "EdDSA", "ES384", "es256", ""] {
         assert_eq!(scene.with_header("alg", json!(alg)), Err(ProofError::AlgorithmNotAllowed), "{alg}");
