@@ -6,15 +6,20 @@ import { literal } from "./sql.mjs";
 const LONGEST_NAME = 100;
 
 /**
- * SQL that leaves the row of one command. It stands before the statements of the command, whose effect it is to record.
+ * The SQL of one command, before whose statements a row is left that tells of it.
  *
  * @param {{ command: string, user?: string, client?: string, detail?: string }} act the command, such as "users reset", and
  *   whom or what it is about
  * @param {{ at: number, operator: string }} by when (seconds since 1970) and by whom
+ * @param {string[]} statements what the command does
  * @param {string[]} [existing] queries: nothing is recorded where none of them finds anything, since then the command
  *   does nothing
  */
-export function recordAct({ command, user = null, client = null, detail = null }, { at, operator }, existing) {
+export function recorded(act, by, statements, existing) {
+  return [recordAct(act, by, existing), ...statements].join(";\n");
+}
+
+function recordAct({ command, user = null, client = null, detail = null }, { at, operator }, existing) {
   const values = [at, command, operator, user, client, detail].map(literal).join(", ");
   // One by one: D1 takes few terms in a UNION.
   const condition = existing ? ` WHERE ${existing.map((query) => `EXISTS (${query})`).join(" OR ")}` : "";

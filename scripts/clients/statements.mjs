@@ -1,5 +1,5 @@
 // The SQL of `npm run clients`.
-import { recordAct } from "../operator-acts.mjs";
+import { recorded } from "../operator-acts.mjs";
 import { literal } from "../sql.mjs";
 
 // Everything but hashes: nobody needs to read those.
@@ -24,7 +24,7 @@ const SHOWN = [
 /** Adds a client; fails where its id is taken. */
 export function insertClient(row, by) {
   const insertion = `INSERT INTO clients (${Object.keys(row).join(", ")}) VALUES (${Object.values(row).map(literal).join(", ")})`;
-  return [recordAct({ command: "clients add", client: row.id }, by), `${insertion} RETURNING id`].join(";\n");
+  return recorded({ command: "clients add", client: row.id }, by, [`${insertion} RETURNING id`]);
 }
 
 /** Adds a client or makes it what the row says. Only a change raises the version, so that repeating changes nothing. */
@@ -49,7 +49,7 @@ export function showClient(id) {
 
 /**
  * A new secret; the one before stays valid until `keepUntil` (seconds since 1970), or not at all where that is null. No row
- * changes where a still older one is valid at `now`, which would end with it, unless it is to be `forced`.
+ * changes where a still older one is valid now, which would end with it, unless it is to be `forced`.
  */
 export function rotateSecret(id, secretHash, { keepUntil, forced = false }, by) {
   const previous = keepUntil === null ? "NULL" : "secret_hash";
@@ -74,16 +74,12 @@ export function updateClient(id, columns, by) {
 
 export function removeClient(id, by) {
   const which = `FROM clients WHERE id = ${literal(id)}`;
-  return [recordAct({ command: "clients remove", client: id }, by, [`SELECT 1 ${which}`]), `DELETE ${which} RETURNING id`].join(
-    ";\n",
-  );
+  return recorded({ command: "clients remove", client: id }, by, [`DELETE ${which} RETURNING id`], [`SELECT 1 ${which}`]);
 }
 
 /** Changes a client that fulfils `condition`, which follows on its id; the new version acts at once. */
 function changing(command, id, changes, condition, by) {
   const which = `WHERE id = ${literal(id)}${condition}`;
-  return [
-    recordAct({ command: `clients ${command}`, client: id }, by, [`SELECT 1 FROM clients ${which}`]),
-    `UPDATE clients SET ${changes}, version = version + 1 ${which} RETURNING id`,
-  ].join(";\n");
+  const update = `UPDATE clients SET ${changes}, version = version + 1 ${which} RETURNING id`;
+  return recorded({ command: `clients ${command}`, client: id }, by, [update], [`SELECT 1 FROM clients ${which}`]);
 }

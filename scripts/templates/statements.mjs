@@ -1,5 +1,5 @@
 // The SQL of `npm run templates`.
-import { recordAct } from "../operator-acts.mjs";
+import { recorded } from "../operator-acts.mjs";
 import { literal } from "../sql.mjs";
 
 const isIt = ({ message, channel, language }) =>
@@ -14,10 +14,9 @@ const act = (what, { message, channel, language }) => ({
 export function setTemplate(template, by) {
   const { message, channel, language, subject, text, html } = template;
   const values = [message, channel, language, subject, text, html, by.at].map(literal).join(", ");
-  return [
-    recordAct(act("set", template), by),
+  return recorded(act("set", template), by, [
     `INSERT OR REPLACE INTO templates (message, channel, language, subject, text, html, updated_at) VALUES (${values})`,
-  ].join(";\n");
+  ]);
 }
 
 export function listTemplates() {
@@ -29,8 +28,6 @@ export function showTemplate(which) {
 }
 
 export function removeTemplate(which, by) {
-  return [
-    recordAct(act("remove", which), by, [`SELECT 1 FROM templates WHERE ${isIt(which)}`]),
-    `DELETE FROM templates WHERE ${isIt(which)} RETURNING message`,
-  ].join(";\n");
+  const from = `FROM templates WHERE ${isIt(which)}`;
+  return recorded(act("remove", which), by, [`DELETE ${from} RETURNING message`], [`SELECT 1 ${from}`]);
 }

@@ -1,5 +1,5 @@
 // The SQL of `npm run users`. No sealed value and no hash is read.
-import { recordAct } from "../operator-acts.mjs";
+import { recorded } from "../operator-acts.mjs";
 import { literal } from "../sql.mjs";
 
 /** Wrong codes in a row until an authenticator is disabled, as in src/storage/statements.rs. */
@@ -37,12 +37,12 @@ export function showUser(user, now) {
 /** Lets disabled authenticators in again, all or one, and empties both buckets. Rows come back for what has changed. */
 export function unlockUser(user, authenticator, by) {
   const which = authenticator === undefined ? "" : ` AND id = ${literal(authenticator)}`;
-  return [
-    recordAct({ command: "users unlock", user, detail: authenticator }, by, queries(shownRows(user))),
+  const statements = [
     `UPDATE authenticators SET failures = 0 WHERE user_id = ${literal(user)}${which} AND failures >= ${MOST_FAILURES} ` +
       "RETURNING 'authenticator' AS what, id",
     `DELETE FROM budgets WHERE key IN ${among(bucketKeys(user))} RETURNING 'bucket' AS what, key AS id`,
-  ].join(";\n");
+  ];
+  return recorded({ command: "users unlock", user, detail: authenticator }, by, statements, queries(shownRows(user)));
 }
 
 /**
@@ -87,7 +87,7 @@ function shownRows(user) {
 /** Deletes rows, each of which comes back with its table's name, and records that, unless there are none. */
 function acting(act, by, rows) {
   const deletions = rows.map(([table, which]) => `DELETE FROM ${table} ${which} RETURNING '${table}' AS what`);
-  return [recordAct(act, by, queries(rows)), ...deletions].join(";\n");
+  return recorded(act, by, deletions, queries(rows));
 }
 
 const queries = (rows) => rows.map(([table, which]) => `SELECT 1 FROM ${table} ${which}`);

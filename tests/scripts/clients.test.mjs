@@ -120,26 +120,12 @@ describe("a registration", () => {
       ["--name", "x", "--auth", "private_key_jwt", "--jwks", "f", "--jwks-uri", "https://a.example"],
       /either --jwks FILE or/,
     ],
-    [
-      "keys over plain http",
-      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "http://a.example/jwks"],
-      /must be an https URL/,
-    ],
-    [
-      "keys at a host that has another form on the wire",
-      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "https://schlüssel.example/jwks"],
-      /must be an https URL/,
-    ],
-    [
-      "keys at a URL with a shouting scheme",
-      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "HTTPS://a.example/jwks"],
-      /must be an https URL/,
-    ],
-    [
-      "keys at a URL with brackets",
-      ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", "https://a.example/<jwks>"],
-      /must be an https URL/,
-    ],
+    ...[
+      ["keys over plain http", "http://a.example/jwks"],
+      ["keys at a host that has another form on the wire", "https://schlüssel.example/jwks"],
+      ["keys at a URL with a shouting scheme", "HTTPS://a.example/jwks"],
+      ["keys at a URL with brackets", "https://a.example/<jwks>"],
+    ].map(([what, url]) => [what, ["--name", "x", "--auth", "private_key_jwt", "--jwks-uri", url], /must be an https URL/]),
     ["an origin with a slash", [...page, "--origin", "https://a.example/"], /write https:\/\/a\.example\./],
     ["an origin with a default port", [...page, "--origin", "https://a.example:443"], /write https:\/\/a\.example\./],
     ["an origin that is a host", [...page, "--origin", "a.example"], /is not an origin/],
