@@ -429,7 +429,7 @@ export const MUTANTS = [
   {
     name: "codes: a factor that is used twice counts twice",
     file: "src/endpoints/token/mfa_grants.rs",
-    text: "if counts && is_unused(name) {",
+    text: "if counts && !is_among(&used, name) {",
     replacement: "if counts {",
     killedBy: { file: "tests/worker/two-factors.test.mjs", test: "is not let in by the same factor twice" },
   },
@@ -847,8 +847,8 @@ export const MUTANTS = [
   {
     name: "two factors: a recovery code counts beside the factor that it stood for",
     file: "src/endpoints/token/mfa_grants.rs",
-    text: "is_used(RECOVERY_CODE) && !may_be_lost;",
-    replacement: "is_used(RECOVERY_CODE) && may_be_lost && !may_be_lost;",
+    text: "is_among(used, RECOVERY_CODE) && !leave_one_unused(used, active);",
+    replacement: "is_among(used, RECOVERY_CODE) && used.is_empty();",
     killedBy: "endpoints::token::tests::takeovers::one_factor_and_the_recovery_code_are_not_two_in_either_order",
   },
   {

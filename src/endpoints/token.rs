@@ -22,7 +22,7 @@ use crate::storage::clients::Client;
 use crate::storage::guesses::{self, Attempt};
 use crate::trust::bearer::Bearer;
 use crate::trust::own_tokens;
-use crate::types::{GrantType, UnixSeconds};
+use crate::types::{GrantType, Scopes, UnixSeconds};
 
 /// Answers the request.
 pub async fn handle<P: Platform>(app: &App<P>, request: &Request) -> Response {
@@ -59,7 +59,7 @@ impl Answer {
     ) -> Result<Self, Failure> {
         let without_openid;
         let grant = if app.config.is_mfa_audience(grant.audience) && !grant.proves_mfa() {
-            without_openid = grant.scopes.filtered(|scope| scope != "openid");
+            without_openid = without_id_token(grant.scopes);
             &own_tokens::TokenGrant { scopes: &without_openid, ..grant.clone() }
         } else {
             grant
@@ -195,11 +195,15 @@ fn target<P: Platform>(
             Target::resolve(&app.config, client, &wish)
         }
         // Confirming gives back what the token was: nothing is widened by it.
-        Bearer::Access(token) => Ok(Target {
-            audience: app.config.mfa_audience(),
-            scopes: token.scopes.filtered(|scope| scope != "openid"),
-        }),
+        Bearer::Access(token) => {
+            Ok(Target { audience: app.config.mfa_audience(), scopes: without_id_token(&token.scopes) })
+        }
     }
+}
+
+/// The scopes, without the one that asks for an id_token.
+fn without_id_token(scopes: &Scopes) -> Scopes {
+    scopes.filtered(|scope| scope != "openid")
 }
 
 #[cfg(test)]

@@ -544,14 +544,11 @@ fn used_factors(login: &MfaToken, factor: Factor, active: &ActiveFactors) -> Vec
         Factor::Kind(kind) => kind.factor_type(),
         Factor::Recovery { .. } => RECOVERY_CODE,
     };
-    let is_unused = |name: &str| !used.iter().any(|own| own == name);
     let counts = match factor {
         Factor::Kind(kind) => kind.is_independent(),
-        Factor::Recovery { .. } => {
-            active.factors.iter().any(|own| own.kind.is_independent() && is_unused(own.kind.factor_type()))
-        }
+        Factor::Recovery { .. } => leave_one_unused(&used, active),
     };
-    if counts && is_unused(name) {
+    if counts && !is_among(&used, name) {
         used.push(name.to_owned());
     }
     used
@@ -560,11 +557,17 @@ fn used_factors(login: &MfaToken, factor: Factor, active: &ActiveFactors) -> Vec
 /// How many second factors these are. A recovery code that was used first may have stood for the factor that was used after
 /// it: then both are one.
 fn counted(used: &[String], active: &ActiveFactors) -> usize {
-    let is_used = |name: &str| used.iter().any(|own| own == name);
-    let may_be_lost =
-        active.factors.iter().any(|own| own.kind.is_independent() && !is_used(own.kind.factor_type()));
-    let stands_for_none = is_used(RECOVERY_CODE) && !may_be_lost;
+    let stands_for_none = is_among(used, RECOVERY_CODE) && !leave_one_unused(used, active);
     used.len().saturating_sub(usize::from(stands_for_none))
+}
+
+/// Whether the user has a second factor beside these, which may be lost: a recovery code stands for it.
+fn leave_one_unused(used: &[String], active: &ActiveFactors) -> bool {
+    active.factors.iter().any(|own| own.kind.is_independent() && !is_among(used, own.kind.factor_type()))
+}
+
+fn is_among(used: &[String], name: &str) -> bool {
+    used.iter().any(|own| own == name)
 }
 
 /// What a code stands for.
